@@ -1,0 +1,1 @@
+//! Loops IR to machine code with LLVM.

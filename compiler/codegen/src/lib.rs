@@ -1,0 +1,1 @@
+//! The Backend trait, module ABI, constants, targets, artefacts, linking.

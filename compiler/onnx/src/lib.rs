@@ -1,0 +1,1 @@
+//! The ONNX file format: messages, external data, limits, checker.

@@ -1,0 +1,1 @@
+//! The onnxc library and command line.

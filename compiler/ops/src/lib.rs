@@ -1,0 +1,1 @@
+//! ONNX operators: import, infer, lower; one file each.

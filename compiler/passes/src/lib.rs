@@ -1,0 +1,1 @@
+//! Passes over the three levels, their manager and the pipelines.

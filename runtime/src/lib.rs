@@ -1,0 +1,1 @@
+//! Status codes and the module self-description; no_std, no dependencies.
