@@ -9,7 +9,7 @@ use std::fmt;
 #[allow(missing_docs, reason = "each variant is its own name")]
 pub enum DType {
     Bool, I2, I4, I8, I16, I32, I64, U2, U4, U8, U16, U32, U64,
-    F4E2M1, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, BF16, F16, F32, F64,
+    F4E2M1, F6E2M3, F6E3M2, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, BF16, F16, F32, F64,
     C64, C128, String,
 }
 
@@ -18,6 +18,7 @@ const NAMES: &[(DType, &str)] = &[
     (DType::Bool, "bool"), (DType::I2, "i2"), (DType::I4, "i4"), (DType::I8, "i8"), (DType::I16, "i16"),
     (DType::I32, "i32"), (DType::I64, "i64"), (DType::U2, "u2"), (DType::U4, "u4"), (DType::U8, "u8"),
     (DType::U16, "u16"), (DType::U32, "u32"), (DType::U64, "u64"), (DType::F4E2M1, "f4e2m1"),
+    (DType::F6E2M3, "f6e2m3"), (DType::F6E3M2, "f6e3m2"),
     (DType::F8E4M3FN, "f8e4m3fn"), (DType::F8E4M3FNUZ, "f8e4m3fnuz"), (DType::F8E5M2, "f8e5m2"),
     (DType::F8E5M2FNUZ, "f8e5m2fnuz"), (DType::F8E8M0, "f8e8m0"), (DType::BF16, "bf16"), (DType::F16, "f16"),
     (DType::F32, "f32"), (DType::F64, "f64"), (DType::C64, "c64"), (DType::C128, "c128"), (DType::String, "string"),
@@ -30,6 +31,7 @@ impl DType {
         match self {
             I2 | U2 => 2,
             I4 | U4 | F4E2M1 => 4,
+            F6E2M3 | F6E3M2 => 6,
             Bool | I8 | U8 | F8E4M3FN | F8E4M3FNUZ | F8E5M2 | F8E5M2FNUZ | F8E8M0 => 8,
             I16 | U16 | BF16 | F16 => 16,
             I32 | U32 | F32 => 32,
@@ -52,7 +54,10 @@ impl DType {
     /// IEEE-like binary floating point of any width.
     pub fn is_float(self) -> bool {
         use DType::*;
-        matches!(self, F4E2M1 | F8E4M3FN | F8E4M3FNUZ | F8E5M2 | F8E5M2FNUZ | F8E8M0 | BF16 | F16 | F32 | F64)
+        matches!(
+            self,
+            F4E2M1 | F6E2M3 | F6E3M2 | F8E4M3FN | F8E4M3FNUZ | F8E5M2 | F8E5M2FNUZ | F8E8M0 | BF16 | F16 | F32 | F64
+        )
     }
 
     /// Signed or unsigned integer of any width; `Bool` is not one.
@@ -110,6 +115,7 @@ mod tests {
     fn packed_types_round_up_to_bytes() {
         assert_eq!(DType::I4.bytes_for(3), Some(2));
         assert_eq!(DType::U2.bytes_for(5), Some(2));
+        assert_eq!(DType::F6E2M3.bytes_for(3), Some(3));
         assert_eq!(DType::F32.bytes_for(usize::MAX), None);
     }
 }
