@@ -1,0 +1,266 @@
+//! Targets: what the machine that will run the code can do, as the scheduler and the backends need to know it.
+//!
+//! A [`Target`] is plain data from a triple and a processor: `native` asks the machine that we run on, a name is looked
+//! up in [`CPUS`]. Backends turn [`Target::features`] (LLVM's names) into their own settings.
+
+use onnxc_base::{Diagnostic, Diagnostics};
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use target_lexicon::{Architecture, BinaryFormat, Triple};
+
+/// A machine to compile for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// Architecture, vendor, system, object format.
+    pub triple: Triple,
+    /// `native` or a name of [`CPUS`].
+    pub cpu: String,
+    /// Instruction set extensions, by LLVM's names (`avx2`, `fma`, `avx512f`, `neon` ...).
+    pub features: BTreeSet<&'static str>,
+    /// Bits of the widest vector register worth using.
+    pub vector_bits: u32,
+    /// How many such registers there are.
+    pub vector_registers: u32,
+    /// Fused multiply-add on f32 and f64, scalar and vector.
+    pub has_fma: bool,
+    /// Bits of an address.
+    pub pointer_bits: u32,
+}
+
+/// A processor known by name.
+pub struct Cpu {
+    /// The name that `--target-cpu` takes, also LLVM's.
+    pub name: &'static str,
+    /// Its architecture, as in triples.
+    pub arch: &'static str,
+    /// What it has beyond the entry that it extends.
+    pub features: &'static [&'static str],
+    /// An entry whose features it has too.
+    pub extends: Option<&'static str>,
+}
+
+/// Every processor that `--target-cpu` knows. The x86-64 levels are those of the x86-64 psABI supplement.
+pub const CPUS: &[Cpu] = &[
+    Cpu { name: "x86-64", arch: "x86_64", extends: None, features: &["sse", "sse2"] },
+    Cpu {
+        name: "x86-64-v2",
+        arch: "x86_64",
+        extends: Some("x86-64"),
+        features: &["cx16", "popcnt", "sse3", "sse4.1", "sse4.2", "ssse3"],
+    },
+    Cpu {
+        name: "x86-64-v3",
+        arch: "x86_64",
+        extends: Some("x86-64-v2"),
+        features: &["avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"],
+    },
+    Cpu {
+        name: "x86-64-v4",
+        arch: "x86_64",
+        extends: Some("x86-64-v3"),
+        features: &["avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"],
+    },
+    Cpu { name: "skylake-avx512", arch: "x86_64", extends: Some("x86-64-v4"), features: &[] },
+    Cpu {
+        name: "sapphirerapids",
+        arch: "x86_64",
+        extends: Some("x86-64-v4"),
+        features: &["avx512bf16", "avx512fp16", "avx512vbmi", "avx512vnni", "avxvnni"],
+    },
+    Cpu { name: "znver3", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
+    Cpu {
+        name: "znver4",
+        arch: "x86_64",
+        extends: Some("x86-64-v4"),
+        features: &["avx512bf16", "avx512vbmi", "avx512vnni"],
+    },
+    Cpu { name: "generic", arch: "aarch64", extends: None, features: &["neon"] },
+    Cpu { name: "cortex-a72", arch: "aarch64", extends: Some("generic"), features: &["crc"] },
+    Cpu {
+        name: "neoverse-n1",
+        arch: "aarch64",
+        extends: Some("generic"),
+        features: &["crc", "lse", "dotprod", "fullfp16"],
+    },
+    Cpu { name: "generic-rv64", arch: "riscv64gc", extends: None, features: &[] },
+];
+
+impl Target {
+    /// The machine that we run on.
+    pub fn host() -> Target {
+        Self::new(Triple::host(), "native", host_features())
+    }
+
+    /// A target by triple (`None`: the host's) and processor (`None`: `native` on the host's architecture, else the
+    /// architecture's baseline).
+    pub fn parse(triple: Option<&str>, cpu: Option<&str>) -> Result<Target, Diagnostics> {
+        let host = Triple::host();
+        let triple = match triple {
+            None => host.clone(),
+            Some(t) => Triple::from_str(t).map_err(|e| {
+                Diagnostic::error("E5001", format!("target '{t}' isn't a triple: {e}"))
+                    .expected("architecture-vendor-system, such as x86_64-unknown-linux-gnu")
+            })?,
+        };
+        let arch = triple.architecture.to_string();
+        let native_ok = triple.architecture == host.architecture;
+        let baseline = CPUS.iter().find(|c| c.arch == arch && c.extends.is_none());
+        let cpu = match cpu {
+            Some(c) => c,
+            None if native_ok && triple == host => "native",
+            None => baseline.map_or("", |c| c.name),
+        };
+        if cpu == "native" && native_ok {
+            return Ok(Self::new(triple, "native", host_features()));
+        }
+        match CPUS.iter().find(|c| c.name == cpu && c.arch == arch) {
+            Some(c) => Ok(Self::new(triple, c.name, cpu_features(c))),
+            None => Err(unknown_cpu(cpu, &arch).into()),
+        }
+    }
+
+    fn new(triple: Triple, cpu: &str, features: BTreeSet<&'static str>) -> Target {
+        let has = |f: &str| features.contains(f);
+        let (vector_bits, vector_registers, has_fma) = match triple.architecture {
+            Architecture::X86_64 if has("avx512f") && has("avx512vl") => (512, 32, true),
+            Architecture::X86_64 if has("avx2") => (256, 16, has("fma")),
+            Architecture::X86_64 => (128, 16, has("fma")),
+            Architecture::Aarch64(_) => (128, 32, true),
+            // Scalar code; fused multiply-add is part of the F and D extensions.
+            Architecture::Riscv64(_) => (64, 32, true),
+            _ => (64, 16, false),
+        };
+        let pointer_bits = triple.pointer_width().map_or(64, |w| u32::from(w.bits()));
+        Target { triple, cpu: cpu.into(), features, vector_bits, vector_registers, has_fma, pointer_bits }
+    }
+
+    /// True if it has an extension, by LLVM's name.
+    pub fn has(&self, feature: &str) -> bool {
+        self.features.contains(feature)
+    }
+
+    /// True if code for it runs on this machine.
+    pub fn is_host(&self) -> bool {
+        let host = Target::host();
+        self.triple.architecture == host.triple.architecture
+            && self.triple.operating_system == host.triple.operating_system
+            && self.features.is_subset(&host.features)
+    }
+
+    /// True if its object files are ELF.
+    pub fn is_elf(&self) -> bool {
+        self.triple.binary_format == BinaryFormat::Elf
+    }
+}
+
+fn unknown_cpu(cpu: &str, arch: &str) -> Diagnostic {
+    let known: Vec<&str> = CPUS.iter().filter(|c| c.arch == arch).map(|c| c.name).collect();
+    if known.is_empty() {
+        return Diagnostic::error("E5002", format!("no processor of architecture '{arch}' is known"))
+            .expected("x86_64, aarch64 or riscv64gc");
+    }
+    Diagnostic::error("E5003", format!("processor '{cpu}' isn't known for {arch}"))
+        .expected(format!("native (on such a machine) or one of: {}", known.join(", ")))
+}
+
+fn cpu_features(cpu: &Cpu) -> BTreeSet<&'static str> {
+    let mut all: BTreeSet<_> = cpu.features.iter().copied().collect();
+    let mut parent = cpu.extends;
+    while let Some(c) = parent.and_then(|p| CPUS.iter().find(|c| c.name == p)) {
+        all.extend(c.features);
+        parent = c.extends;
+    }
+    all
+}
+
+#[cfg(target_arch = "x86_64")]
+fn host_features() -> BTreeSet<&'static str> {
+    let mut all = BTreeSet::new();
+    // Left: the name that Rust's detection takes; right: LLVM's.
+    macro_rules! detect {
+        ($($rust:tt = $llvm:literal),* $(,)?) => {
+            $(if std::arch::is_x86_feature_detected!($rust) { all.insert($llvm); })*
+        };
+    }
+    detect!(
+        "sse" = "sse",
+        "sse2" = "sse2",
+        "sse3" = "sse3",
+        "ssse3" = "ssse3",
+        "sse4.1" = "sse4.1",
+        "sse4.2" = "sse4.2",
+        "popcnt" = "popcnt",
+        "cmpxchg16b" = "cx16",
+        "avx" = "avx",
+        "avx2" = "avx2",
+        "bmi1" = "bmi",
+        "bmi2" = "bmi2",
+        "f16c" = "f16c",
+        "fma" = "fma",
+        "lzcnt" = "lzcnt",
+        "movbe" = "movbe",
+        "avx512f" = "avx512f",
+        "avx512bw" = "avx512bw",
+        "avx512cd" = "avx512cd",
+        "avx512dq" = "avx512dq",
+        "avx512vl" = "avx512vl",
+        "avx512vnni" = "avx512vnni",
+        "avx512bf16" = "avx512bf16",
+        "avx512fp16" = "avx512fp16",
+        "avx512vbmi" = "avx512vbmi",
+        "avxvnni" = "avxvnni"
+    );
+    all
+}
+
+#[cfg(target_arch = "aarch64")]
+fn host_features() -> BTreeSet<&'static str> {
+    let mut all = BTreeSet::from(["neon"]);
+    macro_rules! detect {
+        ($($rust:tt = $llvm:literal),* $(,)?) => {
+            $(if std::arch::is_aarch64_feature_detected!($rust) { all.insert($llvm); })*
+        };
+    }
+    detect!("lse" = "lse", "crc" = "crc", "dotprod" = "dotprod", "fp16" = "fullfp16");
+    all
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn host_features() -> BTreeSet<&'static str> {
+    BTreeSet::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_include_those_below() {
+        let t = Target::parse(Some("x86_64-unknown-linux-gnu"), Some("x86-64-v4")).expect("it is in the table");
+        assert!(t.has("sse2") && t.has("fma") && t.has("avx512bw"));
+        assert_eq!((t.vector_bits, t.vector_registers, t.has_fma, t.pointer_bits), (512, 32, true, 64));
+        let t = Target::parse(Some("x86_64-unknown-linux-gnu"), Some("x86-64")).expect("it is in the table");
+        assert_eq!((t.vector_bits, t.has_fma), (128, false));
+    }
+
+    #[test]
+    fn a_foreign_triple_gets_its_baseline() {
+        let arch = if cfg!(target_arch = "aarch64") { "riscv64gc" } else { "aarch64" };
+        let t = Target::parse(Some(&format!("{arch}-unknown-linux-gnu")), None).expect("it is in the table");
+        assert!(t.cpu.starts_with("generic") && !t.is_host());
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_known_ones() {
+        let e = Target::parse(Some("x86_64-unknown-linux-gnu"), Some("pentium")).expect_err("not in the table");
+        assert!(e.to_string().contains("x86-64-v3"), "{e}");
+        assert!(Target::parse(Some("m68k-unknown-linux-gnu"), None).is_err());
+        assert!(Target::parse(Some("nonsense"), None).is_err());
+    }
+
+    #[test]
+    fn the_host_runs_its_own_code() {
+        assert!(Target::host().is_host());
+        assert_eq!(Target::parse(None, None).expect("the host is known"), Target::host());
+    }
+}
