@@ -1,1 +1,269 @@
-//! placeholder
+//! kernel IR: an ALGORITHM (pure definitions over index variables, with reductions) and a SCHEDULE (plain data).
+//!
+//! A [`Kernel`] computes its outputs from its inputs by definitions. A [`Def`] gives the value of a tensor at each
+//! point of its index variables: a [`Body::Map`] is an expression, a [`Body::Reduce`] combines an expression over
+//! further (reduction) variables. A definition may load parameters and *earlier* definitions at any index.
+//!
+//! Meaning, whatever the schedule: each definition is evaluated for every point of its extents; an index out of the
+//! range of what it loads gives the load's `pad` value, and without one it must not happen. Reductions may be
+//! combined in any order.
+//!
+//! Index variables and dims are symbols of one namespace; variables are unique in the kernel.
+//!
+//! Absent here: memory, addresses, loops (but for their description in the schedule), nodes, operators.
+
+pub mod build;
+
+pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
+pub use build::KernelBuilder;
+use onnxc_base::sym::Symbol;
+use onnxc_base::{DType, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
+use std::sync::Arc;
+
+/// A tensor given to or taken from the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParamId(u32);
+entity_impl!(ParamId, "p");
+
+/// A definition.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DefId(u32);
+entity_impl!(DefId, "d");
+
+/// One kernel: algorithm and schedule.
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    /// Name.
+    pub name: String,
+    /// The graph nodes behind it, for readers.
+    pub doc: String,
+    /// What is known of the dims (not of index variables: those are `0 .. extent`).
+    pub ranges: Ranges,
+    /// Inputs and constants, in order.
+    pub params: PrimaryMap<ParamId, Param>,
+    /// Definitions, each after those that it loads.
+    pub defs: PrimaryMap<DefId, Def>,
+    /// What leaves the kernel, in order: contiguous row-major tensors of the definition's extents.
+    pub outputs: Vec<DefId>,
+    /// What must hold of the data; otherwise the module's status is `check.status`.
+    pub checks: Vec<Check>,
+    /// How to run it; empty until chosen.
+    pub schedule: Schedule,
+}
+
+/// A contiguous row-major tensor that a kernel reads.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Param {
+    /// Name for readers.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Extents.
+    pub shape: Vec<Sym>,
+    /// Its value, if it is a constant.
+    pub value: Option<Tensor>,
+}
+
+/// An index variable and its extent: it runs over `0 .. extent`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Axis {
+    /// The variable.
+    pub var: Symbol,
+    /// How many values it takes.
+    pub extent: Sym,
+}
+
+/// A definition: a tensor's value at each point.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Def {
+    /// Name for readers, unique in the kernel.
+    pub name: String,
+    /// Element type of the result.
+    pub dtype: DType,
+    /// Index variables, outermost first.
+    pub axes: Vec<Axis>,
+    /// Value.
+    pub body: Body,
+}
+
+/// How a definition computes its points.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Body {
+    /// An expression of the index variables.
+    Map(Expr),
+    /// `init`, combined with `value` at each point of the reduction axes.
+    Reduce {
+        /// How two values combine.
+        op: ReduceOp,
+        /// Reduction variables.
+        axes: Vec<Axis>,
+        /// Start; the operation's identity when absent.
+        init: Option<Expr>,
+        /// What is combined, of the definition's dtype.
+        value: Expr,
+    },
+}
+
+/// Something that can be loaded.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Src {
+    /// A parameter.
+    Param(ParamId),
+    /// An earlier definition.
+    Def(DefId),
+}
+
+/// An expression: a shared tree, cheap to clone.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Expr(pub Arc<ExprKind>);
+
+/// The forms of an expression. Every expression has a dtype (see [`Kernel::dtype_of`]).
+#[derive(Clone, PartialEq, Debug)]
+pub enum ExprKind {
+    /// A constant.
+    Const(Scalar),
+    /// A symbolic integer over dims and index variables, as an i64.
+    Int(Sym),
+    /// An element of a parameter or definition.
+    Load {
+        /// Of what.
+        src: Src,
+        /// One i64 expression per dim.
+        index: Vec<Expr>,
+        /// The value where an index is out of range; without it, all indices are in range.
+        pad: Option<Scalar>,
+    },
+    /// One operand.
+    Unary(UnOp, Expr),
+    /// Two operands of one dtype.
+    Binary(BinOp, Expr, Expr),
+    /// A bool.
+    Compare(CmpOp, Expr, Expr),
+    /// `cond ? a : b`. Both sides may be evaluated.
+    Select(Expr, Expr, Expr),
+    /// Conversion to a dtype.
+    Cast(DType, Expr),
+}
+
+/// A condition on the data, for every point of its axes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Check {
+    /// Points.
+    pub axes: Vec<Axis>,
+    /// A bool that must hold.
+    pub cond: Expr,
+    /// The module's status if it doesn't.
+    pub status: i32,
+}
+
+/// How a kernel runs: plain data, comparable and printable.
+///
+/// Definitions without a stage are inlined into their consumers. Stages run in order. The stages that are not
+/// `hoisted` share the `shared` outermost axes: one loop nest over those axes of the last stage's definition runs the
+/// stages one after the other for each point, and what they pass on lives in scratch memory without those axes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Schedule {
+    /// How many outermost axes the stages share.
+    pub shared: usize,
+    /// Run the outermost loop on any number of threads.
+    pub parallel: bool,
+    /// In order.
+    pub stages: Vec<Stage>,
+}
+
+/// One loop nest: it computes one definition, either a Map or a Reduce, or a Map together with the Reduce that it
+/// loads at its own point (`acc`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stage {
+    /// What is stored.
+    pub def: DefId,
+    /// The reduction computed in registers for each point of `def`, and loaded by it at that same point.
+    pub acc: Option<DefId>,
+    /// Runs before the shared loops, for all points.
+    pub hoisted: bool,
+    /// Axes of the definition (and reduction axes, which come last), outermost first; all of them, but for shared ones.
+    pub order: Vec<Symbol>,
+    /// The axis across lanes, how many lanes, and how many vectors of it make a register tile.
+    pub vector: Option<Lanes>,
+    /// The axis of which a register tile takes several rows, and how many.
+    pub rows: Option<(Symbol, u32)>,
+    /// Reduction axes to unroll.
+    pub unroll: Vec<Symbol>,
+}
+
+/// Vectorisation of a stage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lanes {
+    /// The axis across lanes: an axis of the definition, or a reduction axis (lanes are then combined at the end).
+    pub axis: Symbol,
+    /// Lanes of one vector, a power of two.
+    pub lanes: u16,
+    /// Vectors in a register tile.
+    pub vectors: u32,
+}
+
+impl Expr {
+    /// Wraps a form.
+    pub fn new(kind: ExprKind) -> Expr {
+        Expr(Arc::new(kind))
+    }
+    /// The form.
+    pub fn kind(&self) -> &ExprKind {
+        &self.0
+    }
+    /// The symbolic integer behind it, if it is one.
+    pub fn as_sym(&self) -> Option<&Sym> {
+        match self.kind() {
+            ExprKind::Int(s) => Some(s),
+            _ => None,
+        }
+    }
+}
+
+impl Kernel {
+    /// The dtype of what can be loaded.
+    pub fn src_dtype(&self, src: Src) -> DType {
+        match src {
+            Src::Param(p) => self.params[p].dtype,
+            Src::Def(d) => self.defs[d].dtype,
+        }
+    }
+
+    /// The extents of what can be loaded.
+    pub fn src_shape(&self, src: Src) -> Vec<Sym> {
+        match src {
+            Src::Param(p) => self.params[p].shape.clone(),
+            Src::Def(d) => self.defs[d].axes.iter().map(|a| a.extent.clone()).collect(),
+        }
+    }
+
+    /// The dtype of an expression of this kernel.
+    pub fn dtype_of(&self, e: &Expr) -> DType {
+        match e.kind() {
+            ExprKind::Const(s) => s.dtype,
+            ExprKind::Int(_) => DType::I64,
+            ExprKind::Load { src, .. } => self.src_dtype(*src),
+            ExprKind::Unary(_, a) | ExprKind::Binary(_, a, _) | ExprKind::Select(_, a, _) => self.dtype_of(a),
+            ExprKind::Compare(..) => DType::Bool,
+            ExprKind::Cast(d, _) => *d,
+        }
+    }
+}
+
+impl Def {
+    /// The index variables, as symbolic integers.
+    pub fn vars(&self) -> Vec<Sym> {
+        self.axes.iter().map(|a| Sym::var(a.var.clone())).collect()
+    }
+    /// The extents.
+    pub fn shape(&self) -> Vec<Sym> {
+        self.axes.iter().map(|a| a.extent.clone()).collect()
+    }
+    /// The expression that is mapped or reduced.
+    pub fn value(&self) -> &Expr {
+        match &self.body {
+            Body::Map(e) => e,
+            Body::Reduce { value, .. } => value,
+        }
+    }
+}

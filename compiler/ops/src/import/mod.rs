@@ -1,0 +1,5 @@
+//! An ONNX model to graph IR: opsets end here.
+
+mod reader;
+
+pub use reader::NodeReader;

@@ -1,0 +1,171 @@
+//! What an operator's `import` reads: one node's attributes as the file has them, its inputs, and its regions.
+//!
+//! Each getter takes the default that the standard gives. A wrong kind is an error; so is, when the operator is done,
+//! an attribute that nobody asked for.
+
+use onnxc_base::{Diagnostic, Tensor};
+use onnxc_ir::graph::{Attr, Graph, OpName, Region, Type, ValueData, ValueDef, ValueId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A node of the file, being read.
+pub struct NodeReader<'a> {
+    /// The graph to which constants can be added.
+    pub graph: &'a mut Graph,
+    /// The node's name.
+    pub name: String,
+    /// Its operator.
+    pub op: OpName,
+    /// The version of its operator set in the model.
+    pub opset: i64,
+    /// Its inputs; `import` may rewrite them.
+    pub inputs: Vec<Option<ValueId>>,
+    /// How many outputs it lists.
+    pub output_count: usize,
+    /// The node's regions, in the operator's canonical order; `import` fills them by [`NodeReader::region`].
+    pub regions: Vec<Region>,
+    attrs: BTreeMap<String, Attr>,
+    graphs: BTreeMap<String, Region>,
+    read: BTreeSet<String>,
+}
+
+impl<'a> NodeReader<'a> {
+    /// Starts reading a node whose subgraphs are imported already.
+    #[allow(clippy::too_many_arguments, reason = "the parts of a node")]
+    pub fn new(
+        graph: &'a mut Graph,
+        name: String,
+        op: OpName,
+        opset: i64,
+        inputs: Vec<Option<ValueId>>,
+        output_count: usize,
+        attrs: BTreeMap<String, Attr>,
+        graphs: BTreeMap<String, Region>,
+    ) -> Self {
+        Self { graph, name, op, opset, inputs, output_count, regions: vec![], attrs, graphs, read: BTreeSet::new() }
+    }
+
+    /// Attributes (and subgraphs) that no getter has asked for.
+    pub fn unread(&self) -> Vec<String> {
+        self.attrs.keys().chain(self.graphs.keys()).filter(|k| !self.read.contains(*k)).cloned().collect()
+    }
+
+    /// Any attribute, if present.
+    pub fn attr(&mut self, name: &str) -> Option<Attr> {
+        self.read.insert(name.into());
+        self.attrs.get(name).cloned()
+    }
+
+    /// True if the attribute is present.
+    pub fn has(&self, name: &str) -> bool {
+        self.attrs.contains_key(name)
+    }
+
+    /// Accepts an attribute without using it (it has no effect on inference).
+    pub fn ignore(&mut self, names: &[&str]) {
+        self.read.extend(names.iter().map(|n| n.to_string()));
+    }
+
+    fn kind<T>(&mut self, name: &str, kind: &str, f: impl Fn(Attr) -> Option<T>) -> Result<Option<T>, Diagnostic> {
+        match self.attr(name) {
+            None => Ok(None),
+            Some(a) => match f(a) {
+                Some(v) => Ok(Some(v)),
+                None => Err(self.error("E2010", format!("attribute '{name}' is of another kind")).expected(kind)),
+            },
+        }
+    }
+
+    /// An integer.
+    pub fn opt_int(&mut self, name: &str) -> Result<Option<i64>, Diagnostic> {
+        self.kind(name, "an integer", |a| if let Attr::Int(v) = a { Some(v) } else { None })
+    }
+    /// An integer with a default.
+    pub fn int(&mut self, name: &str, default: i64) -> Result<i64, Diagnostic> {
+        Ok(self.opt_int(name)?.unwrap_or(default))
+    }
+    /// An integer that must be there.
+    pub fn need_int(&mut self, name: &str) -> Result<i64, Diagnostic> {
+        let v = self.opt_int(name)?;
+        v.ok_or_else(|| self.missing(name))
+    }
+    /// A float.
+    pub fn opt_float(&mut self, name: &str) -> Result<Option<f32>, Diagnostic> {
+        self.kind(name, "a float", |a| if let Attr::Float(v) = a { Some(v) } else { None })
+    }
+    /// A float with a default.
+    pub fn float(&mut self, name: &str, default: f32) -> Result<f32, Diagnostic> {
+        Ok(self.opt_float(name)?.unwrap_or(default))
+    }
+    /// A word.
+    pub fn opt_str(&mut self, name: &str) -> Result<Option<String>, Diagnostic> {
+        self.kind(name, "a string", |a| if let Attr::Str(v) = a { Some(v) } else { None })
+    }
+    /// A word with a default.
+    pub fn str(&mut self, name: &str, default: &str) -> Result<String, Diagnostic> {
+        Ok(self.opt_str(name)?.unwrap_or_else(|| default.into()))
+    }
+    /// One of several words; the first is the default.
+    pub fn choice(&mut self, name: &str, words: &[&str]) -> Result<String, Diagnostic> {
+        let v = self.str(name, words[0])?;
+        if words.contains(&v.as_str()) {
+            Ok(v)
+        } else {
+            Err(self.error("E2011", format!("attribute '{name}' is '{v}'")).expected(format!("one of {}", words.join(", "))))
+        }
+    }
+    /// Integers.
+    pub fn opt_ints(&mut self, name: &str) -> Result<Option<Vec<i64>>, Diagnostic> {
+        self.kind(name, "integers", |a| if let Attr::Ints(v) = a { Some(v) } else { None })
+    }
+    /// Integers that must be there.
+    pub fn need_ints(&mut self, name: &str) -> Result<Vec<i64>, Diagnostic> {
+        let v = self.opt_ints(name)?;
+        v.ok_or_else(|| self.missing(name))
+    }
+    /// Floats.
+    pub fn opt_floats(&mut self, name: &str) -> Result<Option<Vec<f32>>, Diagnostic> {
+        self.kind(name, "floats", |a| if let Attr::Floats(v) = a { Some(v) } else { None })
+    }
+    /// Words.
+    pub fn opt_strs(&mut self, name: &str) -> Result<Option<Vec<String>>, Diagnostic> {
+        self.kind(name, "strings", |a| if let Attr::Strs(v) = a { Some(v) } else { None })
+    }
+    /// A tensor.
+    pub fn opt_tensor(&mut self, name: &str) -> Result<Option<Tensor>, Diagnostic> {
+        self.kind(name, "a tensor", |a| if let Attr::Tensor(v) = a { Some(v) } else { None })
+    }
+
+    /// Takes the subgraph of an attribute as the node's next region.
+    pub fn region(&mut self, name: &str) -> Result<(), Diagnostic> {
+        self.read.insert(name.into());
+        let r = self.graphs.get(name).cloned().ok_or_else(|| self.missing(name))?;
+        self.regions.push(r);
+        Ok(())
+    }
+
+    /// Adds a constant to the graph, for use as an input.
+    pub fn constant(&mut self, hint: &str, t: Tensor) -> ValueId {
+        let ty = Type::tensor(t.dtype(), t.shape().iter().map(|&d| (d as i64).into()).collect());
+        let name = format!("{}/{hint}", self.name);
+        self.graph.values.push(ValueData { name, ty, def: ValueDef::Const(t), content: None })
+    }
+
+    /// Puts a constant into input `i`, extending the list: how an attribute of an old version becomes the input that
+    /// replaced it.
+    pub fn set_input(&mut self, i: usize, hint: &str, t: Tensor) {
+        let v = self.constant(hint, t);
+        if self.inputs.len() <= i {
+            self.inputs.resize(i + 1, None);
+        }
+        self.inputs[i] = Some(v);
+    }
+
+    fn missing(&self, name: &str) -> Diagnostic {
+        self.error("E2012", format!("attribute '{name}' is missing")).help("the operator needs it; check the exporter")
+    }
+
+    /// An error at this node.
+    pub fn error(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(code, message).node(self.name.clone(), format!("{} (opset {})", self.op, self.opset))
+    }
+}

@@ -1,0 +1,245 @@
+//! What an operator's `infer` works with: the types, constants and symbolic contents of its inputs, and ways to say
+//! what is known of its outputs. Inference never changes a node's operator, attributes or inputs.
+
+use onnxc_base::sym::Symbol;
+use onnxc_base::{DType, Diagnostic, Ranges, Sym, Tensor};
+use onnxc_ir::graph::{Attrs, Graph, Guard, Node, NodeId, Region, SymbolInfo, SymbolSource, TensorType, Type, ValueDef, ValueId};
+
+/// Contents of more elements than this aren't followed: shape arithmetic is small.
+pub const MAX_CONTENT: usize = 64;
+
+/// Runs inference over the nodes of a region, whose parameters have types already.
+pub type InferRegion<'a> = dyn Fn(&mut Graph, &Region) -> Result<(), Diagnostic> + 'a;
+
+/// A node whose types are being inferred.
+pub struct InferCx<'a> {
+    /// The graph.
+    pub graph: &'a mut Graph,
+    node: NodeId,
+    regions: &'a InferRegion<'a>,
+}
+
+/// The symbolic elements of a small integer (or bool) tensor, if known: a constant's, or a followed content.
+pub fn content_of(graph: &Graph, v: ValueId) -> Option<Vec<Sym>> {
+    let data = &graph.values[v];
+    if let Some(c) = &data.content {
+        return Some(c.clone());
+    }
+    match &data.def {
+        ValueDef::Const(t) if t.len() <= MAX_CONTENT && (t.dtype().is_int() || t.dtype() == DType::Bool) => {
+            Some(t.to_i64()?.into_iter().map(Sym::int).collect())
+        }
+        _ => None,
+    }
+}
+
+impl<'a> InferCx<'a> {
+    /// Starts inference of a node; `regions` infers the nodes of its regions when asked.
+    pub fn new(graph: &'a mut Graph, node: NodeId, regions: &'a InferRegion<'a>) -> Self {
+        Self { graph, node, regions }
+    }
+
+    /// The node's id.
+    pub fn id(&self) -> NodeId {
+        self.node
+    }
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.graph.nodes[self.node]
+    }
+    /// Its attributes.
+    pub fn attrs(&self) -> &Attrs {
+        &self.node().attrs
+    }
+    /// How many inputs the node lists.
+    pub fn input_count(&self) -> usize {
+        self.node().inputs.len()
+    }
+    /// How many outputs the node lists.
+    pub fn output_count(&self) -> usize {
+        self.node().outputs.len()
+    }
+    /// What is known of symbols.
+    pub fn ranges(&self) -> Ranges {
+        self.graph.ranges()
+    }
+
+    /// Input `i`, if it is there.
+    pub fn opt(&self, i: usize) -> Option<ValueId> {
+        self.node().inputs.get(i).copied().flatten()
+    }
+    /// Input `i`; an error if it is absent.
+    pub fn input(&self, i: usize) -> Result<ValueId, Diagnostic> {
+        self.opt(i).ok_or_else(|| {
+            self.error("E2001", format!("input {i} is missing")).help("the operator needs it; check the exporter")
+        })
+    }
+    /// The type of input `i`, which must be a tensor.
+    pub fn input_type(&self, i: usize) -> Result<TensorType, Diagnostic> {
+        let v = self.input(i)?;
+        self.graph.tensor_type(v).cloned().ok_or_else(|| {
+            self.error("E2002", format!("input {i} is no tensor")).tensor(self.graph.values[v].name.clone())
+        })
+    }
+    /// The extents of input `i`.
+    pub fn shape(&self, i: usize) -> Result<Vec<Sym>, Diagnostic> {
+        Ok(self.input_type(i)?.shape)
+    }
+    /// The dtype of input `i`.
+    pub fn dtype(&self, i: usize) -> Result<DType, Diagnostic> {
+        Ok(self.input_type(i)?.dtype)
+    }
+    /// The constant behind input `i`, if it is one.
+    pub fn constant(&self, i: usize) -> Option<&Tensor> {
+        self.opt(i).and_then(|v| self.graph.constant(v))
+    }
+    /// The symbolic elements of input `i`, if known.
+    pub fn content(&self, i: usize) -> Option<Vec<Sym>> {
+        content_of(self.graph, self.opt(i)?)
+    }
+    /// The elements of input `i` as integers, if they are constants.
+    pub fn const_ints(&self, i: usize) -> Option<Vec<i64>> {
+        self.content(i)?.iter().map(Sym::as_int).collect()
+    }
+
+    /// Sets the type of output `i`, if the node has that output. Extents are simplified; where the model declared
+    /// extents for this value before, symbols of its own are kept out.
+    pub fn set_output(&mut self, i: usize, ty: Type) {
+        let Some(&v) = self.node().outputs.get(i) else { return };
+        let ranges = self.graph.ranges();
+        self.graph.values[v].ty = simplified(&ranges, ty);
+    }
+    /// Sets output `i` to a tensor.
+    pub fn set_tensor(&mut self, i: usize, dtype: DType, shape: Vec<Sym>) {
+        self.set_output(i, Type::tensor(dtype, shape));
+    }
+    /// Sets the symbolic elements of output `i`, if they are few.
+    pub fn set_content(&mut self, i: usize, content: Vec<Sym>) {
+        if content.len() <= MAX_CONTENT {
+            if let Some(&v) = self.node().outputs.get(i) {
+                let ranges = self.graph.ranges();
+                self.graph.values[v].content = Some(content.iter().map(|s| ranges.simplify(s)).collect());
+            }
+        }
+    }
+
+    /// Each output gets the type that the model declares for it, or else that of the first input.
+    pub fn infer_like_declared(&mut self) -> Result<(), Diagnostic> {
+        for i in 0..self.output_count() {
+            let v = self.node().outputs[i];
+            let declared = self.graph.values[v].ty.clone();
+            let unknown = declared.as_tensor().is_some_and(|t| t.shape.iter().any(|d| self.is_undefined(d)));
+            if unknown || declared == unknown_type() {
+                let ty = Type::Tensor(self.input_type(0)?);
+                self.set_output(i, ty);
+            }
+        }
+        Ok(())
+    }
+
+    /// True if an extent mentions a symbol that no one defines (a declared name of the file).
+    fn is_undefined(&self, s: &Sym) -> bool {
+        s.symbols().iter().any(|x| !self.graph.symbols.contains_key(x))
+    }
+
+    /// A new extent that [`crate::OpDef::extents`] computes before the node runs; number `which` of this node.
+    pub fn fresh_extent(&mut self, which: u32, hint: &str, lo: i64, hi: Option<Sym>) -> Sym {
+        self.fresh(SymbolSource::Extent(self.node, which), hint, lo, hi)
+    }
+    /// A new extent that is known when the node has run; number `which` of this node.
+    pub fn fresh_result(&mut self, which: u32, hint: &str, lo: i64, hi: Option<Sym>) -> Sym {
+        self.fresh(SymbolSource::Result(self.node, which), hint, lo, hi)
+    }
+    /// A symbol of a source, made once: inference may run again.
+    pub fn fresh(&mut self, source: SymbolSource, hint: &str, lo: i64, hi: Option<Sym>) -> Sym {
+        fresh_symbol(self.graph, source, hint, lo, hi)
+    }
+
+    /// The common extent of two that must be equal: a constant if one is; a guard is added if it can't be proved.
+    pub fn unify(&mut self, a: &Sym, b: &Sym, what: &str) -> Result<Sym, Diagnostic> {
+        match self.graph.ranges().prove_eq(a, b) {
+            Some(true) => {}
+            Some(false) => {
+                return Err(self.error("E2003", format!("{what}: {a} and {b} differ")).expected("equal extents"));
+            }
+            None => {
+                let n = self.node();
+                let reason = format!("node '{}' ({}): {what}", n.name, n.op);
+                let guard = Guard { left: a.clone(), right: b.clone(), reason };
+                if !self.graph.guards.contains(&guard) {
+                    self.graph.guards.push(guard);
+                }
+            }
+        }
+        Ok(if b.as_int().is_some() { b.clone() } else { a.clone() })
+    }
+
+    /// The shape that several shapes broadcast to, by ONNX's (numpy's) rule. An extent that may be 1 at run time
+    /// beside a constant > 1 is taken to be that constant, with a guard.
+    pub fn broadcast(&mut self, shapes: &[Vec<Sym>]) -> Result<Vec<Sym>, Diagnostic> {
+        let rank = shapes.iter().map(Vec::len).max().unwrap_or(0);
+        let mut out = vec![Sym::int(1); rank];
+        for s in shapes {
+            for (i, d) in s.iter().enumerate() {
+                let o = i + rank - s.len();
+                if d.as_int() == Some(1) {
+                    continue;
+                }
+                out[o] = if out[o].as_int() == Some(1) { d.clone() } else { self.unify(&out[o].clone(), d, &format!("axis {o} of the broadcast"))? };
+            }
+        }
+        Ok(out)
+    }
+
+    /// An axis counted from either end, as a position; `rank` positions are valid.
+    pub fn axis(&self, axis: i64, rank: usize) -> Result<usize, Diagnostic> {
+        let r = rank as i64;
+        if (-r..r).contains(&axis) {
+            Ok(if axis < 0 { axis + r } else { axis } as usize)
+        } else {
+            Err(self.error("E2004", format!("axis {axis} is out of range for a tensor of rank {rank}")).expected(format!("{}..={}", -r, r - 1)))
+        }
+    }
+
+    /// Types the nodes of region `i`, whose parameters must have types; gives the types of its results.
+    pub fn infer_region(&mut self, i: usize) -> Result<Vec<Type>, Diagnostic> {
+        let region = self.node().regions[i].clone();
+        (self.regions)(self.graph, &region)?;
+        Ok(region.results.iter().map(|&v| self.graph.values[v].ty.clone()).collect())
+    }
+
+    /// An error at this node.
+    pub fn error(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
+        let n = self.node();
+        Diagnostic::error(code, message).node(n.name.clone(), n.op.to_string())
+    }
+}
+
+/// The type of a value before anyone has said anything of it.
+pub fn unknown_type() -> Type {
+    Type::Optional(Box::new(Type::Sequence(Box::new(Type::tensor(DType::Bool, vec![])))))
+}
+
+/// A symbol of a source, made once: a second call gives the same symbol, with the range narrowed anew.
+pub fn fresh_symbol(graph: &mut Graph, source: SymbolSource, hint: &str, lo: i64, hi: Option<Sym>) -> Sym {
+    if let Some((s, info)) = graph.symbols.iter_mut().find(|(_, i)| i.source == source) {
+        *info = SymbolInfo { source, lo, hi };
+        return Sym::var(s.clone());
+    }
+    let mut name = hint.to_string();
+    let mut i = 1;
+    while graph.symbols.contains_key(&Symbol::new(&name)) {
+        i += 1;
+        name = format!("{hint}_{i}");
+    }
+    let s = Symbol::new(&name);
+    graph.symbols.insert(s.clone(), SymbolInfo { source, lo, hi });
+    Sym::var(s)
+}
+
+fn simplified(ranges: &Ranges, ty: Type) -> Type {
+    match ty {
+        Type::Tensor(t) => Type::tensor(t.dtype, t.shape.iter().map(|d| ranges.simplify(d)).collect()),
+        other => other,
+    }
+}

@@ -1,0 +1,3 @@
+//! The operators, one file each or per family.
+
+pub mod softmax;

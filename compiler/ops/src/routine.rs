@@ -1,0 +1,120 @@
+//! What an operator's `lower` works with when it is no formula: a loops IR builder and the buffers of the node.
+//!
+//! A routine is emitted inside the module's entry function, so it may return a status from it.
+
+use onnxc_base::sym::Symbol;
+use onnxc_base::{DType, Diagnostic, Sym};
+use onnxc_ir::graph::{Attrs, Graph, Node, NodeId, SymbolSource, TensorType};
+use onnxc_ir::loops::{Buf, BufKind, FuncBuilder, Space, Stmt, Value};
+
+/// A tensor in memory: contiguous, row-major.
+#[derive(Clone, Debug)]
+pub struct TensorBuf {
+    /// Where.
+    pub buf: Buf,
+    /// Element type.
+    pub dtype: DType,
+    /// Extents; every symbol in them has a value in the builder.
+    pub shape: Vec<Sym>,
+}
+
+/// A node being lowered to loops IR.
+pub struct RoutineCx<'a> {
+    /// The entry function under construction.
+    pub f: &'a mut FuncBuilder,
+    graph: &'a Graph,
+    node: NodeId,
+    inputs: Vec<Option<TensorBuf>>,
+    outputs: Vec<TensorBuf>,
+}
+
+impl<'a> RoutineCx<'a> {
+    /// Starts lowering a node. `outputs` is empty for `extents`; for a routine they are allocated for the upper bound
+    /// of extents that only the routine knows.
+    pub fn new(
+        f: &'a mut FuncBuilder,
+        graph: &'a Graph,
+        node: NodeId,
+        inputs: Vec<Option<TensorBuf>>,
+        outputs: Vec<TensorBuf>,
+    ) -> Self {
+        Self { f, graph, node, inputs, outputs }
+    }
+
+    /// The node.
+    pub fn node(&self) -> &'a Node {
+        &self.graph.nodes[self.node]
+    }
+    /// Its attributes.
+    pub fn attrs(&self) -> &'a Attrs {
+        &self.node().attrs
+    }
+    /// Input `i`. Panics if it is absent: `infer` has refused such a node.
+    pub fn input(&self, i: usize) -> TensorBuf {
+        self.opt(i).expect("infer has required this input")
+    }
+    /// Input `i`, if it is there.
+    pub fn opt(&self, i: usize) -> Option<TensorBuf> {
+        self.inputs.get(i).cloned().flatten()
+    }
+    /// Output `i`.
+    pub fn output(&self, i: usize) -> TensorBuf {
+        self.outputs[i].clone()
+    }
+    /// The tensor type of output `i`.
+    pub fn output_type(&self, i: usize) -> &'a TensorType {
+        self.graph.tensor_type(self.node().outputs[i]).expect("infer has set a tensor type")
+    }
+    /// The symbolic content of input `i`, if known.
+    pub fn content(&self, i: usize) -> Option<Vec<Sym>> {
+        let v = self.node().inputs.get(i).copied().flatten()?;
+        crate::infer::content_of(self.graph, v)
+    }
+
+    /// Scratch memory of `count` elements, for this routine only. `count` is over symbols with known upper bounds.
+    pub fn scratch(&mut self, name: &str, dtype: DType, count: Sym) -> Buf {
+        let buf = self.f.buf(dtype, BufKind::Local, name);
+        let n = self.f.sym(&count);
+        self.f.stmt(Stmt::Alloc { buf, count: n, space: Space::Workspace, bound: Some(count) });
+        buf
+    }
+
+    /// Says what an extent from [`crate::InferCx::fresh_result`] turned out to be: number `which` of this node.
+    pub fn define_result(&mut self, which: u32, value: Value) {
+        let symbol = self.symbol(SymbolSource::Result(self.node, which)).expect("infer made this extent");
+        self.f.bind(symbol, value);
+    }
+
+    fn symbol(&self, source: SymbolSource) -> Option<Symbol> {
+        self.graph.symbols.iter().find(|(_, i)| i.source == source).map(|(s, _)| s.clone())
+    }
+
+    /// Leaves the module with a status if a condition holds.
+    pub fn fail_if(&mut self, cond: Value, status: i32) {
+        self.f.if_else(
+            cond,
+            |f| {
+                let s = f.scalar(onnxc_ir::scalar::Scalar::from_i64(DType::I32, i64::from(status)));
+                f.stmt(Stmt::Return(Some(s)));
+            },
+            |_| {},
+        );
+    }
+
+    /// The offset of an element, in elements, from one i64 value per dim.
+    pub fn offset(&mut self, t: &TensorBuf, index: &[Value]) -> Value {
+        let mut off = self.f.int(0);
+        for (d, &i) in t.shape.iter().zip(index) {
+            let d = self.f.sym(d);
+            off = self.f.mul(off, d);
+            off = self.f.add(off, i);
+        }
+        off
+    }
+
+    /// An error at this node.
+    pub fn error(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
+        let n = self.node();
+        Diagnostic::error(code, message).node(n.name.clone(), n.op.to_string())
+    }
+}
