@@ -20,5 +20,5 @@ pub use cranelift_entity::{EntityRef, PrimaryMap, SecondaryMap, entity_impl};
 pub use diag::{Diagnostic, Diagnostics, Place, Severity};
 pub use dtype::DType;
 pub use indexmap::{IndexMap, IndexSet};
-pub use sym::{Ranges, Sym};
+pub use sym::{Ranges, Sym, SymNode, Symbol};
 pub use tensor::Tensor;

@@ -1,0 +1,77 @@
+//! `min` and `max` in canonical form: flat, sorted, no member that another one beats by a constant.
+
+use super::{Atom, Sym};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+impl Sym {
+    /// The smaller of the two.
+    pub fn min(&self, other: &Sym) -> Sym {
+        Self::min_of(vec![self.clone(), other.clone()])
+    }
+
+    /// The larger of the two.
+    pub fn max(&self, other: &Sym) -> Sym {
+        Self::max_of(vec![self.clone(), other.clone()])
+    }
+
+    /// The smallest; of nothing at all: `overflow`.
+    pub fn min_of(members: Vec<Sym>) -> Sym {
+        let flat = members.iter().flat_map(|m| match m.as_atom() {
+            Some(Atom::Min(inner)) => inner.clone(),
+            _ => vec![m.clone()],
+        });
+        combine(flat, i64::min, Atom::Min)
+    }
+
+    /// The largest; of nothing at all: `overflow`.
+    pub fn max_of(members: Vec<Sym>) -> Sym {
+        let flat = members.iter().flat_map(|m| match m.as_atom() {
+            Some(Atom::Max(inner)) => inner.clone(),
+            _ => vec![m.clone()],
+        });
+        combine(flat, i64::max, Atom::Max)
+    }
+}
+
+/// Structural, for sorting. But `a.min(b)` by value would pick `Ord::min` over the method above, and silently order
+/// spellings; so these two mean the symbolic ones as well.
+impl Ord for Sym {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+
+    fn min(self, other: Self) -> Self {
+        Sym::min_of(vec![self, other])
+    }
+
+    fn max(self, other: Self) -> Self {
+        Sym::max_of(vec![self, other])
+    }
+}
+
+impl PartialOrd for Sym {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Keeps, of the members that differ by a constant only, the one with the better constant.
+fn combine(members: impl Iterator<Item = Sym>, better: fn(i64, i64) -> i64, atom: fn(Vec<Sym>) -> Atom) -> Sym {
+    let mut best: BTreeMap<Sym, i64> = BTreeMap::new();
+    for member in members {
+        if member.is_overflow() {
+            return Sym::overflow();
+        }
+        let constant = member.constant_term();
+        let varying = member.without_constant();
+        best.entry(varying).and_modify(|c| *c = better(*c, constant)).or_insert(constant);
+    }
+    let mut kept: Vec<Sym> = best.into_iter().map(|(varying, constant)| varying + constant).collect();
+    kept.sort();
+    match kept.len() {
+        0 => Sym::overflow(),
+        1 => kept.swap_remove(0),
+        _ => Sym::atom(atom(kept)),
+    }
+}

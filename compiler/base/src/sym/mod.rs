@@ -1,0 +1,141 @@
+//! Symbolic integers: the language of shapes, sizes, loop bounds and addresses.
+//!
+//! A [`Sym`] is a polynomial with `i64` coefficients over *atoms*: a named [`Symbol`], `floordiv`, `mod`, `min`, `max`.
+//! It is always in canonical form, so `Eq`, `Hash` and `Ord` are structural and cheap, and mean "spelled the same after
+//! normalisation". Whether two different spellings are equal *given what is known of the symbols* is another question,
+//! which [`Ranges`] answers (`prove_eq`, `prove_le`, `simplify`, `bounds`, `upper_bound`) and which never leaks into `Eq`.
+//!
+//! # Meaning
+//! - Mathematical integers; `floordiv` rounds towards minus infinity and `mod(a, b) = a - b*floordiv(a, b)` has the
+//!   sign of `b`.
+//! - Canonicalisation never changes a value. It may make an expression defined where the original was not
+//!   (`floordiv(h, h)` is `1`, also for `h = 0`).
+//! - **Overflow** of a coefficient, or an expression beyond [`MAX_SIZE`] nodes or [`MAX_DEPTH`] levels, gives the sticky
+//!   marker `overflow` ([`Sym::is_overflow`]): every operation on it is `overflow` again, nothing is ever proved about
+//!   it, and evaluating it is [`EvalError::Overflow`]. Nothing here panics or wraps, whatever a model contains.
+//!
+//! # Canonical form
+//! - A sum of terms, each a non-zero coefficient times a sorted product of atoms; products of sums are expanded. Terms
+//!   are in lexicographic order of their atoms, the constant last.
+//! - By a constant divisor `c`: `c > 1`, every coefficient of the numerator is below `c` in magnitude, its constant
+//!   is in `0..c`, its first coefficient is positive, and it shares no factor with `c`. So
+//!   `floordiv(h - 3, 2) + 1` and `floordiv(h - 1, 2)` are the same `Sym`.
+//! - By a symbolic divisor: common factors are cancelled, multiples of the divisor taken out.
+//! - `min`/`max` are flattened, sorted, without members that differ by a constant only.
+//!
+//! # Not here
+//! No equations between symbols (only ranges), no integer programming: "can't say" is an answer.
+
+mod atoms;
+mod bounds;
+mod div;
+mod eval;
+mod minmax;
+mod ops;
+mod parse;
+mod poly;
+mod print;
+mod prove;
+mod ranges;
+mod simplify;
+#[cfg(test)]
+mod tests;
+mod upper;
+mod walk;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use eval::EvalError;
+pub(crate) use parse::parse_sym;
+pub use ranges::{Range, Ranges};
+pub use walk::SymNode;
+
+/// The most nodes (as a tree) that an expression may have; a larger one becomes the `overflow` marker.
+pub const MAX_SIZE: u32 = 4096;
+/// The deepest nesting of `floordiv`/`mod`/`min`/`max` that an expression may have.
+pub const MAX_DEPTH: u32 = 64;
+
+/// The name of an unknown: a dimension (`h`), a loop or index variable (`i`, `j#3`). Ordered by name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Symbol(Arc<str>);
+
+impl Symbol {
+    /// The symbol of that name; equal names are the same symbol. Any text is allowed (printed in backticks if need be).
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<&str> for Symbol {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<String> for Symbol {
+    fn from(name: String) -> Self {
+        Self::new(&name)
+    }
+}
+
+impl From<&Symbol> for Symbol {
+    fn from(symbol: &Symbol) -> Self {
+        symbol.clone()
+    }
+}
+
+/// A symbolic integer in canonical form (see the module's text). Cloning is a reference count.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Sym(Repr);
+
+/// `Int` exactly when the value is a constant.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Repr {
+    Int(i64),
+    Poly(Arc<Poly>),
+}
+
+/// A non-constant sum. `size` and `depth` follow from `terms`; they are kept to bound what hostile models can build.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Poly {
+    size: u32,
+    depth: u32,
+    terms: Vec<Term>,
+}
+
+/// `coef * mono`, with `coef != 0`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Term {
+    mono: Mono,
+    coef: i64,
+}
+
+/// A sorted product of atoms, powers spelled out (`h*h`); empty for the constant term.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+struct Mono(Vec<Atom>);
+
+/// What a polynomial treats as a variable.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Atom {
+    Var(Symbol),
+    FloorDiv(Sym, Sym),
+    Mod(Sym, Sym),
+    /// At least two members, sorted, none of them a `Min` itself.
+    Min(Vec<Sym>),
+    /// At least two members, sorted, none of them a `Max` itself.
+    Max(Vec<Sym>),
+    /// The marker; only ever alone, with coefficient 1.
+    Overflow,
+}

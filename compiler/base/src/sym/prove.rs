@@ -1,0 +1,157 @@
+//! Proofs of `=`, `<=`, `<` from ranges.
+//!
+//! The core shows `d >= 0` by numeric bounds, and failing that by replacing one atom of `d` after the other by a bound
+//! that makes `d` smaller (a variable by its symbolic upper bound where its coefficient is negative, a `floordiv`
+//! by the fraction it approximates, a `min` by each of its members), keeping the correlation of all other terms.
+//! The search is depth first, in a fixed order, within a fixed budget: fast, deterministic, incomplete.
+
+use super::div::gcd;
+use super::{Atom, Ranges, Sym, Symbol};
+use std::collections::BTreeSet;
+
+/// How many expressions one proof may look at.
+const BUDGET: u32 = 160;
+
+impl Ranges {
+    /// `Some(true)`: always equal; `Some(false)`: never equal; `None`: can't say.
+    pub fn prove_eq(&self, a: &Sym, b: &Sym) -> Option<bool> {
+        let difference = a - b;
+        if difference.is_overflow() {
+            return None;
+        }
+        if difference.is_zero() {
+            return Some(true);
+        }
+        let d = self.simplify(&difference);
+        if d.is_zero() || (self.nonneg(&d) && self.nonneg(&-&d)) {
+            return Some(true);
+        }
+        let never = misses_zero(&d) || self.nonneg(&(&d - 1)) || self.nonneg(&(-&d - 1));
+        if never && !d.is_overflow() { Some(false) } else { None }
+    }
+
+    /// `Some(true)`: always `a <= b`; `Some(false)`: always `a > b`; `None`: can't say.
+    pub fn prove_le(&self, a: &Sym, b: &Sym) -> Option<bool> {
+        let difference = b - a;
+        let decide = |d: &Sym| match () {
+            () if self.nonneg(d) => Some(true),
+            () if self.nonneg(&(-d - 1)) => Some(false),
+            () => None,
+        };
+        decide(&difference).or_else(|| {
+            let simpler = self.simplify(&difference);
+            if simpler == difference { None } else { decide(&simpler) }
+        })
+    }
+
+    /// `Some(true)`: always `a < b`; `Some(false)`: always `a >= b`; `None`: can't say.
+    pub fn prove_lt(&self, a: &Sym, b: &Sym) -> Option<bool> {
+        self.prove_le(&(a + 1), b)
+    }
+
+    /// Is `d >= 0` provable?
+    pub(super) fn nonneg(&self, d: &Sym) -> bool {
+        self.search(d, &mut BUDGET.clone())
+    }
+
+    fn search(&self, d: &Sym, budget: &mut u32) -> bool {
+        if d.is_overflow() || *budget == 0 {
+            return false;
+        }
+        *budget -= 1;
+        if self.at_least(d, 0) {
+            return true;
+        }
+        if d.as_int().is_some() {
+            return false;
+        }
+        let atoms: BTreeSet<&Atom> = d.terms().iter().flat_map(|t| &t.mono.0).collect();
+        // Operations first: what replaces them mentions variables that then still have their correlation.
+        atoms.iter().filter(|a| !matches!(a, Atom::Var(_))).any(|a| self.replace_operation(d, a, budget))
+            || self.elimination_order(d).iter().any(|v| self.replace_variable(d, v, budget))
+    }
+
+    /// The sign of a coefficient: `Some(true)` if `c >= 0`, `Some(false)` if `c <= 0`.
+    fn sign(&self, c: &Sym, budget: &mut u32) -> Option<bool> {
+        if self.search(c, budget) {
+            Some(true)
+        } else if self.search(&-c, budget) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    /// The variables of the polynomial (not those inside operations), those first that no other's upper bound mentions.
+    pub(super) fn elimination_order(&self, d: &Sym) -> Vec<Symbol> {
+        let vars: BTreeSet<&Symbol> = d.terms().iter().flat_map(|t| &t.mono.0).filter_map(Atom::symbol).collect();
+        let hi = |v: &Symbol| self.get(v).and_then(|r| r.hi.clone());
+        let bounds: Vec<(&Symbol, Sym)> = vars.iter().filter_map(|v| Some((*v, hi(v)?))).collect();
+        let mentioned = |v: &Symbol| bounds.iter().filter(|(other, hi)| *other != v && hi.contains(v)).count();
+        let mut order: Vec<Symbol> = vars.into_iter().cloned().collect();
+        order.sort_by_cached_key(|v| (mentioned(v), hi(v).is_none(), v.clone()));
+        order
+    }
+
+    /// `c*v + r` with `v` at the end of its range where that is least.
+    fn replace_variable(&self, d: &Sym, v: &Symbol, budget: &mut u32) -> bool {
+        let Some(range) = self.get(v) else { return false };
+        let Some((c, r)) = d.split_linear(v) else { return false };
+        let end = match self.sign(&c, budget) {
+            Some(true) => range.lo.map(Sym::int),
+            Some(false) => range.hi.clone(),
+            None => None,
+        };
+        end.is_some_and(|end| self.search(&(c * end + r), budget))
+    }
+
+    /// `c*atom + r` with the operation replaced by something that makes it no larger (for `min`/`max`: by each or any
+    /// of the members).
+    fn replace_operation(&self, d: &Sym, atom: &Atom, budget: &mut u32) -> bool {
+        let Some((c, r)) = d.split_atom(atom) else { return false };
+        let sign = self.sign(&c, budget);
+        match atom {
+            Atom::Min(members) | Atom::Max(members) => {
+                let any = sign == Some(matches!(atom, Atom::Max(_)));
+                let mut holds = |m: &Sym| self.search(&(&c * m + &r), budget);
+                if any { members.iter().any(&mut holds) } else { members.iter().all(holds) }
+            }
+            Atom::FloorDiv(x, b) => self.replace_floordiv(x, b, (&c, &r), sign, budget),
+            Atom::Mod(x, b) => self.replace_mod(x, b, (&c, &r), sign, budget),
+            Atom::Var(_) | Atom::Overflow => false,
+        }
+    }
+
+    /// For `b >= 1`: `x - (b-1) <= b*floordiv(x, b) <= x`; and an integer `d >= 0` as soon as `b*d >= -(b-1)`.
+    fn replace_floordiv(&self, x: &Sym, b: &Sym, (c, r): (&Sym, &Sym), sign: Option<bool>, budget: &mut u32) -> bool {
+        let Some(positive) = sign else { return false };
+        if !self.search(&(b - 1), budget) {
+            return false;
+        }
+        let least = if positive { c * (x - b + 1) } else { c * x };
+        self.search(&(least + b * r + b - 1), budget)
+    }
+
+    /// For `b >= 1`: `0 <= mod(x, b) <= b-1`, and `mod(x, b) <= x` for `x >= 0`.
+    fn replace_mod(&self, x: &Sym, b: &Sym, (c, r): (&Sym, &Sym), sign: Option<bool>, budget: &mut u32) -> bool {
+        if !self.search(&(b - 1), budget) {
+            return false;
+        }
+        match sign {
+            Some(true) => self.search(r, budget),
+            Some(false) => {
+                self.search(&(c * (b - 1) + r), budget) || (self.search(x, budget) && self.search(&(c * x + r), budget))
+            }
+            None => false,
+        }
+    }
+}
+
+/// Is the constant term no multiple of the greatest common divisor of the other coefficients?
+fn misses_zero(d: &Sym) -> bool {
+    let g = d.terms().iter().filter(|t| !t.mono.is_one()).fold(0, |g, t| gcd(g, t.coef));
+    match d.as_int() {
+        Some(value) => value != 0,
+        None => g > 1 && d.constant_term() % g != 0,
+    }
+}

@@ -1,0 +1,54 @@
+//! What is known of each symbol.
+
+use super::{Sym, Symbol};
+use std::collections::BTreeMap;
+
+/// What is known of one symbol.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Range {
+    /// It is at least this.
+    pub lo: Option<i64>,
+    /// It is at most this. May mention other symbols, not (even indirectly) itself.
+    pub hi: Option<Sym>,
+}
+
+/// What is known of the symbols; of a symbol not mentioned, nothing.
+///
+/// All answers hold for every assignment that satisfies the ranges and for which the expressions concerned have a
+/// value. If no assignment satisfies them (an empty loop), any answer is right.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ranges {
+    known: BTreeMap<Symbol, Range>,
+}
+
+impl Ranges {
+    /// Nothing known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `lo <= symbol <= hi`; replaces what was known of it.
+    pub fn set(&mut self, symbol: impl Into<Symbol>, lo: i64, hi: Option<Sym>) {
+        self.insert(symbol, Range { lo: Some(lo), hi });
+    }
+
+    /// `0 <= symbol < extent`: the range of a loop or index variable.
+    pub fn set_index(&mut self, symbol: impl Into<Symbol>, extent: &Sym) {
+        self.set(symbol, 0, Some(extent - 1));
+    }
+
+    /// Replaces what is known of a symbol.
+    pub fn insert(&mut self, symbol: impl Into<Symbol>, range: Range) {
+        self.known.insert(symbol.into(), range);
+    }
+
+    /// What is known of a symbol.
+    pub fn get(&self, symbol: &Symbol) -> Option<&Range> {
+        self.known.get(symbol)
+    }
+
+    /// All that is known, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Symbol, &Range)> {
+        self.known.iter()
+    }
+}
