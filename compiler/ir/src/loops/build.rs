@@ -286,8 +286,8 @@ impl FuncBuilder {
         self.symbols.iter().rev().find_map(|m| m.get(symbol)).copied()
     }
 
-    /// Computes a symbolic expression (i64, or a vector if a symbol is bound to one). Panics on an unbound symbol (a
-    /// bug of the caller).
+    /// Computes a symbolic expression (i64, or a vector if a symbol is bound to one). Panics on an unbound symbol and
+    /// on the `overflow` marker (bugs of the caller).
     pub fn sym(&mut self, e: &Sym) -> Value {
         match e.node() {
             SymNode::Int(v) => self.int(v),
@@ -298,6 +298,7 @@ impl FuncBuilder {
             SymNode::Mod(a, b) => self.sym_pair(BinOp::FloorMod, &a, &b),
             SymNode::Min(a, b) => self.sym_pair(BinOp::Min, &a, &b),
             SymNode::Max(a, b) => self.sym_pair(BinOp::Max, &a, &b),
+            SymNode::Overflow => panic!("a size beyond 64 bits has to be refused before lowering"),
         }
     }
 
