@@ -106,6 +106,12 @@ impl ReduceOp {
 }
 
 impl Scalar {
+    /// Is this a type that scalars can have?
+    pub fn holds(dtype: DType) -> bool {
+        use DType::*;
+        matches!(dtype, Bool | I8 | I16 | I32 | I64 | U8 | U16 | U32 | U64 | BF16 | F16 | F32 | F64)
+    }
+
     /// A bool.
     pub fn bool(v: bool) -> Scalar {
         Scalar { dtype: DType::Bool, bits: v as u64 }

@@ -17,9 +17,12 @@
 //! [`Stmt::Alloc`], of which none with [`Space::Workspace`] is left after `plan-memory`.
 
 pub mod build;
+pub mod print;
+#[cfg(test)]
+mod tests;
 
-pub use build::FuncBuilder;
 pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
+pub use build::FuncBuilder;
 use onnxc_base::{Bytes, DType, PrimaryMap, Sym, entity_impl};
 
 /// A value: defined once, of a fixed type.
