@@ -5,12 +5,12 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 impl Sym {
-    /// The smaller of the two.
+    /// The smaller of the two. On owned values write `a.min(b)` (which takes both) or `Sym::min(&a, &b)`.
     pub fn min(&self, other: &Sym) -> Sym {
         Self::min_of(vec![self.clone(), other.clone()])
     }
 
-    /// The larger of the two.
+    /// The larger of the two. On owned values write `a.max(b)` (which takes both) or `Sym::max(&a, &b)`.
     pub fn max(&self, other: &Sym) -> Sym {
         Self::max_of(vec![self.clone(), other.clone()])
     }

@@ -59,7 +59,7 @@ impl Ranges {
             return false;
         }
         *budget -= 1;
-        if self.at_least(d, 0) {
+        if self.at_least(d, 0) || self.nonneg_from_corner(d) {
             return true;
         }
         if d.as_int().is_some() {
@@ -69,6 +69,24 @@ impl Ranges {
         // Operations first: what replaces them mentions variables that then still have their correlation.
         atoms.iter().filter(|a| !matches!(a, Atom::Var(_))).any(|a| self.replace_operation(d, a, budget))
             || self.elimination_order(d).iter().any(|v| self.replace_variable(d, v, budget))
+    }
+
+    /// With every variable counted from its lower bound, no coefficient is negative, and no factor of any product:
+    /// `h*h - h` is `t*t + t` for `h = 1 + t`. Worth trying only where bounds of the factors aren't enough.
+    fn nonneg_from_corner(&self, d: &Sym) -> bool {
+        if d.terms().iter().all(|t| t.mono.0.len() < 2) {
+            return false;
+        }
+        let lo = |v: &Symbol| self.get(v).and_then(|r| r.lo);
+        let shifted = d.map_atoms(&mut |atom| match atom.symbol().and_then(lo) {
+            Some(lo) => Sym::atom(atom.clone()) + lo,
+            None => Sym::atom(atom.clone()),
+        });
+        let nonneg = |a: &Atom| match a {
+            Atom::Var(v) => lo(v).is_some(),
+            _ => self.at_least(&Sym::atom(a.clone()), 0),
+        };
+        !shifted.is_overflow() && shifted.all_terms().iter().all(|t| t.coef >= 0 && t.mono.0.iter().all(nonneg))
     }
 
     /// The sign of a coefficient: `Some(true)` if `c >= 0`, `Some(false)` if `c <= 0`.
