@@ -208,7 +208,9 @@ impl Lexer<'_> {
                 let code = self.rest().strip_prefix('{').and_then(|r| r.split_once('}')).map(|(code, _)| code.len());
                 let length = code.filter(|l| *l <= 6).ok_or_else(|| self.error(start, "expected \\u{hex}"))?;
                 let hex = self.take(length + 2);
-                let value = u32::from_str_radix(&hex[1..=length], 16).ok().and_then(char::from_u32);
+                // `from_str_radix` alone would take a sign.
+                let digits = Some(&hex[1..=length]).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+                let value = digits.and_then(|d| u32::from_str_radix(d, 16).ok()).and_then(char::from_u32);
                 value.ok_or_else(|| self.error(start, "no such character"))
             }
             _ => Err(self.error(start, "unknown escape")),

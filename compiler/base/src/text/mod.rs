@@ -23,6 +23,8 @@ mod cursor;
 mod lexer;
 mod number;
 mod print;
+#[cfg(test)]
+mod tests;
 
 pub use cursor::Cursor;
 pub use lexer::{Span, Tok, Token, tokenize};
