@@ -3,7 +3,9 @@
 
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, Sym, Tensor};
-use onnxc_ir::graph::{Attrs, Graph, Guard, Node, NodeId, Region, SymbolInfo, SymbolSource, TensorType, Type, ValueDef, ValueId};
+use onnxc_ir::graph::{
+    Attrs, Graph, Guard, Node, NodeId, Region, SymbolInfo, SymbolSource, TensorType, Type, ValueDef, ValueId,
+};
 
 /// Contents of more elements than this aren't followed: shape arithmetic is small.
 pub const MAX_CONTENT: usize = 64;
@@ -185,7 +187,11 @@ impl<'a> InferCx<'a> {
                 if d.as_int() == Some(1) {
                     continue;
                 }
-                out[o] = if out[o].as_int() == Some(1) { d.clone() } else { self.unify(&out[o].clone(), d, &format!("axis {o} of the broadcast"))? };
+                out[o] = if out[o].as_int() == Some(1) {
+                    d.clone()
+                } else {
+                    self.unify(&out[o].clone(), d, &format!("axis {o} of the broadcast"))?
+                };
             }
         }
         Ok(out)
@@ -197,7 +203,9 @@ impl<'a> InferCx<'a> {
         if (-r..r).contains(&axis) {
             Ok(if axis < 0 { axis + r } else { axis } as usize)
         } else {
-            Err(self.error("E2004", format!("axis {axis} is out of range for a tensor of rank {rank}")).expected(format!("{}..={}", -r, r - 1)))
+            Err(self
+                .error("E2004", format!("axis {axis} is out of range for a tensor of rank {rank}"))
+                .expected(format!("{}..={}", -r, r - 1)))
         }
     }
 

@@ -6,9 +6,7 @@ use onnxc_ir::graph::OpName;
 use std::sync::Arc;
 
 /// Every built-in operator: sorted by domain, then name (a test says so).
-pub static OPS: &[&OpDef] = &[
-    &ops::softmax::DEF,
-];
+pub static OPS: &[&OpDef] = &[&ops::softmax::DEF];
 
 /// Built-in operators plus those of the user.
 #[derive(Clone, Default)]
@@ -41,8 +39,6 @@ impl Registry {
         if let Some(c) = self.custom.iter().rev().find(|c| c.op_name() == *name) {
             return Some(OpRef::Custom(c.clone()));
         }
-        OPS.iter()
-            .find(|o| o.domain == name.domain && o.name == name.name)
-            .map(|o| OpRef::Builtin(o))
+        OPS.iter().find(|o| o.domain == name.domain && o.name == name.name).map(|o| OpRef::Builtin(o))
     }
 }

@@ -1,1 +1,3 @@
-//! Passes over the three levels, their manager and the pipelines.
+//! Passes over the three levels, their manager and the pipelines, and the ways from one level to the next.
+
+pub mod from_kernel;

@@ -137,7 +137,7 @@ impl Sym {
     }
 
     /// The constant term.
-    pub(super) fn constant_term(&self) -> i64 {
+    pub fn constant_term(&self) -> i64 {
         match &self.0 {
             Repr::Int(value) => *value,
             Repr::Poly(poly) => poly.terms.last().filter(|t| t.mono.is_one()).map_or(0, |t| t.coef),

@@ -194,7 +194,13 @@ pub fn compare(op: CmpOp, a: Expr, b: Expr) -> Expr {
 /// `cond ? a : b`.
 pub fn select(cond: Expr, a: Expr, b: Expr) -> Expr {
     match as_const(&cond) {
-        Some(c) => if c.bits != 0 { a } else { b },
+        Some(c) => {
+            if c.bits != 0 {
+                a
+            } else {
+                b
+            }
+        }
         None => Expr::new(ExprKind::Select(cond, a, b)),
     }
 }

@@ -250,10 +250,40 @@ impl FuncBuilder {
     }
 
     /// `for index in lo..hi step step { f(index) }`.
-    pub fn for_loop(&mut self, name: &str, lo: Value, hi: Value, step: i64, kind: LoopKind, f: impl FnOnce(&mut Self, Value)) {
-        let index = self.value(Ty::I64, Op::Index, name);
-        let (body, ()) = self.block(|b| f(b, index));
+    pub fn for_loop(
+        &mut self,
+        name: &str,
+        lo: Value,
+        hi: Value,
+        step: i64,
+        kind: LoopKind,
+        f: impl FnOnce(&mut Self, Value),
+    ) {
+        let index = self.open_loop(name);
+        f(self, index);
+        self.close_loop(index, lo, hi, step, kind);
+    }
+
+    /// Opens the body of a loop, for builders whose bodies need more than the builder; gives its index.
+    pub fn open_loop(&mut self, name: &str) -> Value {
+        self.enter();
+        self.value(Ty::I64, Op::Index, name)
+    }
+
+    /// Closes the innermost block as the body of the loop of this index.
+    pub fn close_loop(&mut self, index: Value, lo: Value, hi: Value, step: i64, kind: LoopKind) {
+        let body = self.leave();
         self.stmt(Stmt::For { index, lo, hi, step, kind, body });
+    }
+
+    /// Opens a block; [`FuncBuilder::close_block`] gives it back.
+    pub fn open_block(&mut self) {
+        self.enter();
+    }
+
+    /// Closes the innermost block.
+    pub fn close_block(&mut self) -> Block {
+        self.leave()
     }
 
     /// `if cond { then } else { els }`.

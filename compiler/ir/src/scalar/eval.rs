@@ -90,8 +90,20 @@ macro_rules! float_binary {
                     let r = a % b;
                     if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
                 }
-                BinOp::Min => if b < a { b } else { a },
-                BinOp::Max => if a < b { b } else { a },
+                BinOp::Min => {
+                    if b < a {
+                        b
+                    } else {
+                        a
+                    }
+                }
+                BinOp::Max => {
+                    if a < b {
+                        b
+                    } else {
+                        a
+                    }
+                }
                 BinOp::Pow => (a as f64).powf(b as f64) as $t,
                 BinOp::And | BinOp::Or | BinOp::Xor | BinOp::Shl | BinOp::Shr => a,
             }
@@ -118,14 +130,40 @@ fn int_binary(op: BinOp, a: i64, b: i64, d: DType) -> i64 {
             let r = a.wrapping_rem(b);
             if r != 0 && (r < 0) != (b < 0) { r + b } else { r }
         }
-        BinOp::Min => if b < a { b } else { a },
-        BinOp::Max => if a < b { b } else { a },
+        BinOp::Min => {
+            if b < a {
+                b
+            } else {
+                a
+            }
+        }
+        BinOp::Max => {
+            if a < b {
+                b
+            } else {
+                a
+            }
+        }
         BinOp::Pow => int_pow(a, b),
         BinOp::And => a & b,
         BinOp::Or => a | b,
         BinOp::Xor => a ^ b,
-        BinOp::Shl => if (0..bits).contains(&b) { a << b } else { 0 },
-        BinOp::Shr => if (0..bits).contains(&b) { a >> b } else if a < 0 { -1 } else { 0 },
+        BinOp::Shl => {
+            if (0..bits).contains(&b) {
+                a << b
+            } else {
+                0
+            }
+        }
+        BinOp::Shr => {
+            if (0..bits).contains(&b) {
+                a >> b
+            } else if a < 0 {
+                -1
+            } else {
+                0
+            }
+        }
     }
 }
 
@@ -136,8 +174,20 @@ fn unsigned_binary(op: BinOp, a: u64, b: u64) -> u64 {
         BinOp::Rem | BinOp::FloorMod => a.checked_rem(b).unwrap_or(0),
         BinOp::Min => a.min(b),
         BinOp::Max => a.max(b),
-        BinOp::Shl => if b < 64 { a << b } else { 0 },
-        BinOp::Shr => if b < 64 { a >> b } else { 0 },
+        BinOp::Shl => {
+            if b < 64 {
+                a << b
+            } else {
+                0
+            }
+        }
+        BinOp::Shr => {
+            if b < 64 {
+                a >> b
+            } else {
+                0
+            }
+        }
         BinOp::Pow => int_pow(a as i64, b.min(i64::MAX as u64) as i64) as u64,
         _ => int_binary(op, a as i64, b as i64, DType::I64) as u64,
     }
@@ -148,7 +198,13 @@ fn int_pow(mut a: i64, b: i64) -> i64 {
     if b < 0 {
         return match a {
             1 => 1,
-            -1 => if b % 2 == 0 { 1 } else { -1 },
+            -1 => {
+                if b % 2 == 0 {
+                    1
+                } else {
+                    -1
+                }
+            }
             _ => 0,
         };
     }
@@ -189,7 +245,14 @@ pub fn eval_cast(a: Scalar, to: DType) -> Scalar {
         DType::Bool => u64::from(a.bits != 0),
         DType::F64 => a.to_f64().to_bits(),
         DType::F32 => u64::from(to_f32(a).to_bits()),
-        DType::F16 => u64::from(if a.dtype == DType::F32 { f16::from_f32(f32::from_bits(a.bits as u32)) } else { f16::from_f64(a.to_f64()) }.to_bits()),
+        DType::F16 => u64::from(
+            if a.dtype == DType::F32 {
+                f16::from_f32(f32::from_bits(a.bits as u32))
+            } else {
+                f16::from_f64(a.to_f64())
+            }
+            .to_bits(),
+        ),
         DType::BF16 => u64::from(bf16::from_f32(to_f32(a)).to_bits()),
         _ if a.dtype.is_float() => return saturate(to, a.to_f64()),
         _ => return wrap(to, a.to_i64()),

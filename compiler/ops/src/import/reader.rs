@@ -110,7 +110,9 @@ impl<'a> NodeReader<'a> {
         if words.contains(&v.as_str()) {
             Ok(v)
         } else {
-            Err(self.error("E2011", format!("attribute '{name}' is '{v}'")).expected(format!("one of {}", words.join(", "))))
+            Err(self
+                .error("E2011", format!("attribute '{name}' is '{v}'"))
+                .expected(format!("one of {}", words.join(", "))))
         }
     }
     /// Integers.
