@@ -20,6 +20,7 @@ pub mod build;
 pub mod print;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::FuncBuilder;

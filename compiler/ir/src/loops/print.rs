@@ -178,4 +178,4 @@ fn ret(ty: Option<Ty>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
