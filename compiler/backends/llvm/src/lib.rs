@@ -1,1 +1,65 @@
 //! Loops IR to machine code with LLVM.
+//!
+//! The way of a unit: `module` declares everything, `func` / `control` / `value` / `buffer` build each function with the
+//! instruction helpers of `emit`, `arith`, `divide`, `round`, `cast` and `memory`; LLVM verifies the module; `optimize`
+//! runs a short list of passes; [`Llvm`] emits the object or text. `machine` knows targets, `raw` the few calls that
+//! inkwell doesn't wrap.
+//!
+//! The result is a function of the program, target and options alone. Does NOT choose tiles, vector widths or unrolling
+//! (the schedule has), does not link, and never sees the bytes of constants.
+
+mod arith;
+mod buffer;
+mod cast;
+mod control;
+mod divide;
+mod emit;
+mod error;
+mod func;
+mod machine;
+mod memory;
+mod module;
+mod optimize;
+mod raw;
+mod round;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use emit::Emit;
+use inkwell::context::Context;
+use inkwell::targets::FileType;
+use onnxc_base::Diagnostics;
+use onnxc_codegen::{Backend, CompileOptions, Emit as Form, Target, Unit};
+
+/// The LLVM backend: the fastest code, for every target that LLVM knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Llvm;
+
+impl Backend for Llvm {
+    fn name(&self) -> &'static str {
+        "llvm"
+    }
+
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+        let machine = machine::machine(target, options.opt_level, unit.constants.size())?;
+        let cx = Context::create();
+        let module = cx.create_module(&unit.program.name);
+        module.set_triple(&machine.triple);
+        module.set_data_layout(&machine.machine.get_target_data().get_data_layout());
+        let e = Emit { cx: &cx, module, b: cx.create_builder(), abilities: machine.abilities };
+        let e = module::ModuleGen::build(e, unit, target, &machine)?;
+        // Always, also in release builds: LLVM's behaviour on a malformed module is undefined.
+        e.module.verify().map_err(|m| error::llvm("E5205", "LLVM finds the module malformed", &m.to_string_lossy()))?;
+        optimize::optimize(&e.module, &machine, options.opt_level)?;
+        let form = match options.emit {
+            Form::BackendIr => return Ok(e.module.print_to_string().to_bytes().to_vec()),
+            Form::Object => FileType::Object,
+            Form::Assembly => FileType::Assembly,
+        };
+        let out = machine.machine.write_to_memory_buffer(&e.module, form);
+        let out = out.map_err(|m| error::llvm("E5207", "LLVM can't write the code", &m.to_string_lossy()))?;
+        Ok(out.as_slice().to_vec())
+    }
+}

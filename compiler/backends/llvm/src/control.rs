@@ -1,0 +1,198 @@
+//! How each [`Stmt`] becomes instructions and basic blocks.
+//!
+//! Loops test at their end, behind one test before their start, which is the form that LLVM's loop passes want. A
+//! `Parallel` loop runs in order here: [`FuncGen::parallel`] is where a thread pool would enter.
+
+use crate::error::{Res, program};
+use crate::func::FuncGen;
+use crate::raw::fixed_loop;
+use inkwell::IntPredicate as P;
+use inkwell::basic_block::BasicBlock;
+use inkwell::values::BasicMetadataValueEnum;
+use onnxc_ir::loops::*;
+
+impl<'c> FuncGen<'_, 'c> {
+    /// A block's statements; false if control never reaches their end.
+    pub fn block(&mut self, block: &Block) -> Res<bool> {
+        for s in &block.0 {
+            if !self.stmt(s)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn stmt(&mut self, s: &Stmt) -> Res<bool> {
+        match s {
+            Stmt::Let(v) => self.define_value(*v)?,
+            Stmt::Set(place, v) => {
+                let (at, _) = self.place(place)?;
+                self.m.e.b.build_store(at, self.value(*v)?)?;
+            }
+            Stmt::Store { buf, offset, value, mask } => {
+                let at = self.elements(*buf)?;
+                self.m.e.store(at, self.value(*offset)?, self.value(*value)?, self.optional(*mask)?)?;
+            }
+            Stmt::Scatter { buf, offsets, value, mask } => {
+                let at = self.elements(*buf)?;
+                self.m.e.scatter(at, self.value(*offsets)?, self.value(*value)?, self.optional(*mask)?)?;
+            }
+            Stmt::Alloc { .. } | Stmt::Free(_) | Stmt::View { .. } | Stmt::Entry { .. } | Stmt::Assign { .. } => {
+                self.buffer_stmt(s)?;
+            }
+            Stmt::For { index, lo, hi, step, kind, body } => match kind {
+                LoopKind::Parallel => self.parallel(*index, *lo, *hi, *step, body)?,
+                LoopKind::Serial | LoopKind::Unrolled => self.for_loop(*index, *lo, *hi, *step, true, body)?,
+            },
+            Stmt::Loop(body) => self.endless(body)?,
+            Stmt::Break => return self.leave_loop(),
+            Stmt::If { cond, then, els } => return self.branch(*cond, then, els),
+            Stmt::Call { callee, args, result } => self.call(*callee, args, *result)?,
+            Stmt::Return(v) => return self.give_back(*v),
+            Stmt::Comment(_) => {}
+        }
+        Ok(true)
+    }
+
+    fn new_block(&self, name: &str) -> BasicBlock<'c> {
+        self.m.e.cx.append_basic_block(self.f, name)
+    }
+
+    fn here(&self) -> Res<BasicBlock<'c>> {
+        self.m.e.b.get_insert_block().map_or_else(|| program("there is no open block"), Ok)
+    }
+
+    /// Iterations that don't depend on each other, in order on the calling thread.
+    fn parallel(&mut self, index: Value, lo: Value, hi: Value, step: i64, body: &Block) -> Res<()> {
+        self.for_loop(index, lo, hi, step, false, body)
+    }
+
+    fn for_loop(&mut self, index: Value, lo: Value, hi: Value, step: i64, can_break: bool, body: &Block) -> Res<()> {
+        let e = &self.m.e;
+        let (lo, hi) = (self.int(lo)?, self.int(hi)?);
+        let (start, end) = (self.new_block("for"), self.new_block("end"));
+        let before = self.here()?;
+        match (lo.get_sign_extended_constant(), hi.get_sign_extended_constant()) {
+            (Some(a), Some(b)) => e.b.build_unconditional_branch(if a < b { start } else { end })?,
+            _ => {
+                let any = e.b.build_int_compare(P::SLT, lo, hi, "")?;
+                e.b.build_conditional_branch(any, start, end)?
+            }
+        };
+        e.b.position_at_end(start);
+        let phi = e.b.build_phi(e.cx.i64_type(), &self.func.values[index].name)?;
+        let i = phi.as_basic_value();
+        phi.add_incoming(&[(&lo, before)]);
+        self.values[index] = Some(i);
+        self.breaks.push(can_break.then_some(end));
+        let open = self.block(body)?;
+        self.breaks.pop();
+        if open {
+            let step = e.cx.i64_type().const_int(step as u64, true);
+            let next = e.b.build_int_nsw_add(i.into_int_value(), step, "")?;
+            let more = e.b.build_int_compare(P::SLT, next, hi, "")?;
+            phi.add_incoming(&[(&next, self.here()?)]);
+            let back = e.b.build_conditional_branch(more, start, end)?;
+            back.set_metadata(fixed_loop(e.cx), e.cx.get_kind_id("llvm.loop")).expect("a node is metadata");
+        }
+        e.b.position_at_end(end);
+        Ok(())
+    }
+
+    fn endless(&mut self, body: &Block) -> Res<()> {
+        let e = &self.m.e;
+        let (start, end) = (self.new_block("loop"), self.new_block("end"));
+        e.b.build_unconditional_branch(start)?;
+        e.b.position_at_end(start);
+        self.breaks.push(Some(end));
+        let open = self.block(body)?;
+        self.breaks.pop();
+        if open {
+            let back = e.b.build_unconditional_branch(start)?;
+            back.set_metadata(fixed_loop(e.cx), e.cx.get_kind_id("llvm.loop")).expect("a node is metadata");
+        }
+        e.b.position_at_end(end);
+        Ok(())
+    }
+
+    fn leave_loop(&mut self) -> Res<bool> {
+        match self.breaks.last() {
+            Some(Some(end)) => {
+                self.m.e.b.build_unconditional_branch(*end)?;
+                Ok(false)
+            }
+            _ => program("a break isn't inside of a loop that it can leave"),
+        }
+    }
+
+    fn branch(&mut self, cond: Value, then: &Block, els: &Block) -> Res<bool> {
+        let e = &self.m.e;
+        let (yes, no, end) = (self.new_block("then"), self.new_block("else"), self.new_block("end"));
+        e.b.build_conditional_branch(self.int(cond)?, yes, no)?;
+        let mut reached = false;
+        for (start, body) in [(yes, then), (no, els)] {
+            e.b.position_at_end(start);
+            if self.block(body)? {
+                e.b.build_unconditional_branch(end)?;
+                reached = true;
+            }
+        }
+        e.b.position_at_end(end);
+        if !reached {
+            e.b.build_unreachable()?;
+        }
+        Ok(reached)
+    }
+
+    fn call(&mut self, callee: Callee, args: &[Arg], result: Option<Value>) -> Res<()> {
+        let e = &self.m.e;
+        let f = match callee {
+            Callee::Func(id) => self.m.funcs[id],
+            Callee::Extern(id) => self.m.externs[id],
+        };
+        let args = args.iter().map(|a| self.argument(a)).collect::<Res<Vec<_>>>()?;
+        if args.len() != f.count_params() as usize {
+            return program(format!("a call passes {} arguments instead of {}", args.len(), f.count_params()));
+        }
+        let call = e.b.build_call(f, &args, "")?;
+        if let Some(v) = result {
+            let Some(r) = call.try_as_basic_value().basic() else { return program("a call returns nothing") };
+            self.values[v] = Some(e.from_memory(r, self.func.values[v].ty.elem)?);
+        }
+        Ok(())
+    }
+
+    fn argument(&self, arg: &Arg) -> Res<BasicMetadataValueEnum<'c>> {
+        let e = &self.m.e;
+        match arg {
+            Arg::Value(v) => Ok(e.to_memory(self.value(*v)?, self.func.values[*v].ty.elem)?.into()),
+            Arg::Buf { buf, offset } => {
+                let at = self.elements(*buf)?;
+                match offset {
+                    // Of an empty buffer even the start may lie outside.
+                    Some(o) => Ok(e.address(at, self.value(*o)?, false)?.into()),
+                    None => Ok(at.base.into()),
+                }
+            }
+            Arg::Table(i) => match self.f.get_nth_param(*i) {
+                Some(p) => Ok(p.into()),
+                None => program(format!("there is no parameter {i}")),
+            },
+        }
+    }
+
+    fn give_back(&mut self, v: Option<Value>) -> Res<bool> {
+        let e = &self.m.e;
+        match v {
+            Some(v) => {
+                let r = e.to_memory(self.value(v)?, self.func.values[v].ty.elem)?;
+                e.b.build_return(Some(&r))?
+            }
+            None => match self.f.get_type().get_return_type() {
+                Some(t) => e.b.build_return(Some(&t.const_zero()))?,
+                None => e.b.build_return(None)?,
+            },
+        };
+        Ok(false)
+    }
+}
