@@ -6,6 +6,7 @@
 //! - `Max(a, b)` is `if a < b { b } else { a }`, `Min(a, b)` is `if b < a { b } else { a }`, also for NaN and -0: one
 //!   machine instruction, and a NaN in the first operand stays.
 //! - Float to integer truncates and saturates; NaN gives 0. Anything to bool is `!= 0`.
+//! - f16 and bf16 are reached through f32: what processors have instructions for, and the same on each of them.
 //! - Arithmetic is done in the operand's own type; f16 and bf16 are storage only (load, store, cast).
 
 mod eval;

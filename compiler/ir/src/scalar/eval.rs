@@ -245,14 +245,7 @@ pub fn eval_cast(a: Scalar, to: DType) -> Scalar {
         DType::Bool => u64::from(a.bits != 0),
         DType::F64 => a.to_f64().to_bits(),
         DType::F32 => u64::from(to_f32(a).to_bits()),
-        DType::F16 => u64::from(
-            if a.dtype == DType::F32 {
-                f16::from_f32(f32::from_bits(a.bits as u32))
-            } else {
-                f16::from_f64(a.to_f64())
-            }
-            .to_bits(),
-        ),
+        DType::F16 => u64::from(f16::from_f32(to_f32(a)).to_bits()),
         DType::BF16 => u64::from(bf16::from_f32(to_f32(a)).to_bits()),
         _ if a.dtype.is_float() => return saturate(to, a.to_f64()),
         _ => return wrap(to, a.to_i64()),
