@@ -1,1 +1,42 @@
-//! Loops IR to machine code with Cranelift.
+//! Loops IR to machine code with Cranelift: quick compiles, vectors of 128 bits.
+//!
+//! - `isa`: Cranelift's settings for a target.
+//! - `module`: one object file from one program.
+//! - `func`: one function: variables, statements, control flow; `value` its operations, `memory` its accesses.
+//! - `rep`, `lanes`: how a loops value of any width is held in CLIF values.
+//! - `arith`, `cast`, `half`: the operations themselves.
+//!
+//! Wider vectors are lists of 128-bit ones, narrower ones lists of scalars; all semantics are those of loops IR.
+//! Does NOT run parallel loops on threads, expand math functions or see constants.
+
+mod arith;
+mod cast;
+mod func;
+mod half;
+mod isa;
+mod lanes;
+mod memory;
+mod module;
+mod rep;
+mod value;
+
+use onnxc_base::Diagnostics;
+use onnxc_codegen::{Backend, CompileOptions, Target, Unit};
+
+/// The Cranelift backend.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cranelift;
+
+impl Backend for Cranelift {
+    fn name(&self) -> &'static str {
+        "cranelift"
+    }
+
+    fn max_vector_bits(&self, target: &Target) -> u32 {
+        target.vector_bits.min(128)
+    }
+
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+        module::compile(unit, target, options)
+    }
+}
