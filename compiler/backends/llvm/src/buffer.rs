@@ -26,7 +26,9 @@ impl<'c> FuncGen<'_, 'c> {
                 self.bufs[*buf] = Some(e.address_bytes(self.base(*base)?, self.int(*byte_offset)?)?);
             }
             Stmt::Entry { buf, table, index } => {
-                let Some(table) = self.f.get_nth_param(*table) else { return program(format!("there is no table {table}")) };
+                let Some(table) = self.f.get_nth_param(*table) else {
+                    return program(format!("there is no table {table}"));
+                };
                 self.bufs[*buf] = Some(self.pointer_at(table.into_pointer_value(), (*index).into())?);
             }
             Stmt::Assign { buf, from } => {

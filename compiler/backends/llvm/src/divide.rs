@@ -8,7 +8,7 @@ use crate::error::{Res, program};
 use inkwell::IntPredicate as P;
 use inkwell::module::Linkage;
 use inkwell::types::BasicType;
-use inkwell::values::{FunctionValue, InstructionOpcode as I};
+use inkwell::values::{BasicValue, FunctionValue, InstructionOpcode as I};
 use onnxc_ir::loops::BinOp;
 
 impl<'c> Emit<'c> {
@@ -57,8 +57,23 @@ impl<'c> Emit<'c> {
         self.op(I::And, left, differ)
     }
 
+    /// The exponent of a constant positive power of two that is the same in all lanes.
+    fn power_of_two(&self, v: Val<'c>) -> Res<Option<u32>> {
+        if !v.is_const() {
+            return Ok(None);
+        }
+        let first = self.int(self.extract(v, 0)?)?;
+        for lane in 1..lanes(v) {
+            if self.int(self.extract(v, lane)?)? != first {
+                return Ok(None);
+            }
+        }
+        let c = first.get_sign_extended_constant().filter(|&c| c > 0 && c & (c - 1) == 0);
+        Ok(c.map(i64::trailing_zeros))
+    }
+
     fn floor_div(&self, a: Val<'c>, b: Val<'c>) -> Res<Val<'c>> {
-        if let Some(shift) = power_of_two(b) {
+        if let Some(shift) = self.power_of_two(b)? {
             return self.op(I::AShr, a, self.int_like(a, shift.into()));
         }
         let (q, safe) = self.signed_quotient(a, b)?;
@@ -68,7 +83,7 @@ impl<'c> Emit<'c> {
     }
 
     fn floor_mod(&self, a: Val<'c>, b: Val<'c>) -> Res<Val<'c>> {
-        if let Some(shift) = power_of_two(b) {
+        if let Some(shift) = self.power_of_two(b)? {
             return self.op(I::And, a, self.int_like(a, (1i64 << shift) - 1));
         }
         let r = self.op(I::SRem, a, self.signed_divisor(b)?)?;
@@ -167,8 +182,7 @@ impl<'c> Emit<'c> {
             let count = self.select(negative, self.op(I::And, b, one.into())?, b)?;
             self.b.build_unconditional_branch(square)?;
             self.b.position_at_end(square);
-            let (n, x, r) =
-                (self.b.build_phi(wide, "n")?, self.b.build_phi(wide, "x")?, self.b.build_phi(wide, "r")?);
+            let (n, x, r) = (self.b.build_phi(wide, "n")?, self.b.build_phi(wide, "x")?, self.b.build_phi(wide, "r")?);
             let odd = self.icmp(P::NE, self.op(I::And, n.as_basic_value(), one.into())?, zero.into())?;
             let product = self.op(I::Mul, r.as_basic_value(), x.as_basic_value())?;
             let r2 = self.select(odd, product, r.as_basic_value())?;
@@ -186,26 +200,4 @@ impl<'c> Emit<'c> {
             Ok(())
         })
     }
-}
-
-/// The exponent of a constant positive power of two, in every lane of a scalar or splat.
-fn power_of_two(v: Val<'_>) -> Option<u32> {
-    let c = match v {
-        inkwell::values::BasicValueEnum::IntValue(i) => i.get_sign_extended_constant()?,
-        inkwell::values::BasicValueEnum::VectorValue(x) => splat_constant(x)?,
-        _ => return None,
-    };
-    (c > 0 && c & (c - 1) == 0).then(|| c.trailing_zeros())
-}
-
-fn splat_constant(v: inkwell::values::VectorValue<'_>) -> Option<i64> {
-    if !v.is_const() {
-        return None;
-    }
-    let at = |i: u32| match v.get_element_as_constant(i) {
-        inkwell::values::BasicValueEnum::IntValue(x) => x.get_sign_extended_constant(),
-        _ => None,
-    };
-    let first = at(0)?;
-    (1..v.get_type().get_size()).all(|i| at(i) == Some(first)).then_some(first)
 }

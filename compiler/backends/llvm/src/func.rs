@@ -154,7 +154,6 @@ impl<'c> FuncGen<'_, 'c> {
         }
         Ok((if def.dims.is_empty() { slot } else { self.element(slot, ty, flat)? }, ty))
     }
-
 }
 
 fn array_of<'c>(t: BasicTypeEnum<'c>, n: u32) -> BasicTypeEnum<'c> {

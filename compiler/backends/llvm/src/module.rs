@@ -13,8 +13,8 @@ use inkwell::types::{BasicMetadataTypeEnum, BasicType, FunctionType};
 use inkwell::values::{FunctionValue, GlobalValue, InstructionOpcode as I};
 use inkwell::{AddressSpace, DLLStorageClass, GlobalVisibility, IntPredicate as P};
 use onnxc_base::{DType, Diagnostics, PrimaryMap};
-use onnxc_codegen::{AddressFunction, ConstLayout, Target, Unit};
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
+use onnxc_codegen::{AddressFunction, ConstLayout, Target, Unit};
 use onnxc_ir::loops::{ConstId, ExternId, Func, FuncId, Linkage, ParamKind, Ty};
 
 /// A module under construction.
@@ -29,7 +29,12 @@ pub(crate) struct ModuleGen<'a, 'c> {
 
 impl<'a, 'c> ModuleGen<'a, 'c> {
     /// Builds the whole module; every problem of every function is reported.
-    pub fn build(e: Emit<'c>, unit: &Unit<'a>, target: &'a Target, machine: &'a Machine) -> Result<Emit<'c>, Diagnostics> {
+    pub fn build(
+        e: Emit<'c>,
+        unit: &Unit<'a>,
+        target: &'a Target,
+        machine: &'a Machine,
+    ) -> Result<Emit<'c>, Diagnostics> {
         let (funcs, externs) = (PrimaryMap::new(), PrimaryMap::new());
         let mut m = ModuleGen { e, target, machine, layout: unit.constants, funcs, externs };
         let mut problems = Diagnostics::new();

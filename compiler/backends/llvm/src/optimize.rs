@@ -10,12 +10,8 @@ use inkwell::passes::PassBuilderOptions;
 use onnxc_base::Diagnostics;
 
 /// Pass pipelines by optimisation level, in the syntax of `opt -passes`.
-const PIPELINES: [&str; 4] = [
-    "function(sroa)",
-    "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)",
-    KERNELS,
-    KERNELS,
-];
+const PIPELINES: [&str; 4] =
+    ["function(sroa)", "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)", KERNELS, KERNELS];
 
 /// `licm` hoists what doesn't change, `gvn` removes repeated address arithmetic across blocks.
 const KERNELS: &str = "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,\

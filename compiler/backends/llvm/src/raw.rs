@@ -54,7 +54,8 @@ pub(crate) fn vector_address<'c>(
     // SAFETY: a base address and one vector of indices give a vector of addresses; the builder has a position (all
     // statements are built inside of a block).
     unsafe {
-        let v = LLVMBuildGEP2(b.as_mut_ptr(), elem.as_type_ref(), base.as_value_ref(), index.as_mut_ptr(), 1, c"".as_ptr());
+        let v =
+            LLVMBuildGEP2(b.as_mut_ptr(), elem.as_type_ref(), base.as_value_ref(), index.as_mut_ptr(), 1, c"".as_ptr());
         VectorValue::new(v)
     }
 }

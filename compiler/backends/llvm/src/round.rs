@@ -92,7 +92,9 @@ impl<'c> Emit<'c> {
         let name = if f.fraction == 23 { "onnxc.fmod.f32" } else { "onnxc.fmod.f64" };
         let helper = match self.module.get_function(name) {
             Some(h) => h,
-            None => self.helper(name, &[f.float.into(), f.float.into()], f.float.into(), |h| self.define_fmod(h, &f))?,
+            None => {
+                self.helper(name, &[f.float.into(), f.float.into()], f.float.into(), |h| self.define_fmod(h, &f))?
+            }
         };
         self.per_lane(helper, &[a, b])
     }
@@ -178,7 +180,8 @@ impl<'c> Emit<'c> {
     /// The float that is `r` times 2^(exponent - 1) smallest denormals; `r` has no more bits than a fraction has.
     fn assemble(&self, r: IntValue<'c>, exponent: IntValue<'c>, f: &Format<'c>) -> Res<Val<'c>> {
         let wide = self.cx.i64_type();
-        let zeros = self.intrinsic_value("llvm.ctlz", &[wide.into()], &[r.into(), self.cx.bool_type().const_zero().into()])?;
+        let zeros =
+            self.intrinsic_value("llvm.ctlz", &[wide.into()], &[r.into(), self.cx.bool_type().const_zero().into()])?;
         let one = wide.const_int(1, false);
         let room = self.b.build_int_sub(self.int(zeros)?, wide.const_int(63 - u64::from(f.fraction), false), "")?;
         let least = self.b.build_int_sub(exponent, one, "")?;

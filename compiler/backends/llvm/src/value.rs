@@ -63,9 +63,7 @@ impl<'c> FuncGen<'_, 'c> {
 
     fn iota(&self, ty: Ty) -> Res<Val<'c>> {
         let e = &self.m.e;
-        let all: Vec<_> = (0..ty.lanes)
-            .map(|i| e.scalar(Scalar::from_i64(ty.elem, i.into())))
-            .collect::<Res<_>>()?;
+        let all: Vec<_> = (0..ty.lanes).map(|i| e.scalar(Scalar::from_i64(ty.elem, i.into()))).collect::<Res<_>>()?;
         Ok(if ty.lanes == 1 { all[0] } else { VectorType::const_vector(&all).into() })
     }
 

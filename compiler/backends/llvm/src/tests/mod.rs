@@ -1,1 +1,6 @@
-//! Tests.
+//! Tests: what compiled code computes, against the definitions of `onnxc_ir::scalar`, and what it looks like.
+
+mod control;
+mod load;
+mod ops;
+mod quality;
