@@ -24,6 +24,8 @@ pub mod messages;
 mod scan;
 mod sparse;
 mod tensor;
+#[cfg(test)]
+mod tests;
 
 pub use checker::{CustomOp, check, custom_ops, schemas};
 pub use limits::Limits;
