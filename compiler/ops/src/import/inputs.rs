@@ -1,0 +1,146 @@
+//! The model's inputs: their types, the symbols of their dims, the symbolic contents of small integer inputs.
+//!
+//! - A fixed dim is its number. Dims of one name share one symbol, whose value comes from the first of them; that the
+//!   others are equal is checked by whoever runs the module. A dim without a (sensible) name has a symbol of its own:
+//!   `input_d0`.
+//! - A symbol is at least 0 unless the user gives a range: an empty batch is legal, every operator says what it does
+//!   with empty tensors, and a bound that a run can break would make proofs wrong. The price, a `max` here and there,
+//!   is paid by `--dim n=1..`.
+//! - Integers given as input (a trip count, a target shape) are symbols, too, so that extents can depend on them.
+
+use super::Importer;
+use super::names::identifier;
+use super::types::element_type;
+use crate::infer::unknown_type;
+use onnxc_base::sym::Symbol;
+use onnxc_base::{DType, Diagnostic, Sym};
+use onnxc_ir::graph::{SymbolInfo, SymbolSource, Type, ValueDef, ValueId};
+use onnxc_onnx::{Dimension, GraphProto, ValueInfoProto, type_proto};
+use std::collections::HashSet;
+
+/// Integer inputs of at most so many elements are followed symbolically.
+const MAX_SYMBOLIC: i64 = 8;
+
+impl<'m> Importer<'m> {
+    /// Defines the inputs of the model. One that is also an initializer is a constant: an ahead-of-time compiler takes
+    /// the default for good, whatever the IR version.
+    pub(super) fn inputs(&mut self, g: &'m GraphProto) -> Vec<ValueId> {
+        let dense = g.initializer.iter().map(|t| t.name.as_str());
+        let sparse = g.sparse_initializer.iter().filter_map(|s| Some(s.values.as_ref()?.name.as_str()));
+        let constants: HashSet<&str> = dense.chain(sparse).collect();
+        let mut params = Vec::new();
+        for input in g.input.iter().filter(|i| !constants.contains(i.name.as_str())) {
+            let v = self.define(&input.name, unknown_type(), ValueDef::Param);
+            match self.input_type(input, v) {
+                Ok(ty) => self.graph.values[v].ty = ty,
+                Err(d) => self.report(d.tensor(&input.name)),
+            }
+            self.symbolic_content(v);
+            params.push(v);
+        }
+        self.unused_overrides();
+        params
+    }
+
+    fn input_type(&mut self, input: &'m ValueInfoProto, v: ValueId) -> Result<Type, Diagnostic> {
+        let unknown = |what: &str| {
+            Diagnostic::error("E2021", format!("the input has no {what}"))
+                .expected("a type with element type and rank; extents may be symbolic")
+                .help("declare the shape when exporting, or set it with onnx.tools.update_model_dims")
+        };
+        let value = input.ty.as_ref().and_then(|t| t.value.as_ref()).ok_or_else(|| unknown("type"))?;
+        let type_proto::Value::Tensor(t) = value else {
+            let ty = input.ty.as_ref().and_then(|t| self.declared_type(t));
+            return ty.filter(|t| !has_symbols(t)).ok_or_else(|| unknown("type that is supported yet"));
+        };
+        let dtype = element_type(t).ok_or_else(|| unknown("element type"))?;
+        let dims = t.dims().ok_or_else(|| unknown("rank"))?;
+        let shape = dims.iter().enumerate().map(|(i, d)| self.input_dim(&input.name, v, i as u32, d)).collect();
+        Ok(Type::tensor(dtype, shape))
+    }
+
+    fn input_dim(&mut self, input: &str, v: ValueId, axis: u32, d: &'m Dimension) -> Sym {
+        match (d.fixed(), d.param()) {
+            (Some(n), _) if n >= 0 => return Sym::int(n),
+            (Some(n), _) => self.report(
+                Diagnostic::warning(
+                    "E2031",
+                    format!("axis {axis} has the negative extent {n}; it is taken as unknown"),
+                )
+                .tensor(input)
+                .help("give the dim a name when exporting"),
+            ),
+            (None, Some(p)) if self.dims.contains_key(p) => return self.dims[p].clone(),
+            (None, Some(p)) => {
+                if let Some(name) = identifier(p) {
+                    let dim = self.dim_symbol(Some(p), &name, SymbolSource::Dim(v, axis));
+                    self.dims.insert(p, dim.clone());
+                    return dim;
+                }
+            }
+            (None, None) => {}
+        }
+        let name = identifier(input).unwrap_or_else(|| "input".into());
+        self.dim_symbol(None, &format!("{name}_d{axis}"), SymbolSource::Dim(v, axis))
+    }
+
+    /// A fresh symbol for a dim, or the extent that the user fixed.
+    fn dim_symbol(&mut self, raw: Option<&str>, name: &str, source: SymbolSource) -> Sym {
+        let name = self.symbol_names.unique(name, true);
+        let key = [raw.unwrap_or(&name), &name].into_iter().find(|k| self.options.dims.contains_key(*k));
+        self.dim_names.push(raw.unwrap_or(&name).to_string());
+        let (mut lo, mut hi) = (0, None);
+        if let Some(key) = key {
+            let range = self.options.dims[key];
+            self.overrides.insert(key.to_string());
+            if let Some(fixed) = range.fixed() {
+                return Sym::int(fixed);
+            }
+            (lo, hi) = (range.lo, range.hi.map(Sym::int));
+        }
+        let symbol = Symbol::new(&name);
+        self.graph.symbols.insert(symbol.clone(), SymbolInfo { source, lo, hi });
+        Sym::var(symbol)
+    }
+
+    fn symbolic_content(&mut self, v: ValueId) {
+        let Some(t) = self.graph.tensor_type(v).cloned() else { return };
+        let count = t.count().as_int().filter(|&n| n <= MAX_SYMBOLIC && t.rank() <= 1);
+        let (lo, hi) = match t.dtype {
+            DType::I64 => (i64::MIN, None),
+            DType::I32 => (i64::from(i32::MIN), Some(Sym::int(i64::from(i32::MAX)))),
+            _ => return,
+        };
+        let Some(count) = count else { return };
+        let input = identifier(&self.graph.values[v].name).unwrap_or_else(|| "input".into());
+        let content = (0..count).map(|i| {
+            let name = if t.rank() == 0 { input.clone() } else { format!("{input}_{i}") };
+            let symbol = Symbol::new(&self.symbol_names.unique(&name, true));
+            let source = SymbolSource::Element(v, i as u32);
+            self.graph.symbols.insert(symbol.clone(), SymbolInfo { source, lo, hi: hi.clone() });
+            Sym::var(symbol)
+        });
+        let content: Vec<Sym> = content.collect();
+        self.graph.values[v].content = Some(content);
+    }
+
+    fn unused_overrides(&mut self) {
+        let unused: Vec<&String> = self.options.dims.keys().filter(|k| !self.overrides.contains(*k)).collect();
+        for name in unused {
+            let known =
+                if self.dim_names.is_empty() { "none, all dims are fixed".into() } else { self.dim_names.join(", ") };
+            self.report(
+                Diagnostic::error("E2022", format!("--dim {name}: no input has a dim of that name"))
+                    .expected(format!("one of the model's dims: {known}")),
+            );
+        }
+    }
+}
+
+/// True if the extents of a type aren't all fixed.
+fn has_symbols(ty: &Type) -> bool {
+    match ty {
+        Type::Tensor(t) => t.fixed().is_none(),
+        Type::Sequence(t) | Type::Optional(t) | Type::Map(_, t) => has_symbols(t),
+    }
+}

@@ -1,0 +1,79 @@
+//! What the user may say about a model's dims: `h=256`, `h=1..1024`, `h=1..`.
+
+use onnxc_base::{Diagnostic, IndexMap};
+
+/// What importing a model depends on, besides the model.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ImportOptions {
+    /// By a dim's name in the model, or by its symbol (which an unnamed dim has, too: `input_d0`).
+    pub dims: IndexMap<String, DimRange>,
+}
+
+/// The extents a dim may have, both ends included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DimRange {
+    /// Least.
+    pub lo: i64,
+    /// Greatest; none: unknown.
+    pub hi: Option<i64>,
+}
+
+impl DimRange {
+    /// The only value, if there is only one.
+    pub fn fixed(&self) -> Option<i64> {
+        (self.hi == Some(self.lo)).then_some(self.lo)
+    }
+}
+
+impl ImportOptions {
+    /// Adds what `--dim` was given: `NAME=EXTENT`, `NAME=LEAST..GREATEST` (both included) or `NAME=LEAST..`.
+    pub fn add_dim(&mut self, text: &str) -> Result<(), Diagnostic> {
+        let wrong = |why: &str| {
+            Diagnostic::error("E2022", format!("--dim {text}: {why}"))
+                .expected("NAME=EXTENT, NAME=LEAST..GREATEST or NAME=LEAST..")
+                .help("for example --dim h=256 or --dim h=1..1024")
+        };
+        let (name, value) = text.rsplit_once('=').ok_or_else(|| wrong("there is no '='"))?;
+        let number = |s: &str| match s.trim().parse::<i64>() {
+            Ok(v) if v >= 0 => Ok(v),
+            _ => Err(wrong(&format!("'{s}' is no extent"))),
+        };
+        let range = match value.split_once("..") {
+            None => {
+                let v = number(value)?;
+                DimRange { lo: v, hi: Some(v) }
+            }
+            Some((lo, "")) => DimRange { lo: number(lo)?, hi: None },
+            Some((lo, hi)) => DimRange { lo: number(lo)?, hi: Some(number(hi.trim_start_matches('='))?) },
+        };
+        if range.hi.is_some_and(|hi| hi < range.lo) {
+            return Err(wrong("the range is empty"));
+        }
+        self.dims.insert(name.trim().into(), range);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dims_are_fixed_or_ranges() {
+        let mut o = ImportOptions::default();
+        for text in ["h=256", "w=1..1024", "n=2..", "a=b=3"] {
+            o.add_dim(text).expect("well-formed");
+        }
+        assert_eq!(o.dims["h"].fixed(), Some(256));
+        assert_eq!(o.dims["w"], DimRange { lo: 1, hi: Some(1024) });
+        assert_eq!(o.dims["n"], DimRange { lo: 2, hi: None });
+        assert_eq!(o.dims["a=b"].fixed(), Some(3));
+    }
+
+    #[test]
+    fn what_is_no_extent_is_refused() {
+        for text in ["h", "h=", "h=-1", "h=x", "h=3..1", "h=..4"] {
+            assert_eq!(ImportOptions::default().add_dim(text).map_err(|d| d.code), Err("E2022"), "{text}");
+        }
+    }
+}
