@@ -1,6 +1,10 @@
 //! What an operator's `infer` works with: the types, constants and symbolic contents of its inputs, and ways to say
 //! what is known of its outputs. Inference never changes a node's operator, attributes or inputs.
 
+mod driver;
+
+pub use driver::{infer_graph, infer_node};
+
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, Sym, Tensor};
 use onnxc_ir::graph::{

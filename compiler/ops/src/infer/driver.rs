@@ -1,0 +1,170 @@
+//! Types of a whole graph: each node's `infer` in order, regions when their node asks for them.
+//!
+//! Holds afterwards, if there are no errors: every value has a type over symbols that the graph defines. With errors:
+//! what depends on a wrong node has [`unknown_type`], silently, so that one mistake is one message.
+//!
+//! May run again after a pass has changed the graph: types and contents get sharper, symbols stay.
+//!
+//! Codes: those of the operators · `E2030` an operator left an output without type · [`E2032`] the file declares
+//! something else than what was inferred.
+
+use super::{InferCx, unknown_type};
+use crate::registry::{OpRef, Registry};
+use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_ir::graph::{Graph, NodeId, Region, Type, ValueId};
+use std::cell::RefCell;
+
+/// Says that a region could not be typed because of problems reported already.
+const REPORTED: &str = "E2099";
+
+/// Infers the types of every node of the graph.
+pub fn infer_graph(graph: &mut Graph, registry: &Registry) -> Diagnostics {
+    let driver = Driver { registry, found: RefCell::default() };
+    let body = graph.body.clone();
+    // The sink has whatever went wrong.
+    let _ = driver.region(graph, &body);
+    driver.found.into_inner()
+}
+
+/// Infers the types of one node whose inputs have types, as a pass that adds nodes does.
+pub fn infer_node(graph: &mut Graph, node: NodeId, registry: &Registry) -> Diagnostics {
+    let driver = Driver { registry, found: RefCell::default() };
+    driver.node(graph, node);
+    driver.found.into_inner()
+}
+
+struct Driver<'a> {
+    registry: &'a Registry,
+    found: RefCell<Diagnostics>,
+}
+
+impl Driver<'_> {
+    fn region(&self, graph: &mut Graph, region: &Region) -> Result<(), Diagnostic> {
+        for &node in &region.nodes {
+            self.node(graph, node);
+        }
+        let missing = region.results.iter().find(|v| graph.values[**v].ty == unknown_type());
+        match missing {
+            Some(&v) => Err(Diagnostic::error(REPORTED, "a result has no type").tensor(&graph.values[v].name)),
+            None => Ok(()),
+        }
+    }
+
+    fn node(&self, graph: &mut Graph, id: NodeId) {
+        let node = &graph.nodes[id];
+        let outputs = node.outputs.clone();
+        let untyped = node.inputs.iter().flatten().any(|&v| graph.values[v].ty == unknown_type());
+        if untyped {
+            return forget(graph, &outputs);
+        }
+        let declared: Vec<Type> = outputs.iter().map(|&v| graph.values[v].ty.clone()).collect();
+        match self.infer(graph, id) {
+            Ok(()) => self.check_outputs(graph, id, &declared),
+            Err(d) => {
+                if d.code != REPORTED {
+                    self.report(d);
+                }
+                forget(graph, &outputs);
+            }
+        }
+    }
+
+    fn infer(&self, graph: &mut Graph, id: NodeId) -> Result<(), Diagnostic> {
+        let regions = |g: &mut Graph, r: &Region| self.region(g, r);
+        let op = graph.nodes[id].op.clone();
+        let mut cx = InferCx::new(graph, id, &regions);
+        match self.registry.find(&op) {
+            Some(OpRef::Builtin(def)) => (def.infer)(&mut cx),
+            Some(OpRef::Custom(custom)) => custom.infer(&mut cx),
+            None => Err(cx.error("E2014", format!("operator {op} is unknown"))),
+        }
+    }
+
+    fn check_outputs(&self, graph: &mut Graph, id: NodeId, declared: &[Type]) {
+        let outputs = graph.nodes[id].outputs.clone();
+        for (&v, declared) in outputs.iter().zip(declared) {
+            let node = &graph.nodes[id];
+            let data = &graph.values[v];
+            if data.ty == unknown_type() || mentions_undefined(graph, &data.ty) {
+                let d = Diagnostic::error("E2030", "the operator says no type for this output")
+                    .node(node.name.clone(), node.op.to_string())
+                    .tensor(data.name.clone())
+                    .help("for a custom operator, declare the type in the model; otherwise this is a bug of onnxc");
+                self.report(d);
+                forget(graph, &[v]);
+            } else if let Some(why) = disagreement(declared, &data.ty) {
+                let d = Diagnostic::warning("E2032", format!("the file declares {why}"))
+                    .node(node.name.clone(), node.op.to_string())
+                    .tensor(data.name.clone())
+                    .help("the inferred type is used; declared types are hints");
+                self.report(d);
+            }
+        }
+    }
+
+    /// Adds a problem once: bodies of loops are inferred several times.
+    fn report(&self, d: Diagnostic) {
+        let mut found = self.found.borrow_mut();
+        if !found.0.contains(&d) {
+            found.push(d);
+        }
+    }
+}
+
+fn forget(graph: &mut Graph, values: &[ValueId]) {
+    for &v in values {
+        graph.values[v].ty = unknown_type();
+        graph.values[v].content = None;
+    }
+}
+
+fn mentions_undefined(graph: &Graph, ty: &Type) -> bool {
+    match ty {
+        Type::Tensor(t) => t.shape.iter().any(|d| d.any_symbol(&|s| !graph.symbols.contains_key(s))),
+        Type::Sequence(t) | Type::Optional(t) | Type::Map(_, t) => mentions_undefined(graph, t),
+    }
+}
+
+/// What a declared type says that can't be right. Names of dims prove nothing, so only numbers count.
+fn disagreement(declared: &Type, inferred: &Type) -> Option<String> {
+    if *declared == unknown_type() {
+        return None;
+    }
+    let (Type::Tensor(d), Type::Tensor(i)) = (declared, inferred) else {
+        let same_kind = std::mem::discriminant(declared) == std::mem::discriminant(inferred);
+        return (!same_kind).then(|| "another kind of value than what it is".into());
+    };
+    if d.dtype != i.dtype {
+        return Some(format!("element type {}, but it is {}", d.dtype, i.dtype));
+    }
+    if d.rank() != i.rank() {
+        return Some(format!("rank {}, but it is {}", d.rank(), i.rank()));
+    }
+    let wrong = |axis: &usize| {
+        let (a, b) = (d.shape[*axis].as_int(), i.shape[*axis].as_int());
+        a.zip(b).is_some_and(|(a, b)| a != b)
+    };
+    let axis = (0..d.rank()).find(wrong)?;
+    Some(format!("extent {} for axis {axis}, but it is {}", d.shape[axis], i.shape[axis]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onnxc_base::{DType, Sym};
+
+    #[test]
+    fn only_numbers_and_kinds_of_declared_types_are_believed() {
+        let t = |dtype, dims: &[Sym]| Type::tensor(dtype, dims.to_vec());
+        let (n, m) = (Sym::var("n"), Sym::var("m"));
+        let a = t(DType::F32, &[Sym::int(2), n.clone()]);
+        assert_eq!(disagreement(&a, &t(DType::F32, &[Sym::int(2), m.clone()])), None);
+        assert_eq!(disagreement(&a, &t(DType::F32, &[m.clone(), Sym::int(7)])), None);
+        assert_eq!(disagreement(&unknown_type(), &a), None);
+        let said = |inferred| disagreement(&a, &inferred).unwrap_or_default();
+        assert_eq!(said(t(DType::F64, &[Sym::int(2), n.clone()])), "element type f32, but it is f64");
+        assert_eq!(said(t(DType::F32, &[Sym::int(2)])), "rank 2, but it is 1");
+        assert_eq!(said(t(DType::F32, &[Sym::int(3), n])), "extent 2 for axis 0, but it is 3");
+        assert_eq!(said(Type::Sequence(Box::new(a.clone()))), "another kind of value than what it is");
+    }
+}
