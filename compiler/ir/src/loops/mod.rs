@@ -17,6 +17,7 @@
 //! [`Stmt::Alloc`], of which none with [`Space::Workspace`] is left after `plan-memory`.
 
 pub mod build;
+pub mod interp;
 pub mod print;
 #[cfg(test)]
 mod tests;
