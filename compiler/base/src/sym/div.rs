@@ -189,7 +189,7 @@ pub(super) fn divide(a: &Sym, b: &Sym) -> Option<(Sym, Sym)> {
         };
         let (out, into_rest) = match factor {
             Some((mono, coef)) => {
-                q = q + Sym::int(1).times_term(&mono, coef);
+                q += Sym::int(1).times_term(&mono, coef);
                 let whole = b.times_term(&mono, coef);
                 // What the coefficient leaves over can't be divided any further.
                 let over = Sym::int(1).times_term(&first.mono, first.coef - coef * lead.coef);
@@ -197,8 +197,8 @@ pub(super) fn divide(a: &Sym, b: &Sym) -> Option<(Sym, Sym)> {
             }
             None => (Sym::from_terms(vec![first.clone()]), Sym::from_terms(vec![first])),
         };
-        left = left - out;
-        r = r + into_rest;
+        left -= out;
+        r += into_rest;
         if left.is_overflow() || q.is_overflow() || r.is_overflow() {
             return None;
         }

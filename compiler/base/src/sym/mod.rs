@@ -42,6 +42,7 @@ mod simplify;
 mod tests;
 mod upper;
 mod walk;
+mod witness;
 
 use std::fmt;
 use std::sync::Arc;

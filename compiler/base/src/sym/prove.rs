@@ -7,7 +7,7 @@
 
 use super::div::gcd;
 use super::{Atom, Ranges, Sym, Symbol};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// How many expressions one proof may look at.
 const BUDGET: u32 = 160;
@@ -51,24 +51,7 @@ impl Ranges {
 
     /// Is `d >= 0` provable?
     pub(super) fn nonneg(&self, d: &Sym) -> bool {
-        self.search(d, &mut BUDGET.clone())
-    }
-
-    fn search(&self, d: &Sym, budget: &mut u32) -> bool {
-        if d.is_overflow() || *budget == 0 {
-            return false;
-        }
-        *budget -= 1;
-        if self.at_least(d, 0) || self.nonneg_from_corner(d) {
-            return true;
-        }
-        if d.as_int().is_some() {
-            return false;
-        }
-        let atoms: BTreeSet<&Atom> = d.terms().iter().flat_map(|t| &t.mono.0).collect();
-        // Operations first: what replaces them mentions variables that then still have their correlation.
-        atoms.iter().filter(|a| !matches!(a, Atom::Var(_))).any(|a| self.replace_operation(d, a, budget))
-            || self.elimination_order(d).iter().any(|v| self.replace_variable(d, v, budget))
+        Search { ranges: self, budget: BUDGET, failed: HashSet::new() }.nonneg(d)
     }
 
     /// With every variable counted from its lower bound, no coefficient is negative, and no factor of any product:
@@ -89,17 +72,6 @@ impl Ranges {
         !shifted.is_overflow() && shifted.all_terms().iter().all(|t| t.coef >= 0 && t.mono.0.iter().all(nonneg))
     }
 
-    /// The sign of a coefficient: `Some(true)` if `c >= 0`, `Some(false)` if `c <= 0`.
-    fn sign(&self, c: &Sym, budget: &mut u32) -> Option<bool> {
-        if self.search(c, budget) {
-            Some(true)
-        } else if self.search(&-c, budget) {
-            Some(false)
-        } else {
-            None
-        }
-    }
-
     /// The variables of the polynomial (not those inside operations), those first that no other's upper bound mentions.
     pub(super) fn elimination_order(&self, d: &Sym) -> Vec<Symbol> {
         let vars: BTreeSet<&Symbol> = d.terms().iter().flat_map(|t| &t.mono.0).filter_map(Atom::symbol).collect();
@@ -110,56 +82,93 @@ impl Ranges {
         order.sort_by_cached_key(|v| (mentioned(v), hi(v).is_none(), v.clone()));
         order
     }
+}
+
+/// One proof in progress.
+struct Search<'a> {
+    ranges: &'a Ranges,
+    /// How many more expressions may be looked at.
+    budget: u32,
+    /// Looked at in vain (or under way); orders of replacement that lead to the same expression are many.
+    failed: HashSet<Sym>,
+}
+
+impl Search<'_> {
+    fn nonneg(&mut self, d: &Sym) -> bool {
+        if d.is_overflow() || self.budget == 0 {
+            return false;
+        }
+        self.budget -= 1;
+        if self.ranges.at_least(d, 0) || self.ranges.nonneg_from_corner(d) {
+            return true;
+        }
+        if d.as_int().is_some() || self.ranges.is_negative_somewhere(d) || !self.failed.insert(d.clone()) {
+            return false;
+        }
+        let atoms: BTreeSet<&Atom> = d.terms().iter().flat_map(|t| &t.mono.0).collect();
+        // Operations first: what replaces them mentions variables that then still have their correlation.
+        atoms.iter().filter(|a| !matches!(a, Atom::Var(_))).any(|a| self.replace_operation(d, a))
+            || self.ranges.elimination_order(d).iter().any(|v| self.replace_variable(d, v))
+    }
+
+    /// The sign of a coefficient: `Some(true)` if `c >= 0`, `Some(false)` if `c <= 0`.
+    fn sign(&mut self, c: &Sym) -> Option<bool> {
+        if self.nonneg(c) {
+            Some(true)
+        } else if self.nonneg(&-c) {
+            Some(false)
+        } else {
+            None
+        }
+    }
 
     /// `c*v + r` with `v` at the end of its range where that is least.
-    fn replace_variable(&self, d: &Sym, v: &Symbol, budget: &mut u32) -> bool {
-        let Some(range) = self.get(v) else { return false };
+    fn replace_variable(&mut self, d: &Sym, v: &Symbol) -> bool {
+        let Some(range) = self.ranges.get(v) else { return false };
         let Some((c, r)) = d.split_linear(v) else { return false };
-        let end = match self.sign(&c, budget) {
+        let end = match self.sign(&c) {
             Some(true) => range.lo.map(Sym::int),
             Some(false) => range.hi.clone(),
             None => None,
         };
-        end.is_some_and(|end| self.search(&(c * end + r), budget))
+        end.is_some_and(|end| self.nonneg(&(c * end + r)))
     }
 
     /// `c*atom + r` with the operation replaced by something that makes it no larger (for `min`/`max`: by each or any
     /// of the members).
-    fn replace_operation(&self, d: &Sym, atom: &Atom, budget: &mut u32) -> bool {
+    fn replace_operation(&mut self, d: &Sym, atom: &Atom) -> bool {
         let Some((c, r)) = d.split_atom(atom) else { return false };
-        let sign = self.sign(&c, budget);
+        let sign = self.sign(&c);
         match atom {
             Atom::Min(members) | Atom::Max(members) => {
                 let any = sign == Some(matches!(atom, Atom::Max(_)));
-                let mut holds = |m: &Sym| self.search(&(&c * m + &r), budget);
+                let mut holds = |m: &Sym| self.nonneg(&(&c * m + &r));
                 if any { members.iter().any(&mut holds) } else { members.iter().all(holds) }
             }
-            Atom::FloorDiv(x, b) => self.replace_floordiv(x, b, (&c, &r), sign, budget),
-            Atom::Mod(x, b) => self.replace_mod(x, b, (&c, &r), sign, budget),
+            Atom::FloorDiv(x, b) => self.replace_floordiv(x, b, (&c, &r), sign),
+            Atom::Mod(x, b) => self.replace_mod(x, b, (&c, &r), sign),
             Atom::Var(_) | Atom::Overflow => false,
         }
     }
 
     /// For `b >= 1`: `x - (b-1) <= b*floordiv(x, b) <= x`; and an integer `d >= 0` as soon as `b*d >= -(b-1)`.
-    fn replace_floordiv(&self, x: &Sym, b: &Sym, (c, r): (&Sym, &Sym), sign: Option<bool>, budget: &mut u32) -> bool {
+    fn replace_floordiv(&mut self, x: &Sym, b: &Sym, (c, r): (&Sym, &Sym), sign: Option<bool>) -> bool {
         let Some(positive) = sign else { return false };
-        if !self.search(&(b - 1), budget) {
+        if !self.nonneg(&(b - 1)) {
             return false;
         }
         let least = if positive { c * (x - b + 1) } else { c * x };
-        self.search(&(least + b * r + b - 1), budget)
+        self.nonneg(&(least + b * r + b - 1))
     }
 
     /// For `b >= 1`: `0 <= mod(x, b) <= b-1`, and `mod(x, b) <= x` for `x >= 0`.
-    fn replace_mod(&self, x: &Sym, b: &Sym, (c, r): (&Sym, &Sym), sign: Option<bool>, budget: &mut u32) -> bool {
-        if !self.search(&(b - 1), budget) {
+    fn replace_mod(&mut self, x: &Sym, b: &Sym, (c, r): (&Sym, &Sym), sign: Option<bool>) -> bool {
+        if !self.nonneg(&(b - 1)) {
             return false;
         }
         match sign {
-            Some(true) => self.search(r, budget),
-            Some(false) => {
-                self.search(&(c * (b - 1) + r), budget) || (self.search(x, budget) && self.search(&(c * x + r), budget))
-            }
+            Some(true) => self.nonneg(r),
+            Some(false) => self.nonneg(&(c * (b - 1) + r)) || (self.nonneg(x) && self.nonneg(&(c * x + r))),
             None => false,
         }
     }

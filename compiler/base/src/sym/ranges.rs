@@ -1,7 +1,9 @@
 //! What is known of each symbol.
 
+use super::witness::Example;
 use super::{Sym, Symbol};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What is known of one symbol.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,10 +18,20 @@ pub struct Range {
 ///
 /// All answers hold for every assignment that satisfies the ranges and for which the expressions concerned have a
 /// value. If no assignment satisfies them (an empty loop), any answer is right.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ranges {
     known: BTreeMap<Symbol, Range>,
+    /// Assignments that satisfy `known`; made at the first proof, forgotten with each change.
+    pub(super) examples: OnceLock<Vec<Example>>,
 }
+
+impl PartialEq for Ranges {
+    fn eq(&self, other: &Self) -> bool {
+        self.known == other.known
+    }
+}
+
+impl Eq for Ranges {}
 
 impl Ranges {
     /// Nothing known.
@@ -40,6 +52,7 @@ impl Ranges {
     /// Replaces what is known of a symbol.
     pub fn insert(&mut self, symbol: impl Into<Symbol>, range: Range) {
         self.known.insert(symbol.into(), range);
+        self.examples = OnceLock::new();
     }
 
     /// What is known of a symbol.

@@ -50,9 +50,13 @@ impl Ranges {
     fn at_end(&self, sym: &Sym, v: &Symbol, up: bool) -> Option<Sym> {
         let (c, r) = sym.split_linear(v)?;
         let Range { lo, hi } = self.get(v)?.clone();
-        let end = if self.nonneg(&c) == up && (up || self.nonneg(&-&c)) { hi } else { lo.map(Sym::int) };
-        // The sign of `c` must be known, one way or the other.
-        if self.nonneg(&c) || self.nonneg(&-&c) { Some(c * end? + r) } else { None }
+        let rising = match () {
+            () if self.nonneg(&c) => true,
+            () if self.nonneg(&-&c) => false,
+            () => return None,
+        };
+        let end = if rising == up { hi } else { lo.map(Sym::int) };
+        Some(c * end? + r)
     }
 
     /// A term: factors that stay, times bounds of those that don't. Signs must be known.
