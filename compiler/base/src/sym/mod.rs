@@ -5,6 +5,26 @@
 //! normalisation". Whether two different spellings are equal *given what is known of the symbols* is another question,
 //! which [`Ranges`] answers (`prove_eq`, `prove_le`, `simplify`, `bounds`, `upper_bound`) and which never leaks into `Eq`.
 //!
+//! ```
+//! use onnxc_base::{Ranges, Sym};
+//!
+//! let (h, w) = (Sym::var("h"), Sym::var("w"));
+//! let (i, j) = (Sym::var("i"), Sym::var("j"));
+//! let flat = &i * &w + &j;
+//! assert_eq!(((&h + 2 - 3).floordiv(&Sym::int(2)) + 1).to_string(), "floordiv(h + 1, 2)");
+//!
+//! let mut ranges = Ranges::new();
+//! ranges.set("h", 1, None);
+//! ranges.set("w", 1, Some(Sym::int(1024)));
+//! ranges.set_index("i", &h); // 0 <= i < h
+//! ranges.set_index("j", &w);
+//! assert_eq!(ranges.simplify(&flat.modulo(&w)), j);
+//! assert_eq!(ranges.prove_lt(&flat, &(&h * &w)), Some(true));
+//! assert_eq!(ranges.bounds(&(&j * 4)), (Some(0), Some(4092)));
+//! let without_loops = ranges.upper_bound(&flat, &|s| *s == "i".into() || *s == "j".into());
+//! assert_eq!(without_loops, Some(h * w - 1));
+//! ```
+//!
 //! # Meaning
 //! - Mathematical integers; `floordiv` rounds towards minus infinity and `mod(a, b) = a - b*floordiv(a, b)` has the
 //!   sign of `b`.

@@ -9,8 +9,8 @@ use super::div::gcd;
 use super::{Atom, Ranges, Sym, Symbol};
 use std::collections::{BTreeSet, HashSet};
 
-/// How many expressions one proof may look at.
-const BUDGET: u32 = 160;
+/// How much one proof may look at, in nodes of expressions.
+pub(super) const BUDGET: u32 = 4000;
 
 impl Ranges {
     /// `Some(true)`: always equal; `Some(false)`: never equal; `None`: can't say.
@@ -51,7 +51,15 @@ impl Ranges {
 
     /// Is `d >= 0` provable?
     pub(super) fn nonneg(&self, d: &Sym) -> bool {
-        Search { ranges: self, budget: BUDGET, failed: HashSet::new() }.nonneg(d)
+        self.nonneg_within(d, &mut BUDGET.clone())
+    }
+
+    /// The same within this budget, of which the work is taken.
+    pub(super) fn nonneg_within(&self, d: &Sym, budget: &mut u32) -> bool {
+        let mut search = Search { ranges: self, budget: *budget, failed: HashSet::new() };
+        let proved = search.nonneg(d);
+        *budget = search.budget;
+        proved
     }
 
     /// With every variable counted from its lower bound, no coefficient is negative, and no factor of any product:
@@ -87,7 +95,7 @@ impl Ranges {
 /// One proof in progress.
 struct Search<'a> {
     ranges: &'a Ranges,
-    /// How many more expressions may be looked at.
+    /// How many more nodes may be looked at.
     budget: u32,
     /// Looked at in vain (or under way); orders of replacement that lead to the same expression are many.
     failed: HashSet<Sym>,
@@ -98,7 +106,7 @@ impl Search<'_> {
         if d.is_overflow() || self.budget == 0 {
             return false;
         }
-        self.budget -= 1;
+        self.budget = self.budget.saturating_sub(d.size());
         if self.ranges.at_least(d, 0) || self.ranges.nonneg_from_corner(d) {
             return true;
         }

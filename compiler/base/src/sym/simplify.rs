@@ -4,16 +4,36 @@
 //! nested divisions become one. Not a decision procedure.
 
 use super::div::{divide, reduce_const};
+use super::prove::BUDGET;
 use super::{Atom, Mono, Ranges, Sym, Term};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 /// How many rewrites of one atom may follow each other.
 const FUEL: u32 = 16;
+/// How much all proofs of one simplification may look at, in nodes: what keeps hostile expressions from taking long.
+const WORK: u32 = 50 * BUDGET;
 
 impl Ranges {
     /// An equal, simpler expression.
     pub fn simplify(&self, sym: &Sym) -> Sym {
-        self.simplified(sym, FUEL)
+        Simplifier { ranges: self, work: Cell::new(WORK) }.simplified(sym, FUEL)
+    }
+}
+
+struct Simplifier<'a> {
+    ranges: &'a Ranges,
+    work: Cell<u32>,
+}
+
+impl Simplifier<'_> {
+    /// Is it provably not negative? Nothing is provable any more once the work is used up.
+    fn nonneg(&self, d: &Sym) -> bool {
+        let mut budget = self.work.get().min(BUDGET);
+        let left = self.work.get() - budget;
+        let proved = self.ranges.nonneg_within(d, &mut budget);
+        self.work.set(left + budget);
+        proved
     }
 
     fn simplified(&self, sym: &Sym, fuel: u32) -> Sym {
@@ -24,8 +44,11 @@ impl Ranges {
 
     fn simplify_atom(&self, atom: &Atom, fuel: u32) -> Sym {
         if let Atom::Var(symbol) = atom {
-            let only =
-                self.get(symbol).and_then(|r| Some((r.lo?, r.hi.as_ref()?.as_int()?))).filter(|(lo, hi)| lo == hi);
+            let only = self
+                .ranges
+                .get(symbol)
+                .and_then(|r| Some((r.lo?, r.hi.as_ref()?.as_int()?)))
+                .filter(|(lo, hi)| lo == hi);
             return only.map_or_else(|| Sym::atom(atom.clone()), |(value, _)| Sym::int(value));
         }
         let rebuilt = atom.map(&mut |operand| self.simplified(operand, fuel));
@@ -40,7 +63,7 @@ impl Ranges {
         match atom {
             Atom::FloorDiv(x, b) if self.nonneg(&(b - 1)) => self.rewrite_floordiv(x, b),
             Atom::Mod(x, b) if self.nonneg(&(b - 1)) => self.rewrite_mod(x, b),
-            Atom::FloorDiv(x, b) if self.at_least(&-b, 1) => {
+            Atom::FloorDiv(x, b) if self.ranges.at_least(&-b, 1) => {
                 Some((-x).floordiv(&-b)).filter(|s| s.as_atom() != Some(atom))
             }
             Atom::Min(members) => self.undominated(members, |other, m| m - other).map(Sym::min_of),
@@ -66,7 +89,7 @@ impl Ranges {
 
     /// `x = q*b + r` with `0 <= r < b` proved, for `b >= 1`.
     fn exact_quotient(&self, x: &Sym, b: &Sym) -> Option<Sym> {
-        if let (Some(b), (Some(lo), Some(hi))) = (b.as_int(), self.bounds(x))
+        if let (Some(b), (Some(lo), Some(hi))) = (b.as_int(), self.ranges.bounds(x))
             && lo.div_euclid(b) == hi.div_euclid(b)
         {
             return Some(Sym::int(lo.div_euclid(b)));
@@ -93,7 +116,7 @@ impl Ranges {
     fn radices(&self, x: &Sym, b: &Sym) -> BTreeSet<Sym> {
         let varying = || x.terms().iter().filter(|t| !t.mono.is_one());
         let shared = varying().map(|t| common_factor(t, b));
-        let extents = x.symbols().into_iter().filter_map(|v| Some(self.get(&v)?.hi.as_ref()? + 1));
+        let extents = x.symbols().into_iter().filter_map(|v| Some(self.ranges.get(&v)?.hi.as_ref()? + 1));
         shared.chain(extents).filter(|g| !g.is_one() && g != b && !g.is_overflow()).collect()
     }
 

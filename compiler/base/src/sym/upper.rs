@@ -4,9 +4,12 @@
 //! operations is bounded on its own.
 
 use super::{Atom, Range, Ranges, Sym, Symbol, Term};
+use std::cell::Cell;
 
 /// How many replacements may follow each other; also stops cycles of upper bounds.
 const FUEL: u32 = 24;
+/// How many expressions one search may look at.
+const WORK: u32 = 400;
 
 /// Which symbols have to go.
 type Eliminate<'a> = &'a dyn Fn(&Symbol) -> bool;
@@ -14,45 +17,55 @@ type Eliminate<'a> = &'a dyn Fn(&Symbol) -> bool;
 impl Ranges {
     /// An expression `>= sym` in which no symbol remains that `eliminate` holds for; `None` if none is found.
     pub fn upper_bound(&self, sym: &Sym, eliminate: Eliminate<'_>) -> Option<Sym> {
-        self.extreme(sym, true, eliminate, FUEL).filter(|s| !s.is_overflow())
+        Bounder { ranges: self, eliminate, work: Cell::new(WORK) }.extreme(sym, true, FUEL).filter(|s| !s.is_overflow())
     }
 
     /// An expression `<= sym` in which no symbol remains that `eliminate` holds for; `None` if none is found.
     pub fn lower_bound(&self, sym: &Sym, eliminate: Eliminate<'_>) -> Option<Sym> {
-        self.extreme(sym, false, eliminate, FUEL).filter(|s| !s.is_overflow())
+        Bounder { ranges: self, eliminate, work: Cell::new(WORK) }
+            .extreme(sym, false, FUEL)
+            .filter(|s| !s.is_overflow())
     }
+}
 
-    fn extreme(&self, sym: &Sym, up: bool, eliminate: Eliminate<'_>, fuel: u32) -> Option<Sym> {
-        if !sym.any_symbol(eliminate) {
+struct Bounder<'a> {
+    ranges: &'a Ranges,
+    eliminate: Eliminate<'a>,
+    work: Cell<u32>,
+}
+
+impl Bounder<'_> {
+    fn extreme(&self, sym: &Sym, up: bool, fuel: u32) -> Option<Sym> {
+        if !sym.any_symbol(self.eliminate) {
             return Some(sym.clone());
         }
-        if fuel == 0 || sym.is_overflow() {
+        if fuel == 0 || sym.is_overflow() || self.work.get() == 0 {
             return None;
         }
-        for v in self.elimination_order(sym).iter().filter(|v| eliminate(v)) {
+        self.work.set(self.work.get() - 1);
+        for v in self.ranges.elimination_order(sym).iter().filter(|v| (self.eliminate)(v)) {
             if let Some(replaced) = self.at_end(sym, v, up)
-                && let Some(bound) = self.extreme(&replaced, up, eliminate, fuel - 1)
+                && let Some(bound) = self.extreme(&replaced, up, fuel - 1)
             {
                 return Some(bound);
             }
         }
-        let by_terms =
-            sym.all_terms().iter().map(|t| self.extreme_term(t, up, eliminate, fuel - 1)).sum::<Option<Sym>>();
+        let by_terms = sym.all_terms().iter().map(|t| self.extreme_term(t, up, fuel - 1)).sum::<Option<Sym>>();
         by_terms.or_else(|| self.numeric(sym, up))
     }
 
     fn numeric(&self, sym: &Sym, up: bool) -> Option<Sym> {
-        let (lo, hi) = self.bounds(sym);
+        let (lo, hi) = self.ranges.bounds(sym);
         if up { hi } else { lo }.map(Sym::int)
     }
 
     /// `c*v + r` with `v` at the end of its range where that is largest (`up`) or smallest.
     fn at_end(&self, sym: &Sym, v: &Symbol, up: bool) -> Option<Sym> {
         let (c, r) = sym.split_linear(v)?;
-        let Range { lo, hi } = self.get(v)?.clone();
+        let Range { lo, hi } = self.ranges.get(v)?.clone();
         let rising = match () {
-            () if self.nonneg(&c) => true,
-            () if self.nonneg(&-&c) => false,
+            () if self.ranges.nonneg(&c) => true,
+            () if self.ranges.nonneg(&-&c) => false,
             () => return None,
         };
         let end = if rising == up { hi } else { lo.map(Sym::int) };
@@ -60,29 +73,29 @@ impl Ranges {
     }
 
     /// A term: factors that stay, times bounds of those that don't. Signs must be known.
-    fn extreme_term(&self, term: &Term, up: bool, eliminate: Eliminate<'_>, fuel: u32) -> Option<Sym> {
+    fn extreme_term(&self, term: &Term, up: bool, fuel: u32) -> Option<Sym> {
         let (gone, kept): (Vec<Sym>, Vec<Sym>) =
-            term.mono.0.iter().cloned().map(Sym::atom).partition(|a| a.any_symbol(eliminate));
+            term.mono.0.iter().cloned().map(Sym::atom).partition(|a| a.any_symbol(self.eliminate));
         let kept = kept.iter().product::<Sym>().scaled(term.coef);
         let kept_positive = match () {
             () if gone.is_empty() => return Some(kept),
-            () if self.nonneg(&kept) => true,
-            () if self.nonneg(&-&kept) => false,
+            () if self.ranges.nonneg(&kept) => true,
+            () if self.ranges.nonneg(&-&kept) => false,
             () => return None,
         };
         let up = up == kept_positive;
         if let [only] = gone.as_slice() {
-            return Some(kept * self.extreme_atom(only.as_atom()?, up, eliminate, fuel)?);
+            return Some(kept * self.extreme_atom(only.as_atom()?, up, fuel)?);
         }
-        if !gone.iter().all(|g| self.nonneg(g)) {
+        if !gone.iter().all(|g| self.ranges.nonneg(g)) {
             return None;
         }
         let mut product = kept;
         for factor in &gone {
-            let bound = self.extreme_atom(factor.as_atom()?, up, eliminate, fuel);
+            let bound = self.extreme_atom(factor.as_atom()?, up, fuel);
             // Zero is a lower bound of each factor.
             product *= match bound {
-                Some(b) if up || self.nonneg(&b) => b,
+                Some(b) if up || self.ranges.nonneg(&b) => b,
                 _ if !up => return Some(Sym::int(0)),
                 _ => return None,
             };
@@ -90,22 +103,22 @@ impl Ranges {
         Some(product)
     }
 
-    fn extreme_atom(&self, atom: &Atom, up: bool, eliminate: Eliminate<'_>, fuel: u32) -> Option<Sym> {
+    fn extreme_atom(&self, atom: &Atom, up: bool, fuel: u32) -> Option<Sym> {
         if fuel == 0 {
             return None;
         }
-        let bound = |s: &Sym, up| self.extreme(s, up, eliminate, fuel - 1);
+        let bound = |s: &Sym, up| self.extreme(s, up, fuel - 1);
         let each = |members: &[Sym]| members.iter().map(|m| bound(m, up)).collect::<Vec<_>>();
         let found = match atom {
             Atom::Var(v) => {
-                let Range { lo, hi } = self.get(v)?.clone();
+                let Range { lo, hi } = self.ranges.get(v)?.clone();
                 if up { bound(&hi?, true) } else { lo.map(Sym::int) }
             }
             Atom::Overflow => None,
             Atom::FloorDiv(x, b) => self.extreme_quotient(bound(x, up), b, up, &bound),
-            Atom::Mod(x, b) if self.nonneg(&(b - 1)) => {
+            Atom::Mod(x, b) if self.ranges.nonneg(&(b - 1)) => {
                 let below = bound(b, true).map(|b| b - 1);
-                match (up, self.nonneg(x).then(|| bound(x, true)).flatten(), below) {
+                match (up, self.ranges.nonneg(x).then(|| bound(x, true)).flatten(), below) {
                     (false, _, _) => Some(Sym::int(0)),
                     (true, Some(x), Some(b)) => Some(Sym::min_of(vec![x, b])),
                     (true, x, b) => x.or(b),
@@ -130,17 +143,17 @@ impl Ranges {
         bound: &dyn Fn(&Sym, bool) -> Option<Sym>,
     ) -> Option<Sym> {
         let x = x?;
-        if !self.nonneg(&(b - 1)) {
+        if !self.ranges.nonneg(&(b - 1)) {
             return None;
         }
         // A quotient of something not negative falls as the divisor grows.
         let falling = match () {
-            () if self.nonneg(&x) => true,
-            () if self.nonneg(&-&x) => false,
+            () if self.ranges.nonneg(&x) => true,
+            () if self.ranges.nonneg(&-&x) => false,
             () => return bound(b, true).filter(|same| same == b).map(|b| x.floordiv(&b)),
         };
         let by = bound(b, falling != up)?;
-        if self.nonneg(&(&by - 1)) { Some(x.floordiv(&by)) } else { None }
+        if self.ranges.nonneg(&(&by - 1)) { Some(x.floordiv(&by)) } else { None }
     }
 }
 

@@ -4,6 +4,19 @@
 //!   integers; errors are diagnostics `E7001` with line, column and the source line under a caret.
 //! - [`Writer`]: indented output. [`quoted`], [`sigil`], [`fmt_f32`], [`fmt_f64`]: spellings that read back exactly.
 //!
+//! ```
+//! use onnxc_base::text::Cursor;
+//!
+//! let mut c = Cursor::new("%x: f32[n, 3*h]", Some("m.graph"))?;
+//! let name = c.sigil('%')?;
+//! c.expect(":")?;
+//! let dtype = c.ident()?;
+//! c.expect("[")?;
+//! let dims = c.list("]", Cursor::parse_sym)?;
+//! assert_eq!((name.as_str(), dtype.as_str(), dims.len()), ("x", "f32", 2));
+//! # Ok::<(), onnxc_base::Diagnostic>(())
+//! ```
+//!
 //! # Tokens
 //! | token | spelling |
 //! |---|---|

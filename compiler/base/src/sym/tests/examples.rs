@@ -22,6 +22,7 @@ fn canonical_spelling() {
         ("floordiv(h, -2)", "-floordiv(h + 1, 2)"),
         ("floordiv(mod(k, 24), 6)", "mod(floordiv(k, 6), 4)"),
         ("mod(mod(k, 24), 6)", "mod(k, 6)"),
+        ("mod(mod(k, 7), 6)", "mod(mod(k, 7), 6)"),
         ("mod(9*h + 11, 8)", "mod(h + 3, 8)"),
         ("mod(4*h + 6, 8)", "4*mod(h + 1, 2) + 2"),
         ("mod(h*w + j, w)", "mod(j, w)"),
@@ -113,6 +114,22 @@ fn expressions_are_bounded_in_size_and_depth() {
     assert!(doubling.is_overflow() && nested.is_overflow() && product.is_overflow());
     assert!(Sym::parse(&"(".repeat(100_000)).is_err());
     assert_eq!(Sym::parse(&format!("{}h", "-".repeat(100_000))), Ok(h));
+}
+
+#[test]
+fn searches_are_bounded() {
+    // Many variables and operations, a bound missing in one of them: every order of replacements fails.
+    let known: String = (0..24).map(|i| format!("x{i}: 0..=n{i} - 1;")).collect();
+    let hopeless: String = (0..24).map(|i| format!("x{i}*z + floordiv(x{i}*u, 3) - mod(x{i}, n{i}) + ")).collect();
+    let (r, e) = (ranges(&known), sym(&format!("{hopeless}z")));
+    assert_eq!(r.upper_bound(&e, &|s| s.as_str().starts_with('x')), None);
+    assert_eq!(r.prove_le(&e, &sym("u")), None);
+    assert_eq!(r.simplify(&e), e);
+    // Bounds that need each other.
+    let r = ranges("a: 0..=b; b: 0..=c - 1; c: 0..=a + 1");
+    assert_eq!(r.bounds(&sym("a + b + c")), (Some(0), None));
+    assert_eq!(r.prove_le(&sym("a"), &sym("5")), None);
+    assert_eq!(r.upper_bound(&sym("a"), &|_| true), None);
 }
 
 #[test]

@@ -101,6 +101,23 @@ fn radix_is_a_sum() {
 }
 
 #[test]
+fn what_is_not_known_stays() {
+    for text in [
+        "w*mod(floordiv(k, w), h) + 2*mod(k, w)",
+        "w*mod(floordiv(k, w), s) + mod(k, w)",
+        "floordiv(mod(k, 8*s), 8)",
+        "floordiv(floordiv(k, s), w)",
+        "floordiv(i*s + j, s)",
+        "min(k, s)",
+        "floordiv(k, h*w)",
+    ] {
+        let known = ranges("h: 1..=; w: 1..=; i: 0..=; j: 0..=h; k: 0..=h*w");
+        let canonical = sym(text);
+        assert_eq!(known.simplify(&canonical), canonical, "{text}");
+    }
+}
+
+#[test]
 fn extents_of_one_vanish() {
     check(
         "i: 0..=0; j: 0..=w - 1; w: 1..=",
