@@ -48,7 +48,7 @@ fn operations_that_do_not_fit_give_the_marker() {
         -Sym::int(i64::MIN),
         Sym::int(i64::MIN).floordiv(&Sym::int(-1)),
         (h() + i64::MAX) + (h() + 1),
-        (h() + (max() + 1)) * 0 + max() * 3,
+        (h() + (max() + 1)) * Sym::int(0),
     ];
     for s in overflowing {
         assert!(s.is_overflow(), "{s}");
