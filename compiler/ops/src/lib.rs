@@ -15,6 +15,9 @@ pub mod infer;
 pub mod ops;
 pub mod registry;
 pub mod routine;
+#[cfg(test)]
+#[allow(dead_code, reason = "each operator's tests use a part")]
+mod testing;
 
 pub use compute::{ComputeCx, ViewCx};
 pub use custom::CustomOp;

@@ -49,3 +49,11 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     cx.map_output(|_, i| load(e, i) / load(sum, &keep(i)));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn stored() {
+        crate::testing::check_stored("softmax");
+    }
+}

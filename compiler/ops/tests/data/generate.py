@@ -1,0 +1,106 @@
+"""Makes the stored expectations of the operators' tests (see compiler/ops/src/testing/stored.rs).
+
+Run by hand, with onnx, onnxruntime and numpy installed:  python generate.py NAME...
+The tests themselves need no Python. Expectations come from ONNX Runtime; where it lacks an operator or a version, from
+onnx's reference evaluator; `expect=` gives them by hand where neither has it (the attribute forms before opset 7).
+Each family's cases are in `cases_NAME.py` beside this file: a function `cases(add)`.
+"""
+import importlib
+import json
+import pathlib
+import sys
+
+import ml_dtypes
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+HERE = pathlib.Path(__file__).parent
+NAMES = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16", "bool": "bool"} | {
+    f"{k}int{b}" if k else f"int{b}": f"{'u' if k else 'i'}{b}" for k in ("", "u") for b in (8, 16, 32, 64)
+}
+onnxruntime.set_default_logger_severity(4)
+
+
+class Const:
+    """An input that is known at compile time."""
+
+    def __init__(self, value):
+        self.value = np.asarray(value)
+
+
+def element(v):
+    if isinstance(v, (bool, np.bool_)):
+        return int(v)
+    if isinstance(v, int):
+        return v
+    v = float(v)
+    return str(v) if v != v or v in (float("inf"), float("-inf")) else float(f"{v:.9g}") if abs(v) < 1e38 else v
+
+
+def tensor(a, const=False):
+    a = np.asarray(a)
+    return [NAMES[a.dtype.name], list(a.shape), [element(v) for v in a.flatten().tolist()]] + (["const"] if const else [])
+
+
+def model_of(op, opset, attrs, arrays, outputs):
+    names = [f"x{i}" if a is not None else "" for i, a in enumerate(arrays)]
+    while names and not names[-1]:
+        names.pop()
+    node = helper.make_node(op, names, [f"y{i}" for i in range(outputs)], **attrs)
+    kind = lambda a: helper.np_dtype_to_tensor_dtype(a.dtype)
+    inputs = [helper.make_tensor_value_info(n, kind(a), a.shape) for n, a in zip(names, arrays) if n]
+    results = [onnx.ValueInfoProto(name=f"y{i}") for i in range(outputs)]
+    graph = helper.make_graph([node], "case", inputs, results)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def compute(op, opset, attrs, arrays, outputs, by):
+    feeds = {f"x{i}": a for i, a in enumerate(arrays) if a is not None}
+    model = model_of(op, opset, attrs, arrays, outputs)
+    errors = []
+    for how in by:
+        try:
+            if how == "ort":
+                options = onnxruntime.SessionOptions()
+                options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+                session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+                return session.run(None, feeds)
+            return ReferenceEvaluator(model).run(None, feeds)
+        except Exception as e:
+            errors.append(f"{how}: {str(e)[:300]}")
+    raise SystemExit(f"{op}-{opset} {attrs}: " + "; ".join(errors))
+
+
+def main(name):
+    lines = []
+
+    def add(op, opset, inputs, expect=None, outputs=1, tolerance=1e-6, fixed=False, by=("ort", "ref"), **attrs):
+        consts = [isinstance(x, Const) for x in inputs]
+        arrays = [x.value if c else None if x is None else np.asarray(x) for x, c in zip(inputs, consts)]
+        if expect is None:
+            with np.errstate(all="ignore"):
+                expect = compute(op, opset, attrs, arrays, outputs, by)
+        case = {"op": op, "opset": opset}
+        if attrs:
+            case["attrs"] = attrs
+        case["inputs"] = [None if a is None else tensor(a, c) for a, c in zip(arrays, consts)]
+        case["outputs"] = [tensor(e) for e in expect]
+        if tolerance:
+            case["tolerance"] = tolerance
+        if fixed:
+            case["fixed"] = True
+        lines.append(json.dumps(case))
+
+    sys.path.insert(0, str(HERE))
+    importlib.import_module(f"cases_{name}").cases(add)
+    (HERE / f"{name}.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+    print(f"{name}: {len(lines)} cases")
+
+
+if __name__ == "__main__":
+    sys.modules["generate"] = sys.modules["__main__"]
+    for n in sys.argv[1:]:
+        main(n)
