@@ -13,6 +13,7 @@
 //! Absent here: memory, addresses, loops (but for their description in the schedule), nodes, operators.
 
 pub mod build;
+pub mod interp;
 
 pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::KernelBuilder;
