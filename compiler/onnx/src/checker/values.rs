@@ -19,6 +19,10 @@ pub(super) enum Need {
 pub(super) fn check(cx: &mut Checker<'_>, what: &str, v: &ValueInfoProto, need: Need) {
     let value = v.ty.as_ref().filter(|t| t.value.is_some());
     let problem = match value {
+        // Exporters write element type 0 where they don't know it; inference will.
+        Some(TypeProto { value: Some(Value::Tensor(t)), .. }) if need == Need::Nothing && t.elem_type == 0 => {
+            check_shape(t, cx.model.limits.max_elements).err()
+        }
         Some(t) => check_type(t, cx.model.limits.max_elements).err(),
         None if need == Need::Type => Some(
             Diagnostic::error("E1050", format!("{what} has no type"))
@@ -56,6 +60,10 @@ pub(super) fn check_type(t: &TypeProto, max_elements: usize) -> Result<(), Diagn
 
 fn check_tensor(t: &TensorType, max_elements: usize) -> Result<(), Diagnostic> {
     element(t.elem_type)?;
+    check_shape(t, max_elements)
+}
+
+fn check_shape(t: &TensorType, max_elements: usize) -> Result<(), Diagnostic> {
     let fixed: Vec<i64> = t.dims().unwrap_or_default().iter().filter_map(|d| d.fixed()).collect();
     shape_of(&fixed, max_elements).map(|_| ()).map_err(|d| {
         Diagnostic { code: "E1052", ..d }.help("correct the declared type; an unknown extent has a name or nothing")

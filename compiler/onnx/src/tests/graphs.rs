@@ -141,11 +141,14 @@ fn types() {
 #[test]
 fn harmless_things_are_accepted() {
     let mut m = good();
-    // -1 for "unknown", an initializer that is an input's default, an output nobody wants, -1.
+    // -1 for "unknown", an initializer that is an input's default, outputs nobody wants, a tool's attribute, an inner
+    // value of unknown element type.
     graph(&mut m).input[0] = value("x", DType::F32, &[-1, 3]);
     graph(&mut m).input.push(value("w", DType::F32, &[3, 4]));
     graph(&mut m).node.push(node("", "Dropout", &["x", "", ""], &["d", ""]));
     graph(&mut m).node.push(with(node("", "Neg", &["x"], &["n"]), int("__tool", 1)));
+    let unknown = TypeProto { value: Some(type_proto::Value::Tensor(TensorType::default())), ..Default::default() };
+    graph(&mut m).value_info.push(ValueInfoProto { ty: Some(unknown), ..untyped("h") });
     assert_eq!(problems(&m).to_string(), "");
     assert_eq!(graph(&mut m).input[0].tensor_type().and_then(|t| t.dims()).map(|d| d[0].fixed()), Some(None));
 }
