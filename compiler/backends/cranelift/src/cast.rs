@@ -125,20 +125,9 @@ impl Translator<'_, '_> {
                 let bits = self.f32_to_half(d, v);
                 self.b.ins().ireduce(types::I16, bits)
             }
-            (DType::F64, DType::F16) => {
-                let odd = self.f64_to_f32_odd(v);
-                self.cast_scalar(odd, DType::F32, to)
-            }
-            (DType::F64, DType::BF16) => {
-                let single = self.b.ins().fdemote(types::F32, v);
-                self.cast_scalar(single, DType::F32, to)
-            }
-            (_, DType::F16) => {
-                let double = self.int_to_float(v, from, types::F64);
-                self.cast_scalar(double, DType::F64, to)
-            }
-            (_, DType::BF16) => {
-                let single = self.int_to_float(v, from, types::F32);
+            // Whatever it is, through f32: the one rule of loops IR.
+            (_, d) if half(d) => {
+                let single = self.cast_scalar(v, from, DType::F32);
                 self.cast_scalar(single, DType::F32, to)
             }
             (DType::F32, DType::F64) => self.b.ins().fpromote(types::F64, v),

@@ -4,7 +4,7 @@
 //! on an i32 scalar and on a chunk of four alike, as CLIF instructions do.
 
 use crate::func::Translator;
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use onnxc_base::DType;
 
@@ -72,22 +72,6 @@ impl Translator<'_, '_> {
         let sign = self.shift_right(bits, 16);
         let sign = self.and(sign, 0x8000);
         self.b.ins().bor(v, sign)
-    }
-
-    /// An f64 as an f32 rounded to odd, which any further rounding to fewer bits treats as the exact value (S. Boldo and
-    /// G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008).
-    pub fn f64_to_f32_odd(&mut self, v: Value) -> Value {
-        let near = self.b.ins().fdemote(types::F32, v);
-        let back = self.b.ins().fpromote(types::F64, near);
-        let (back_size, size) = (self.b.ins().fabs(back), self.b.ins().fabs(v));
-        // Ordered comparisons: a NaN stays as it is.
-        let above = self.b.ins().fcmp(FloatCC::GreaterThan, back_size, size);
-        let inexact = self.b.ins().fcmp(FloatCC::OrderedNotEqual, back, v);
-        let (above, inexact) = (self.b.ins().uextend(types::I32, above), self.b.ins().uextend(types::I32, inexact));
-        let bits = self.recast(types::I32, near);
-        let bits = self.b.ins().isub(bits, above);
-        let bits = self.b.ins().bor(bits, inexact);
-        self.recast(types::F32, bits)
     }
 
     /// The low `by` bits rounded off to nearest even, and shifted out.
