@@ -3,13 +3,25 @@
 //! - [`backend`]: the `Backend` trait and what it is given.
 //! - [`target`]: processors and what they can do.
 //! - [`constants`]: where each constant lies in the one blob that holds them all.
+//! - [`abi`]: what every module exports: its self-description and status texts.
+//! - [`object_file`], [`archive`], [`link`], [`files`]: the formats.
+//! - [`artefact`]: all of that together: a program becomes `.o`, `.a`, `.so` or text.
 //!
 //! Constants never pass through a backend: it refers to one data symbol that is defined here.
 
+pub mod abi;
+pub mod archive;
+pub mod artefact;
 pub mod backend;
 pub mod constants;
+pub mod files;
+pub mod link;
+pub mod object_file;
 pub mod target;
 
+pub use abi::ModuleInfo;
+pub use artefact::{Artefact, compile, compile_text, complete};
 pub use backend::{AddressFunction, Backend, CompileOptions, Emit, Table, Unit};
 pub use constants::ConstLayout;
+pub use link::Linker;
 pub use target::Target;

@@ -1,0 +1,120 @@
+//! From a program to files: compile with a backend, merge, and write `.o`, `.a`, `.so` or text.
+//!
+//! Files are written whole or not at all; weights are streamed, so that memory holds the code only.
+
+use crate::abi::{Abi, ModuleInfo, add_plan_call};
+use crate::archive;
+use crate::backend::{Backend, CompileOptions, Emit, Unit};
+use crate::constants::ConstLayout;
+use crate::files::{Temporary, beside, replace, write_whole};
+use crate::link::{LinkJob, Linker};
+use crate::object_file::{Head, Parts};
+use crate::target::Target;
+use onnxc_base::Diagnostics;
+use onnxc_ir::loops::{Linkage, Program};
+use onnxc_runtime::module;
+use std::path::{Path, PathBuf};
+
+/// A compiled program, ready to be written.
+pub struct Artefact<'a> {
+    program: &'a Program,
+    constants: ConstLayout,
+    code: Vec<u8>,
+    abi: Abi,
+    head: Head,
+}
+
+/// Adds to a program what every module exports and isn't there yet. Before any backend sees it.
+pub fn complete(program: &mut Program, info: &mut ModuleInfo) {
+    if info.plan_call.is_none() {
+        info.plan_call = add_plan_call(program);
+    }
+}
+
+/// Compiles a completed program.
+pub fn compile<'a>(
+    backend: &dyn Backend,
+    program: &'a Program,
+    info: &ModuleInfo,
+    target: &Target,
+    options: &CompileOptions,
+) -> Result<Artefact<'a>, Diagnostics> {
+    let constants = ConstLayout::new(program);
+    let abi = Abi::new(program, info, target)?;
+    let unit = Unit { program, constants: &constants, address_functions: &abi.functions };
+    let code = backend.compile(&unit, target, &CompileOptions { emit: Emit::Object, ..options.clone() })?;
+    let parts = Parts { code: &code, data: &abi.data, program, constants: &constants, weak: &[module::SYMBOL] };
+    let head = Head::new(&parts)?;
+    Ok(Artefact { program, constants, code, abi, head })
+}
+
+/// Compiles a completed program to text.
+pub fn compile_text(
+    backend: &dyn Backend,
+    program: &Program,
+    info: &ModuleInfo,
+    target: &Target,
+    options: &CompileOptions,
+) -> Result<String, Diagnostics> {
+    let constants = ConstLayout::new(program);
+    let abi = Abi::new(program, info, target)?;
+    let unit = Unit { program, constants: &constants, address_functions: &abi.functions };
+    let text = backend.compile(&unit, target, options)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+impl Artefact<'_> {
+    /// Bytes of machine code and read-only tables, without constants and object-file headers.
+    pub fn code_bytes(&self) -> u64 {
+        use object::{Object, ObjectSection, SectionKind};
+        let Ok(file) = object::File::parse(self.code.as_slice()) else { return 0 };
+        let kinds = [SectionKind::Text, SectionKind::ReadOnlyData];
+        file.sections().filter(|s| kinds.contains(&s.kind())).map(|s| s.size()).sum()
+    }
+
+    /// Bytes of constants, with padding.
+    pub fn constant_bytes(&self) -> u64 {
+        self.constants.size()
+    }
+
+    /// Every symbol that users of the module may see.
+    pub fn exports(&self) -> Vec<String> {
+        let functions = self.program.funcs.values().filter(|f| f.linkage == Linkage::Export).map(|f| f.name.clone());
+        functions.chain(self.abi.functions.iter().map(|f| f.symbol.clone())).collect()
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        let weak = &[module::SYMBOL];
+        Parts { code: &self.code, data: &self.abi.data, program: self.program, constants: &self.constants, weak }
+    }
+
+    /// Writes a relocatable object.
+    pub fn write_object(&self, path: &Path) -> Result<(), Diagnostics> {
+        write_whole(path, |out| self.head.write(&self.parts(), out))
+    }
+
+    /// Writes a static library with the object as its member.
+    pub fn write_archive(&self, path: &Path) -> Result<(), Diagnostics> {
+        let (name, exports) = (format!("{}.o", self.program.name), self.exports());
+        let size = self.head.total_size(&self.constants);
+        write_whole(path, |out| {
+            archive::write_header(out, &name, size, &exports)?;
+            self.head.write(&self.parts(), out)?;
+            archive::write_padding(out, size)
+        })
+    }
+
+    /// Links a shared library, with `extra` objects and archives for what the program leaves undefined. Without those,
+    /// undefined symbols are left to the program that loads the library if the module has externs.
+    pub fn write_shared(&self, path: &Path, extra: &[PathBuf], linker: &Linker) -> Result<(), Diagnostics> {
+        let soname = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let object = Temporary(beside(path).with_extension("o"));
+        self.write_object(&object.0)?;
+        let inputs: Vec<PathBuf> = std::iter::once(object.0.clone()).chain(extra.iter().cloned()).collect();
+        let exports = self.exports();
+        let allow_undefined = extra.is_empty() && !self.program.externs.is_empty();
+        replace(path, |output| {
+            linker.link(&LinkJob { inputs: &inputs, output, soname: &soname, exports: &exports, allow_undefined })
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Shared libraries: by the system's linker, or, where there is none, by an embedded one.
+//!
+//! Only the symbols asked for are exported (a version script), and only what they need is kept. Nothing is linked
+//! in but what the caller names: a module needs no C library unless a custom operator does.
+
+use crate::files::{Temporary, beside, cannot_write};
+use onnxc_base::{Diagnostic, Diagnostics};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What to link.
+#[derive(Clone, Debug)]
+pub struct LinkJob<'a> {
+    /// Object files and archives: the module and what its custom operators need.
+    pub inputs: &'a [PathBuf],
+    /// Where the library goes.
+    pub output: &'a Path,
+    /// Its `DT_SONAME`.
+    pub soname: &'a str,
+    /// Symbols that are visible.
+    pub exports: &'a [String],
+    /// True if symbols may stay undefined: the program that loads the library has them.
+    pub allow_undefined: bool,
+}
+
+/// A linker that can be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Linker {
+    /// A C compiler driver: it knows its target's linker.
+    Driver(PathBuf),
+    /// A linker itself.
+    Direct(PathBuf),
+    /// The one inside this program.
+    Embedded,
+}
+
+impl Linker {
+    /// The linker of this machine: `$CC`, `cc`, `gcc`, `clang`, then `ld`, `ld.lld`, `mold`, `wild`, then the embedded one.
+    pub fn find() -> Result<Linker, Diagnostics> {
+        let driver = std::env::var_os("CC").filter(|cc| !cc.is_empty()).and_then(|cc| on_path(&cc));
+        let drivers = driver.into_iter().chain(["cc", "gcc", "clang"].iter().filter_map(|n| on_path(n.as_ref())));
+        if let Some(p) = drivers.into_iter().next() {
+            return Ok(Linker::Driver(p));
+        }
+        if let Some(p) = ["ld", "ld.lld", "mold", "wild"].iter().find_map(|n| on_path(n.as_ref())) {
+            return Ok(Linker::Direct(p));
+        }
+        if cfg!(feature = "embedded-linker") {
+            return Ok(Linker::Embedded);
+        }
+        Err(Diagnostic::error("E5204", "no linker was found to make a shared library")
+            .expected("one of cc, gcc, clang, ld, ld.lld, mold or wild on PATH, or $CC")
+            .help("install one (Debian: apt install binutils), or write an object file (-o model.o) and link it elsewhere")
+            .into())
+    }
+
+    /// Links a shared library.
+    pub fn link(&self, job: &LinkJob<'_>) -> Result<(), Diagnostics> {
+        let script = Temporary(beside(job.output).with_extension("map"));
+        std::fs::write(&script.0, version_script(job.exports)).map_err(|e| cannot_write(&script.0, &e))?;
+        match self {
+            Linker::Driver(p) => run(p, driver_arguments(job, &script.0)),
+            Linker::Direct(p) => run(p, linker_arguments(job, &script.0)),
+            Linker::Embedded => embedded(linker_arguments(job, &script.0)),
+        }
+    }
+}
+
+/// A program by path or by name.
+fn on_path(name: &std::ffi::OsStr) -> Option<PathBuf> {
+    let name = Path::new(name);
+    if name.components().count() > 1 {
+        return name.is_file().then(|| name.to_path_buf());
+    }
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join(name)).find(|p| p.is_file())
+}
+
+fn version_script(exports: &[String]) -> String {
+    let globals: String = exports.iter().map(|e| format!(" {e};")).collect();
+    let globals = if exports.is_empty() { String::new() } else { format!(" global:{globals}") };
+    format!("{{{globals} local: *; }};\n")
+}
+
+/// Options that the linker itself understands.
+fn linker_options(job: &LinkJob<'_>, script: &Path) -> Vec<OsString> {
+    let mut soname = OsString::from("-soname=");
+    soname.push(job.soname);
+    let mut version = OsString::from("--version-script=");
+    version.push(script);
+    let mut out: Vec<OsString> = vec![soname, version, "--gc-sections".into(), "--build-id=none".into(), "--strip-debug".into()];
+    for keyword in ["noexecstack", "relro", "now"] {
+        out.extend(["-z".into(), keyword.into()]);
+    }
+    if !job.allow_undefined {
+        out.push("--no-undefined".into());
+    }
+    out
+}
+
+fn linker_arguments(job: &LinkJob<'_>, script: &Path) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["-shared".into(), "-o".into(), job.output.into()];
+    args.extend(linker_options(job, script));
+    args.extend(job.inputs.iter().map(|i| i.clone().into_os_string()));
+    args
+}
+
+fn driver_arguments(job: &LinkJob<'_>, script: &Path) -> Vec<OsString> {
+    // No start files: a module has nothing to set up. Libraries are only searched for what is missing.
+    let mut args: Vec<OsString> = vec!["-shared".into(), "-nostartfiles".into(), "-o".into(), job.output.into()];
+    for option in linker_options(job, script) {
+        args.extend(["-Xlinker".into(), option]);
+    }
+    args.extend(job.inputs.iter().map(|i| i.clone().into_os_string()));
+    args.push("-nostdlib".into());
+    if job.inputs.len() > 1 {
+        args.extend(["-Wl,--as-needed".into(), "-lm".into(), "-lc".into()]);
+    }
+    args
+}
+
+fn run(program: &Path, args: Vec<OsString>) -> Result<(), Diagnostics> {
+    let failed = |what: String| Diagnostic::error("E5205", format!("linking with {} failed: {what}", program.display()));
+    let output = Command::new(program).args(&args).output().map_err(|e| failed(e.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let first: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).take(8).collect();
+    let mut d = failed(if first.is_empty() { output.status.to_string() } else { first.join("\n    ") });
+    if text.contains("undefined") {
+        d = d.help("give the object file or library that defines the custom operator, or let the program that loads the module define it");
+    }
+    Err(d.into())
+}
+
+#[cfg(feature = "embedded-linker")]
+fn embedded(args: Vec<OsString>) -> Result<(), Diagnostics> {
+    let failed = |e: String| Diagnostics::from(Diagnostic::error("E5205", format!("linking failed: {e}")));
+    let args: Vec<String> = args.into_iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    let input = || std::iter::once("ld").chain(args.iter().map(String::as_str));
+    let mut parsed = libwild::Args::new(input).map_err(|e| failed(e.to_string()))?;
+    parsed.parse(input).map_err(|e| failed(e.to_string()))?;
+    libwild::run(parsed).map_err(|e| failed(e.to_string()))
+}
+
+#[cfg(not(feature = "embedded-linker"))]
+fn embedded(_: Vec<OsString>) -> Result<(), Diagnostics> {
+    Err(Diagnostic::error("E5204", "this onnxc was built without the embedded linker").into())
+}
