@@ -1,6 +1,7 @@
 //! From a [`Target`] to LLVM's idea of the same machine, and what code can expect of it.
 
 use crate::error::llvm;
+use crate::raw;
 use inkwell::OptimizationLevel;
 use inkwell::targets::{
     CodeModel, InitializationConfig, RelocMode, Target as LlvmTarget, TargetMachine, TargetMachineOptions, TargetTriple,
@@ -35,7 +36,10 @@ pub(crate) struct Machine {
 /// Asks LLVM for the machine. `constant_bytes` decides how far away constants can be.
 pub(crate) fn machine(target: &Target, opt_level: u8, constant_bytes: u64) -> Result<Machine, Diagnostics> {
     static TARGETS: Once = Once::new();
-    TARGETS.call_once(|| LlvmTarget::initialize_all(&InitializationConfig::default()));
+    TARGETS.call_once(|| {
+        raw::set_up_code_generator();
+        LlvmTarget::initialize_all(&InitializationConfig::default());
+    });
     let name = triple_name(target);
     let triple = TargetTriple::create(&name);
     let llvm_target = LlvmTarget::from_triple(&triple).map_err(|e| {

@@ -33,11 +33,6 @@ fn compile_with(p: &Program, addresses: &[AddressFunction], target: &Target, opt
     }
 }
 
-/// Text of a program on the host.
-pub fn text(program: &Program, opt_level: u8, emit: Emit) -> String {
-    String::from_utf8(compile(program, &Target::host(), opt_level, emit)).expect("assembly is text")
-}
-
 /// A loaded program with its constants.
 pub fn load(program: &Program, target: &Target, opt_level: u8) -> Loaded {
     load_with(program, &[], target, opt_level)

@@ -1,1 +1,148 @@
-//! What the code looks like.
+//! What the code looks like: no register tile of the schedule is spilt inside of its loop, the IR says what it may, and
+//! the same program gives the same bytes.
+
+use super::kernels::{conv, exported, matmul, program, softmax, transpose};
+use super::load::compile;
+use onnxc_base::DType;
+use onnxc_codegen::{Emit, Target};
+use onnxc_ir::loops::*;
+
+fn target(triple: &str, cpu: &str) -> Target {
+    Target::parse(Some(triple), Some(cpu)).expect("it is in the table")
+}
+
+fn assembly(f: Func, target: &Target) -> String {
+    String::from_utf8(compile(&program(f), target, 2, Emit::Assembly)).expect("assembly is text")
+}
+
+/// The instructions of each innermost loop: from a label to the last jump back to it, no other loop between.
+fn innermost_loops(asm: &str) -> Vec<Vec<&str>> {
+    let lines: Vec<&str> = asm.lines().map(str::trim).collect();
+    let label = |l: &str| l.split_once(':').filter(|(name, _)| !name.contains(' ')).map(|(name, _)| name.to_string());
+    let mut loops: Vec<(usize, usize)> = vec![];
+    for (end, line) in lines.iter().enumerate() {
+        let Some(goal) = line.split_whitespace().last().filter(|_| line.starts_with('j') || line.starts_with('b'))
+        else {
+            continue;
+        };
+        if let Some(start) = lines[..end].iter().position(|l| label(l).as_deref() == Some(goal)) {
+            loops.push((start, end));
+        }
+    }
+    let inner = |&(s, e): &(usize, usize)| !loops.iter().any(|&(a, b)| (a, b) != (s, e) && a >= s && b <= e);
+    let code = |l: &&str| !l.is_empty() && !l.starts_with(['.', '#', '/']) && label(l).is_none();
+    loops.iter().filter(|l| inner(l)).map(|&(s, e)| lines[s..=e].iter().copied().filter(code).collect()).collect()
+}
+
+#[test]
+fn innermost_loops_are_found() {
+    let asm =
+        "f:\n.L1:\n mov a, b\n.L2:\n add a, b\n jne .L2\n jne .L1\n.L3:\n sub a, b\n jmp .L4\n jl .L3\n.L4:\n ret";
+    assert_eq!(innermost_loops(asm), [vec!["add a, b", "jne .L2"], vec!["sub a, b", "jmp .L4", "jl .L3"]]);
+}
+
+/// The multiplying loop of a kernel holds nothing but its work: no vector goes to or comes from the stack, and most of
+/// its instructions multiply.
+fn check_tile(name: &str, f: Func, target: &Target, least_share: f64) {
+    let asm = assembly(f, target);
+    let loops = innermost_loops(&asm);
+    let fma = |l: &&&str| l.starts_with("vfm") || l.starts_with("fmla");
+    let body = loops.iter().max_by_key(|l| l.iter().filter(fma).count()).expect("a kernel has a loop");
+    let stack = |l: &&&str| {
+        (l.contains("mm") && l.contains("(%rsp)")) || (l.contains("[sp") && l.contains(['q', 'd']) && !l.contains('x'))
+    };
+    assert_eq!(body.iter().find(stack), None, "{name} on {} spills", target.cpu);
+    let share = body.iter().filter(fma).count() as f64 / body.len() as f64;
+    assert!(share >= least_share, "{name} on {}: only {share:.2} of {} instructions multiply", target.cpu, body.len());
+}
+
+/// Every tile that the scheduler may choose. The shares are those of the instruction set: AVX-512 multiplies by a
+/// broadcast from memory, AVX2 and NEON load it first.
+#[test]
+fn register_tiles_stay_in_registers() {
+    let avx512 = [(6, 4), (7, 3), (8, 3), (9, 3), (12, 2), (14, 2), (28, 1), (5, 5), (4, 6)];
+    let avx2 = [(6, 2), (4, 3), (3, 4), (2, 6)];
+    let neon = [(8, 3), (12, 2), (6, 4), (8, 2), (4, 5)];
+    let (linux, arm) = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu");
+    let sets: [(Target, u16, &[(u32, u32)], f64); 4] = [
+        (target(linux, "sapphirerapids"), 16, &avx512, 0.55),
+        (target(linux, "znver4"), 16, &avx512, 0.55),
+        (target(linux, "x86-64-v3"), 8, &avx2, 0.45),
+        (target(arm, "neoverse-n1"), 4, &neon, 0.45),
+    ];
+    for (target, lanes, tiles, share) in &sets {
+        for &(r, v) in *tiles {
+            let m = i64::from(r) * 8;
+            check_tile(&format!("matmul {r}x{v}"), matmul((r, v, *lanes), m, 512), target, *share);
+            check_tile(&format!("conv {r}x{v}"), conv((r, v, *lanes), (8, m, 64, 1)), target, *share);
+        }
+    }
+}
+
+#[test]
+fn reductions_and_copies_stay_in_registers() {
+    let t = target("x86_64-unknown-linux-gnu", "znver4");
+    for f in [softmax(1008), transpose()] {
+        let name = f.name.clone();
+        for body in innermost_loops(&assembly(f, &t)) {
+            assert!(!body.iter().any(|l| l.contains("mm") && l.contains("(%rsp)")), "{name}: {body:?}");
+        }
+    }
+}
+
+/// Attributes, loop identities, constants by symbol, and the shape of a small kernel.
+#[test]
+fn ir_of_a_small_function() {
+    let mut p = program(Func::default());
+    p.funcs.clear();
+    let k = p.consts.push(ConstData { name: "k".into(), dtype: DType::F32, data: vec![0; 64].into() });
+    let mut b = exported("scale");
+    let (x, y) = (b.param_buf("x", DType::F32, false), b.param_buf("y", DType::F32, true));
+    let (n, flip) = (b.param("n", DType::I64), b.param("flip", DType::Bool));
+    let c = b.buf(DType::F32, BufKind::Const(k), "k");
+    let sum = b.var(Ty::vector(DType::F32, 8), &[2], "sum");
+    let (zero, one) = (b.int(0), b.int(1));
+    b.for_loop("i", zero, n, 8, LoopKind::Serial, |b, i| {
+        let (v, w) = (b.load(x, i, 8, None), b.load(c, one, 1, None));
+        let s = b.get(sum, &[one]);
+        let s = b.fma(v, w, s);
+        b.set(sum, &[one], s);
+    });
+    let s = b.get(sum, &[one]);
+    let s = b.op(Ty::scalar(DType::F32), Op::Reduce(ReduceOp::Max, s));
+    let m = b.unary(UnOp::Neg, s);
+    let r = b.select(flip, m, s);
+    b.store(y, zero, r, None);
+    p.funcs.push(b.finish());
+    let t = target("x86_64-unknown-linux-gnu", "x86-64-v3");
+    let ll = String::from_utf8(compile(&p, &t, 2, Emit::BackendIr)).expect("LLVM IR is text");
+    insta::assert_snapshot!(ll);
+}
+
+#[test]
+fn the_same_program_gives_the_same_object() {
+    let t = Target::host();
+    let p = program(conv((6, 4, 16), (8, 12, 32, 2)));
+    for emit in [Emit::Object, Emit::Assembly, Emit::BackendIr] {
+        assert_eq!(compile(&p, &t, 2, emit), compile(&p, &t, 2, emit));
+    }
+}
+
+/// Objects of other machines: their magic numbers.
+#[test]
+fn cross_compilation() {
+    let cases: [(&str, &[u8]); 6] = [
+        ("x86_64-unknown-linux-gnu", b"\x7fELF\x02"),
+        ("aarch64-unknown-linux-gnu", b"\x7fELF\x02"),
+        ("riscv64gc-unknown-linux-gnu", b"\x7fELF\x02"),
+        ("x86_64-pc-windows-msvc", &[0x64, 0x86]),
+        ("aarch64-apple-darwin", &[0xcf, 0xfa, 0xed, 0xfe]),
+        ("x86_64-apple-darwin", &[0xcf, 0xfa, 0xed, 0xfe]),
+    ];
+    for (triple, magic) in cases {
+        let t = Target::parse(Some(triple), None).expect("its architecture is known");
+        // No fused multiply-add, which the oldest processors lack.
+        let object = compile(&program(transpose()), &t, 2, Emit::Object);
+        assert!(object.starts_with(magic), "{triple}: {:x?}", &object[..8]);
+    }
+}
