@@ -157,7 +157,7 @@ impl<'c> FuncGen<'_, 'c> {
         let call = e.b.build_call(f, &args, "")?;
         if let Some(v) = result {
             let Some(r) = call.try_as_basic_value().basic() else { return program("a call returns nothing") };
-            self.values[v] = Some(e.from_memory(r, self.func.values[v].ty.elem)?);
+            self.values[v] = Some(e.as_value(r, self.func.values[v].ty.elem)?);
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl<'c> FuncGen<'_, 'c> {
     fn argument(&self, arg: &Arg) -> Res<BasicMetadataValueEnum<'c>> {
         let e = &self.m.e;
         match arg {
-            Arg::Value(v) => Ok(e.to_memory(self.value(*v)?, self.func.values[*v].ty.elem)?.into()),
+            Arg::Value(v) => Ok(e.as_stored(self.value(*v)?, self.func.values[*v].ty.elem)?.into()),
             Arg::Buf { buf, offset } => {
                 let at = self.elements(*buf)?;
                 match offset {
@@ -185,7 +185,7 @@ impl<'c> FuncGen<'_, 'c> {
         let e = &self.m.e;
         match v {
             Some(v) => {
-                let r = e.to_memory(self.value(v)?, self.func.values[v].ty.elem)?;
+                let r = e.as_stored(self.value(v)?, self.func.values[v].ty.elem)?;
                 e.b.build_return(Some(&r))?
             }
             None => match self.f.get_type().get_return_type() {

@@ -180,7 +180,7 @@ impl<'c> Emit<'c> {
     pub fn shuffle(&self, a: Val<'c>, b: Val<'c>, pick: &[u16]) -> Res<Val<'c>> {
         let (a, b) = (self.as_vector(a)?, self.as_vector(b)?);
         if let [one] = *pick {
-            let n = lanes(a) as u16;
+            let n = lanes(a);
             return if one < n { self.extract(a, one) } else { self.extract(b, one - n) };
         }
         let i32_type = self.cx.i32_type();

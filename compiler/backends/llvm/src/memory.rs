@@ -40,12 +40,12 @@ impl<'c> Emit<'c> {
     }
 
     /// A value as it lies in memory and is passed: bools take a byte.
-    pub fn to_memory(&self, v: Val<'c>, d: DType) -> Res<Val<'c>> {
+    pub fn as_stored(&self, v: Val<'c>, d: DType) -> Res<Val<'c>> {
         if d == DType::Bool { self.convert(I::ZExt, v, self.cx.i8_type().into()) } else { Ok(v) }
     }
 
-    /// The inverse of `to_memory`.
-    pub fn from_memory(&self, v: Val<'c>, d: DType) -> Res<Val<'c>> {
+    /// A stored or passed value as it is computed with.
+    pub fn as_value(&self, v: Val<'c>, d: DType) -> Res<Val<'c>> {
         if d == DType::Bool { self.icmp(P::NE, v, self.int_like(v, 0)) } else { Ok(v) }
     }
 
@@ -63,7 +63,7 @@ impl<'c> Emit<'c> {
             }
         };
         self.mark(v, at)?;
-        self.from_memory(v, at.dtype)
+        self.as_value(v, at.dtype)
     }
 
     /// Reads one element per offset; lanes outside of the mask are 0.
@@ -78,12 +78,12 @@ impl<'c> Emit<'c> {
         let call = self.intrinsic_call("llvm.masked.gather", &[t.into(), pointers], &args)?;
         let v = self.result(call, 0, at.dtype, n)?;
         self.mark(v, at)?;
-        self.from_memory(v, at.dtype)
+        self.as_value(v, at.dtype)
     }
 
     /// Writes a scalar or vector from an offset on; only the lanes of the mask.
     pub fn store(&self, at: Elements<'c>, offset: Val<'c>, v: Val<'c>, mask: Option<Val<'c>>) -> Res<()> {
-        let v = self.to_memory(v, at.dtype)?;
+        let v = self.as_stored(v, at.dtype)?;
         let address = self.address(at, offset, mask.is_none())?;
         match mask {
             None => {
@@ -106,7 +106,7 @@ impl<'c> Emit<'c> {
         if n == 1 {
             return self.store(at, self.wide_offset(offsets)?, v, mask);
         }
-        let v = self.to_memory(v, at.dtype)?;
+        let v = self.as_stored(v, at.dtype)?;
         let overloads = [v.get_type(), self.ptr().vec_type(n.into()).into()];
         let args = [v, self.addresses(at, offsets)?, self.mask_or_all(mask, n)?];
         let call = self.intrinsic_call("llvm.masked.scatter", &overloads, &args)?;

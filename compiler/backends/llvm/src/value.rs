@@ -1,6 +1,6 @@
 //! How each [`Op`] becomes LLVM values.
 
-use crate::emit::{Val, lanes, widen};
+use crate::emit::Val;
 use crate::error::{Res, program};
 use crate::func::FuncGen;
 use inkwell::types::VectorType;
@@ -28,7 +28,7 @@ impl<'c> FuncGen<'_, 'c> {
         let elem = def.ty.elem;
         match &def.op {
             Op::Param(i) => match self.f.get_nth_param(*i) {
-                Some(p) => e.from_memory(p, elem),
+                Some(p) => e.as_value(p, elem),
                 None => program(format!("there is no parameter {i}")),
             },
             Op::Index | Op::Result => program("an index or result is defined by its loop or call"),
@@ -41,7 +41,7 @@ impl<'c> FuncGen<'_, 'c> {
             Op::Compare(op, a, b) => e.compare(*op, self.dtype(*a), self.value(*a)?, self.value(*b)?),
             Op::Select(c, a, b) => e.select(self.value(*c)?, self.value(*a)?, self.value(*b)?),
             Op::Cast(a) => e.cast(self.value(*a)?, self.dtype(*a), elem),
-            Op::Bitcast(a) => self.bitcast(*a, def.ty),
+            Op::Bitcast(a) => Ok(e.b.build_bit_cast(self.value(*a)?, e.ty(def.ty)?, "")?),
             Op::Load { buf, offset, mask } => {
                 e.load(self.elements(*buf)?, self.value(*offset)?, def.ty.lanes, self.optional(*mask)?)
             }
@@ -65,15 +65,5 @@ impl<'c> FuncGen<'_, 'c> {
         let e = &self.m.e;
         let all: Vec<_> = (0..ty.lanes).map(|i| e.scalar(Scalar::from_i64(ty.elem, i.into()))).collect::<Res<_>>()?;
         Ok(if ty.lanes == 1 { all[0] } else { VectorType::const_vector(&all).into() })
-    }
-
-    /// Bits as they would lie in memory.
-    fn bitcast(&self, a: Value, to: Ty) -> Res<Val<'c>> {
-        let e = &self.m.e;
-        let v = e.to_memory(self.value(a)?, self.dtype(a))?;
-        let memory = widen(e.memory_elem(to.elem)?, to.lanes);
-        let v = e.b.build_bit_cast(v, memory, "")?;
-        debug_assert_eq!(lanes(v), to.lanes);
-        e.from_memory(v, to.elem)
     }
 }

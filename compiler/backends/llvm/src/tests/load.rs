@@ -35,29 +35,36 @@ fn compile_with(p: &Program, addresses: &[AddressFunction], target: &Target, opt
 
 /// A loaded program with its constants.
 pub fn load(program: &Program, target: &Target, opt_level: u8) -> Loaded {
-    load_with(program, &[], target, opt_level)
+    load_all(&[program], &[], target, opt_level)
 }
 
-/// A loaded program with its constants and address functions.
-pub fn load_with(program: &Program, addresses: &[AddressFunction], target: &Target, opt_level: u8) -> Loaded {
+/// Several programs with their constants in one library; the last has address functions too.
+pub fn load_all(programs: &[&Program], addresses: &[AddressFunction], target: &Target, opt_level: u8) -> Loaded {
     let dir = tempfile::tempdir().expect("there is room for temporary files");
     let path = |name: &str| dir.path().join(name);
-    std::fs::write(path("m.o"), compile_with(program, addresses, target, opt_level, Emit::Object)).expect("room");
-    let constants = ConstLayout::new(program);
-    let mut blob = vec![];
-    constants.write(program, &mut blob).expect("memory takes it");
-    std::fs::write(path("blob"), blob).expect("room");
-    let (symbol, blob) = (&constants.symbol, path("blob"));
-    let asm = format!(
-        ".section .rodata\n.balign 64\n.globl {symbol}\n.hidden {symbol}\n{symbol}:\n.incbin \"{}\"\n\
-         .section .note.GNU-stack,\"\",%progbits\n",
-        blob.display()
-    );
-    std::fs::write(path("c.s"), asm).expect("room");
+    let mut files = vec![];
+    for (i, p) in programs.iter().enumerate() {
+        let addresses = if i + 1 == programs.len() { addresses } else { &[] };
+        let (object, blob, data) = (path(&format!("{i}.o")), path(&format!("{i}.bin")), path(&format!("{i}.s")));
+        std::fs::write(&object, compile_with(p, addresses, target, opt_level, Emit::Object)).expect("room");
+        let constants = ConstLayout::new(p);
+        let mut bytes = vec![];
+        constants.write(p, &mut bytes).expect("memory takes it");
+        std::fs::write(&blob, bytes).expect("room");
+        let symbol = &constants.symbol;
+        let asm = format!(
+            ".section .rodata\n.balign 64\n.globl {symbol}\n.hidden {symbol}\n{symbol}:\n.incbin \"{}\"\n\
+             .section .note.GNU-stack,\"\",%progbits\n",
+            blob.display()
+        );
+        std::fs::write(&data, asm).expect("room");
+        files.extend([object, data]);
+    }
     // No library at all: what an object needs beyond its constants and externs would show up as an undefined symbol.
     let out = Command::new("cc")
         .args(["-shared", "-nostdlib", "-Wl,-z,defs", "-o"])
-        .args([path("m.so"), path("m.o"), path("c.s")])
+        .arg(path("m.so"))
+        .args(files)
         .output()
         .expect("a C compiler links, as it does for Rust");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));

@@ -31,6 +31,9 @@ const REDUCES: [ReduceOp; 6] =
 /// Elements per test, a multiple of every lane count.
 const N: usize = 512;
 
+/// Outputs from inputs.
+type Expect = dyn Fn(&[Vec<Scalar>]) -> Vec<Scalar>;
+
 /// A case: a function of the program and what it must compute.
 struct Case {
     func: String,
@@ -38,7 +41,7 @@ struct Case {
     out: DType,
     /// How many outputs N inputs give.
     outs: usize,
-    expect: Box<dyn Fn(&[Vec<Scalar>]) -> Vec<Scalar>>,
+    expect: Box<Expect>,
 }
 
 /// A program under construction, with its cases.

@@ -60,18 +60,19 @@ fn check_tile(name: &str, f: Func, target: &Target, least_share: f64) {
 /// broadcast from memory, AVX2 and NEON load it first.
 #[test]
 fn register_tiles_stay_in_registers() {
-    let avx512 = [(6, 4), (7, 3), (8, 3), (9, 3), (12, 2), (14, 2), (28, 1), (5, 5), (4, 6)];
-    let avx2 = [(6, 2), (4, 3), (3, 4), (2, 6)];
-    let neon = [(8, 3), (12, 2), (6, 4), (8, 2), (4, 5)];
+    type Tiles = &'static [(u32, u32)];
+    let avx512: Tiles = &[(6, 4), (7, 3), (8, 3), (9, 3), (12, 2), (14, 2), (28, 1), (5, 5), (4, 6)];
+    let avx2: Tiles = &[(6, 2), (4, 3), (3, 4), (2, 6)];
+    let neon: Tiles = &[(8, 3), (12, 2), (6, 4), (8, 2), (4, 5)];
     let (linux, arm) = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu");
-    let sets: [(Target, u16, &[(u32, u32)], f64); 4] = [
-        (target(linux, "sapphirerapids"), 16, &avx512, 0.55),
-        (target(linux, "znver4"), 16, &avx512, 0.55),
-        (target(linux, "x86-64-v3"), 8, &avx2, 0.45),
-        (target(arm, "neoverse-n1"), 4, &neon, 0.45),
+    let sets: [(Target, u16, Tiles, f64); 4] = [
+        (target(linux, "sapphirerapids"), 16, avx512, 0.55),
+        (target(linux, "znver4"), 16, avx512, 0.55),
+        (target(linux, "x86-64-v3"), 8, avx2, 0.45),
+        (target(arm, "neoverse-n1"), 4, neon, 0.45),
     ];
     for (target, lanes, tiles, share) in &sets {
-        for &(r, v) in *tiles {
+        for &(r, v) in tiles.iter() {
             let m = i64::from(r) * 8;
             check_tile(&format!("matmul {r}x{v}"), matmul((r, v, *lanes), m, 512), target, *share);
             check_tile(&format!("conv {r}x{v}"), conv((r, v, *lanes), (8, m, 64, 1)), target, *share);
