@@ -1,3 +1,5 @@
 //! Passes over the three levels, their manager and the pipelines, and the ways from one level to the next.
 
+pub mod assemble;
 pub mod from_kernel;
+pub mod kernel;

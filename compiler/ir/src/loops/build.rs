@@ -52,6 +52,11 @@ impl FuncBuilder {
         self.push_param(name, ParamKind::Table)
     }
 
+    /// Adds a parameter without a name in the body: one that the backend uses by its name. Returns its number.
+    pub fn param_hidden(&mut self, name: &str, kind: ParamKind) -> u32 {
+        self.push_param(name, kind)
+    }
+
     fn push_param(&mut self, name: &str, kind: ParamKind) -> u32 {
         self.func.params.push(Param { name: name.into(), kind });
         self.func.params.len() as u32 - 1

@@ -18,7 +18,6 @@
 
 pub mod build;
 pub mod interp;
-pub mod parse;
 pub mod print;
 #[cfg(test)]
 mod tests;

@@ -116,7 +116,7 @@ pub fn from_kernel(kernel: &Kernel, name: &str, machine: Machine) -> Result<Lowe
 }
 
 /// Ranges of dims and of every index variable.
-fn all_ranges(kernel: &Kernel) -> Ranges {
+pub fn all_ranges(kernel: &Kernel) -> Ranges {
     let mut ranges = kernel.ranges.clone();
     let mut add = |axes: &[Axis]| axes.iter().for_each(|a| ranges.set_index(a.var.clone(), &a.extent));
     for d in kernel.defs.values() {

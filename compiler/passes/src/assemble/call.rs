@@ -1,0 +1,209 @@
+//! Steps that call: kernels, routines, functions that the user links.
+
+use super::kernels::{StepKernel, lower_nodes};
+use super::{Assembler, StepReport};
+use crate::from_kernel::{KernelArg, from_kernel};
+use crate::kernel::optimise;
+use onnxc_base::{DType, Diagnostic, Sym};
+use onnxc_ir::graph::{Attr, NodeId, ValueId};
+use onnxc_ir::kernel::{Body, Kernel};
+use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, FuncId, ParamKind, Ty, Value};
+use onnxc_ir::scalar::{BinOp, Scalar};
+use onnxc_ops::routine::TensorBuf;
+use onnxc_ops::RoutineCx;
+
+impl Assembler<'_> {
+    /// Nodes that become one kernel.
+    pub(super) fn kernel_step(&mut self, nodes: &[NodeId]) -> Result<(), Diagnostic> {
+        for &n in nodes {
+            self.define_extents(n)?;
+        }
+        let outputs = self.leaving(nodes);
+        let StepKernel { mut kernel, inputs, outputs } =
+            lower_nodes(self.graph, self.registry, nodes, &outputs, &self.ranges)?;
+        let flops = flops(&kernel);
+        let given = kernel.params.len();
+        optimise(&mut kernel, self.machine)?;
+        debug_assert!(given <= inputs.len(), "every parameter is a value");
+        let (func, args) = self.function(&kernel)?;
+        self.steps.push(StepReport {
+            nodes: nodes.iter().map(|&n| self.graph.nodes[n].name.clone()).collect(),
+            ops: nodes.iter().map(|&n| self.graph.nodes[n].op.to_string()).collect(),
+            function: Some(self.program.funcs[func].name.clone()),
+            flops: Some(flops),
+        });
+        self.call_kernel(&kernel, func, &args, &inputs, &outputs)?;
+        outputs.iter().try_for_each(|&v| self.define_elements(v))
+    }
+
+    /// The outputs of nodes that someone else wants (one by the cut's rule; all outputs of a single node).
+    fn leaving(&self, nodes: &[NodeId]) -> Vec<ValueId> {
+        match nodes {
+            [n] => self.graph.nodes[*n].outputs.clone(),
+            _ => nodes.last().map(|n| self.graph.nodes[*n].outputs.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The function of a kernel: made now, or the one of an equal kernel.
+    fn function(&mut self, kernel: &Kernel) -> Result<(FuncId, Vec<KernelArg>), Diagnostic> {
+        let lowered = from_kernel(kernel, "kernel", self.machine)?;
+        let mut bare = lowered.func.clone();
+        bare.doc.clear();
+        let key = bare.to_string();
+        if let Some(&f) = self.functions.get(&key) {
+            return Ok((f, lowered.args));
+        }
+        let mut func = lowered.func;
+        func.name = format!("{}_{}_{}", self.program.name, kernel.name, self.functions.len());
+        let id = self.program.funcs.push(func);
+        self.functions.insert(key, id);
+        self.kernels.push((kernel.clone(), id));
+        Ok((id, lowered.args))
+    }
+
+    fn call_kernel(&mut self, kernel: &Kernel, func: FuncId, args: &[KernelArg], inputs: &[ValueId], outputs: &[ValueId]) -> Result<(), Diagnostic> {
+        let mut passed = Vec::new();
+        for arg in args {
+            passed.push(match arg {
+                KernelArg::Dim(s) => match self.f.lookup(s) {
+                    Some(v) => Arg::Value(v),
+                    None => return Err(Diagnostic::error("E4009", format!("kernel {}: dim {s} has no value here", kernel.name))),
+                },
+                KernelArg::Param(p) => self.param_arg(kernel, *p, inputs)?,
+                KernelArg::Output(i) => {
+                    let buf = self.allocate(outputs[*i])?.buf;
+                    Arg::Buf { buf, offset: None }
+                }
+                KernelArg::Scratch { name, dtype, count } => {
+                    let buf = self.memory(name, *dtype, count)?;
+                    Arg::Buf { buf, offset: None }
+                }
+            });
+        }
+        let ret = self.program.funcs[func].ret;
+        if let Some(status) = self.f.call(Callee::Func(func), passed, ret) {
+            self.return_if_failed(status);
+        }
+        Ok(())
+    }
+
+    /// A parameter is the graph's value of its name, or a constant that the kernel's passes made.
+    fn param_arg(&mut self, kernel: &Kernel, p: onnxc_ir::kernel::ParamId, inputs: &[ValueId]) -> Result<Arg, Diagnostic> {
+        let param = &kernel.params[p];
+        let value = inputs.iter().copied().find(|v| self.graph.values[*v].name == param.name);
+        let buf = match (value, &param.value) {
+            (Some(v), _) => self.buffer(v)?.buf,
+            (None, Some(t)) => {
+                let name = format!("{}.{}", kernel.name, param.name);
+                let id = self.program.consts.push(ConstData { name, dtype: param.dtype, data: t.bytes().clone() });
+                self.const_buf(id)
+            }
+            (None, None) => {
+                return Err(Diagnostic::error("E4009", format!("kernel {}: parameter {} is no value", kernel.name, param.name)));
+            }
+        };
+        Ok(Arg::Buf { buf, offset: None })
+    }
+
+    /// A node that is written in loops IR.
+    pub(super) fn routine(&mut self, n: NodeId, f: fn(&mut RoutineCx) -> Result<(), Diagnostic>) -> Result<(), Diagnostic> {
+        let node = &self.graph.nodes[n];
+        let mut inputs: Vec<Option<TensorBuf>> = Vec::new();
+        for v in &node.inputs {
+            inputs.push(match v {
+                Some(v) => Some(self.buffer(*v)?),
+                None => None,
+            });
+        }
+        let mut outputs = Vec::new();
+        for &v in &node.outputs {
+            outputs.push(self.allocate(v)?);
+        }
+        self.f.comment(format!("{} ({})", node.name, node.op));
+        f(&mut RoutineCx::new(&mut self.f, self.graph, n, inputs, outputs))?;
+        node.outputs.iter().try_for_each(|&v| self.define_elements(v))
+    }
+
+    /// A node that is a C function: for each input its address and its extents, then the attributes in name order,
+    /// then the outputs like the inputs.
+    pub(super) fn linked_call(&mut self, n: NodeId, symbol: &str) -> Result<(), Diagnostic> {
+        let node = self.graph.nodes[n].clone();
+        let (mut params, mut args) = (Vec::new(), Vec::new());
+        for v in &node.inputs {
+            let v = v.ok_or_else(|| self.error(n, "a linked operator can't leave out an input"))?;
+            let t = self.buffer(v)?;
+            self.pass_tensor(&t, false, &mut params, &mut args);
+        }
+        for (name, attr) in &node.attrs.0 {
+            let s = match attr {
+                Attr::Int(v) => Scalar::i64(*v),
+                Attr::Float(v) => Scalar::f32(*v),
+                _ => {
+                    return Err(self
+                        .error(n, format!("attribute '{name}' can't be passed to a C function"))
+                        .expected("an integer or a float")
+                        .help("implement the operator in Rust with the onnxc library"));
+                }
+            };
+            params.push(ParamKind::Scalar(s.dtype));
+            args.push(Arg::Value(self.f.scalar(s)));
+        }
+        for &v in &node.outputs {
+            let t = self.allocate(v)?;
+            self.pass_tensor(&t, true, &mut params, &mut args);
+        }
+        let known = self.program.externs.iter().find(|(_, e)| e.symbol == symbol).map(|(id, e)| (id, e.params.clone()));
+        let id = match known {
+            Some((id, p)) if p == params => id,
+            Some(_) => {
+                return Err(self
+                    .error(n, format!("C function '{symbol}' is used with two different signatures"))
+                    .help("give each signature (ranks, dtypes, attributes) a function of its own"));
+            }
+            None => self.program.externs.push(Extern { symbol: symbol.into(), params, ret: Some(Ty::I32) }),
+        };
+        let status = self.f.call(Callee::Extern(id), args, Some(Ty::I32));
+        self.custom_failed(status);
+        Ok(())
+    }
+
+    /// Whatever a user's function returns, the module's status is the documented one.
+    fn custom_failed(&mut self, status: Option<Value>) {
+        let Some(status) = status else { return };
+        let zero = self.f.scalar(Scalar::from_i64(DType::I32, 0));
+        let failed = self.f.compare(onnxc_ir::scalar::CmpOp::Ne, status, zero);
+        self.return_if(failed, 5);
+    }
+
+    fn pass_tensor(&mut self, t: &TensorBuf, mutable: bool, params: &mut Vec<ParamKind>, args: &mut Vec<Arg>) {
+        params.push(ParamKind::Buf { dtype: t.dtype, mutable });
+        args.push(Arg::Buf { buf: t.buf, offset: None });
+        let dims = self.f.buf(DType::I64, BufKind::Stack(t.shape.len().max(1) as u32), "extents");
+        for (i, d) in t.shape.iter().enumerate() {
+            let (at, d) = (self.f.int(i as i64), self.f.sym(d));
+            self.f.store(dims, at, d, None);
+        }
+        params.push(ParamKind::Buf { dtype: DType::I64, mutable: false });
+        args.push(Arg::Buf { buf: dims, offset: None });
+    }
+}
+
+/// Floating point operations of a kernel: each operation of each point of each definition counts one.
+fn flops(kernel: &Kernel) -> Sym {
+    let mut total = Sym::int(0);
+    for d in kernel.defs.values().filter(|d| d.dtype.is_float()) {
+        let mut points = d.axes.iter().fold(Sym::int(1), |n, a| &n * &a.extent);
+        let mut ops = 0i64;
+        crate::kernel::expr::walk(d.value(), &mut |e| {
+            use onnxc_ir::kernel::ExprKind::{Binary, Unary};
+            ops += i64::from(matches!(e.kind(), Binary(op, ..) if !matches!(op, BinOp::And | BinOp::Or)) || matches!(e.kind(), Unary(..)));
+        });
+        if let Body::Reduce { axes, .. } = &d.body {
+            points = axes.iter().fold(points, |n, a| &n * &a.extent);
+            ops += 1;
+        }
+        total = total + points * ops;
+    }
+    total
+}
+

@@ -1,0 +1,123 @@
+//! The nodes of one step to one kernel: each node's definitions, one after the other, in one builder.
+
+use onnxc_base::{Diagnostic, Ranges};
+use onnxc_ir::graph::{Graph, NodeId, ValueId};
+use onnxc_ir::kernel::build::load;
+use onnxc_ir::kernel::{Kernel, KernelBuilder, Src};
+use onnxc_ops::custom::CustomBody;
+use onnxc_ops::{ComputeCx, Lower, OpRef, Registry, ViewCx};
+use std::collections::BTreeMap;
+
+/// A kernel with the values behind its parameters and outputs.
+#[derive(Clone, Debug)]
+pub struct StepKernel {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// For each parameter, the value that it is; constants too.
+    pub inputs: Vec<ValueId>,
+    /// For each output, the value that it is.
+    pub outputs: Vec<ValueId>,
+}
+
+/// Lowers a node as a kernel of its own.
+///
+/// # Errors
+/// What the operator reports.
+pub fn lower_alone(graph: &Graph, registry: &Registry, node: NodeId) -> Result<Kernel, Diagnostic> {
+    lower_nodes(graph, registry, &[node], &graph.nodes[node].outputs, &graph.ranges()).map(|k| k.kernel)
+}
+
+/// Lowers nodes to one kernel out of which the given values leave.
+///
+/// # Errors
+/// What an operator reports.
+pub fn lower_nodes(graph: &Graph, registry: &Registry, nodes: &[NodeId], outputs: &[ValueId], ranges: &Ranges) -> Result<StepKernel, Diagnostic> {
+    let mut k = KernelBuilder::new(kernel_name(graph, nodes), ranges.clone());
+    k.kernel.doc = doc(graph, nodes);
+    let mut srcs: BTreeMap<ValueId, Src> = BTreeMap::new();
+    let mut inputs = Vec::new();
+    for &node in nodes {
+        let mut args = Vec::new();
+        for v in &graph.nodes[node].inputs {
+            args.push(match v {
+                None => None,
+                Some(v) => source(graph, &mut k, &mut srcs, &mut inputs, *v),
+            });
+        }
+        let outs = lower_node(graph, registry, &mut k, node, args)?;
+        for (v, src) in graph.nodes[node].outputs.iter().zip(outs) {
+            srcs.insert(*v, src);
+        }
+    }
+    for v in outputs {
+        k.output(srcs[v]);
+    }
+    Ok(StepKernel { kernel: k.kernel, inputs, outputs: outputs.to_vec() })
+}
+
+/// The definition or parameter that a value is; values that are no tensors have none.
+fn source(graph: &Graph, k: &mut KernelBuilder, srcs: &mut BTreeMap<ValueId, Src>, inputs: &mut Vec<ValueId>, v: ValueId) -> Option<Src> {
+    if let Some(s) = srcs.get(&v) {
+        return Some(*s);
+    }
+    let ty = graph.tensor_type(v)?;
+    let s = k.param(&graph.values[v].name, ty.dtype, ty.shape.clone(), graph.constant(v).cloned());
+    inputs.push(v);
+    srcs.insert(v, s);
+    Some(s)
+}
+
+fn lower_node(graph: &Graph, registry: &Registry, k: &mut KernelBuilder, node: NodeId, args: Vec<Option<Src>>) -> Result<Vec<Src>, Diagnostic> {
+    let n = &graph.nodes[node];
+    let error = |message: String| Diagnostic::error("E4003", message).node(n.name.clone(), n.op.to_string());
+    let op = registry.find(&n.op).ok_or_else(|| error("no such operator".into()))?;
+    let cx = match &op {
+        OpRef::Builtin(d) => match d.lower {
+            Lower::Compute(f) => {
+                let mut cx = ComputeCx::new(k, graph, node, args);
+                f(&mut cx)?;
+                cx
+            }
+            Lower::View(f) => {
+                let x = args[0].ok_or_else(|| error("a view without an input".into()))?;
+                let view = ViewCx { graph, node };
+                let mut failed = None;
+                let mut cx = ComputeCx::new(k, graph, node, args);
+                cx.map_output(|_, i| match f(&view, i) {
+                    Ok(index) => load(x, &index),
+                    Err(e) => {
+                        failed = Some(e);
+                        onnxc_ir::kernel::build::int(0)
+                    }
+                });
+                match failed {
+                    Some(e) => return Err(e),
+                    None => cx,
+                }
+            }
+            _ => return Err(error("the operator is no formula".into())),
+        },
+        OpRef::Custom(c) => match c.body() {
+            CustomBody::Compute(f) => {
+                let mut cx = ComputeCx::new(k, graph, node, args);
+                f.compute(&mut cx)?;
+                cx
+            }
+            CustomBody::Symbol(_) => return Err(error("the operator is a linked function".into())),
+        },
+    };
+    cx.finish().map_err(|i| error(format!("the operator defines no output {i}")))
+}
+
+/// `Conv_Relu`: the operators in order, without their domains.
+fn kernel_name(graph: &Graph, nodes: &[NodeId]) -> String {
+    let mut names: Vec<&str> = nodes.iter().map(|&n| graph.nodes[n].op.name.as_str()).collect();
+    names.dedup();
+    names.truncate(4);
+    names.join("_").to_lowercase()
+}
+
+fn doc(graph: &Graph, nodes: &[NodeId]) -> String {
+    nodes.iter().map(|&n| format!("{} ({})", graph.nodes[n].name, graph.nodes[n].op)).collect::<Vec<_>>().join(", ")
+}
+

@@ -1,0 +1,164 @@
+//! A graph, cut into steps, to one loops IR program: kernels become functions, everything else code of the entry.
+//!
+//! Afterwards the program is complete but for what the loops passes do: workspace `Alloc`s become offsets in
+//! `plan-memory`, math functions polynomials in `expand-math`.
+//!
+//! Every tensor has a buffer ([`TensorBuf`]); aliases share one. A tensor's memory is
+//! - the caller's, for inputs and outputs whose size is known before the run;
+//! - workspace, if its size has an upper bound over dims known before the run;
+//! - the caller's allocator's otherwise.
+
+mod call;
+mod control;
+pub mod cut;
+mod entry;
+mod kernels;
+mod memory;
+mod symbols;
+
+pub use entry::add_workspace_function;
+pub use kernels::{StepKernel, lower_nodes};
+
+use crate::from_kernel::Machine;
+use cut::{Step, cut};
+use onnxc_base::sym::Symbol;
+use onnxc_base::{Diagnostic, Diagnostics, IndexMap, Ranges, SecondaryMap, Sym};
+use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
+use onnxc_ir::kernel::Kernel;
+use onnxc_ir::loops::{Buf, ConstId, FuncBuilder, FuncId, Program};
+use onnxc_ops::routine::TensorBuf;
+use onnxc_ops::{Lower, OpRef, Registry};
+
+/// What assembling produces besides the program.
+#[derive(Clone, Debug)]
+pub struct Assembled {
+    /// The program.
+    pub program: Program,
+    /// Every distinct kernel with its schedule, and the function that it became.
+    pub kernels: Vec<(Kernel, FuncId)>,
+    /// What ran where: one entry per step, in order.
+    pub steps: Vec<StepReport>,
+}
+
+/// One step of the program, for the report.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StepReport {
+    /// Names of the nodes of the step.
+    pub nodes: Vec<String>,
+    /// Their operators.
+    pub ops: Vec<String>,
+    /// The kernel function, if the step is a kernel.
+    pub function: Option<String>,
+    /// Floating point operations of one run, over the dims, for contractions and elementwise work.
+    pub flops: Option<Sym>,
+}
+
+/// The program under construction.
+struct Assembler<'a> {
+    graph: &'a Graph,
+    registry: &'a Registry,
+    machine: Machine,
+    ranges: Ranges,
+    program: Program,
+    f: FuncBuilder,
+    /// Where each tensor is, once it is computed.
+    storage: SecondaryMap<ValueId, Option<TensorBuf>>,
+    /// The constants of the program behind constant values.
+    consts: SecondaryMap<ValueId, Option<ConstId>>,
+    const_bufs: IndexMap<ConstId, Buf>,
+    /// Kernel functions by their text, so that equal kernels are compiled once.
+    functions: IndexMap<String, FuncId>,
+    kernels: Vec<(Kernel, FuncId)>,
+    steps: Vec<StepReport>,
+    /// Symbols whose value is known before the run.
+    early: Vec<Symbol>,
+    /// The heap is used, so the entry takes an allocator.
+    heap: bool,
+}
+
+/// Turns a graph whose types are inferred into a program.
+///
+/// # Errors
+/// Every node that can't be lowered.
+pub fn assemble(graph: &Graph, registry: &Registry, machine: Machine) -> Result<Assembled, Diagnostics> {
+    let mut a = Assembler {
+        graph,
+        registry,
+        machine,
+        ranges: graph.ranges(),
+        program: Program { name: c_identifier(&graph.name), ..Program::default() },
+        f: FuncBuilder::new(""),
+        storage: SecondaryMap::new(),
+        consts: SecondaryMap::new(),
+        const_bufs: IndexMap::new(),
+        functions: IndexMap::new(),
+        kernels: vec![],
+        steps: vec![],
+        early: symbols::early(graph),
+        heap: false,
+    };
+    a.entry()?;
+    Ok(Assembled { program: a.program, kernels: a.kernels, steps: a.steps })
+}
+
+/// A name as a C identifier.
+pub fn c_identifier(name: &str) -> String {
+    let mut id: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if id.is_empty() || id.starts_with(|c: char| c.is_ascii_digit()) {
+        id.insert_str(0, "m_");
+    }
+    id
+}
+
+impl Assembler<'_> {
+    /// Emits the steps of a region, whose parameters have storage already.
+    fn region(&mut self, region: &Region) -> Result<(), Diagnostics> {
+        let mut problems = Diagnostics::new();
+        for step in cut(self.graph, self.registry, region)? {
+            let done = match &step {
+                Step::Kernel(nodes) => self.kernel_step(nodes).map_err(Diagnostics::from),
+                Step::Node(n) => self.node_step(*n),
+            };
+            match done {
+                Ok(()) => {}
+                Err(d) => {
+                    problems.extend(d);
+                    // What depends on this step would only report that it is missing.
+                    return Err(problems);
+                }
+            }
+        }
+        problems.into_result(())
+    }
+
+    fn node_step(&mut self, n: NodeId) -> Result<(), Diagnostics> {
+        let node = &self.graph.nodes[n];
+        let error = |m: &str| Diagnostic::error("E4003", m).node(node.name.clone(), node.op.to_string());
+        let op = self.registry.find(&node.op).ok_or_else(|| error("no such operator"))?;
+        self.steps.push(StepReport {
+            nodes: vec![node.name.clone()],
+            ops: vec![node.op.to_string()],
+            function: None,
+            flops: None,
+        });
+        self.define_extents(n)?;
+        match op {
+            OpRef::Custom(c) => match c.body() {
+                onnxc_ops::custom::CustomBody::Symbol(s) => Ok(self.linked_call(n, s)?),
+                onnxc_ops::custom::CustomBody::Compute(_) => Ok(self.kernel_step(&[n])?),
+            },
+            OpRef::Builtin(d) => match d.lower {
+                Lower::Alias => Ok(self.alias(n)?),
+                Lower::Routine(f) => Ok(self.routine(n, f)?),
+                Lower::Control(c) => self.control(n, c),
+                Lower::Compute(_) | Lower::View(_) => Ok(self.kernel_step(&[n])?),
+            },
+        }
+    }
+
+    /// An error at a node.
+    fn error(&self, n: NodeId, message: impl Into<String>) -> Diagnostic {
+        let node = &self.graph.nodes[n];
+        Diagnostic::error("E4004", message).node(node.name.clone(), node.op.to_string())
+    }
+}

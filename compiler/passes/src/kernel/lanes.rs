@@ -1,0 +1,113 @@
+//! Which axis of a nest goes across lanes.
+//!
+//! A load is *unit* along an axis if neighbouring lanes read neighbouring elements, *uniform* if all read the same
+//! one; anything else is a gather, which costs unless the data can be packed. The choice is the cheapest axis.
+
+use super::expr::{Site, def_loads, loads, offset};
+use super::plan::Nest;
+use onnxc_base::sym::Symbol;
+use onnxc_base::{Ranges, Sym};
+use onnxc_ir::kernel::{Axis, Body, Kernel, Src};
+
+/// How a load moves along an axis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Not at all.
+    Uniform,
+    /// Element by element.
+    Unit,
+    /// Anything else.
+    Gather,
+}
+
+/// How a load moves along an axis. Computed indices that depend on the axis make it a gather.
+pub fn access(kernel: &Kernel, ranges: &Ranges, site: &Site, axis: &Symbol) -> Access {
+    let offset = ranges.simplify(&offset(kernel, site));
+    if !offset.contains(axis) {
+        return Access::Uniform;
+    }
+    match offset.split_linear(axis) {
+        Some((c, _)) if c.is_one() => Access::Unit,
+        _ => Access::Gather,
+    }
+}
+
+/// The lane axis of a nest, and whether it is a reduction axis; `None` for a nest without axes.
+pub fn choose(kernel: &Kernel, ranges: &Ranges, nest: &Nest) -> Option<(Symbol, bool)> {
+    let def = &kernel.defs[nest.def];
+    let mut best: Option<(u32, Symbol, bool)> = None;
+    let mut offer = |cost: u32, axis: &Symbol, reduction: bool| {
+        if best.as_ref().is_none_or(|b| cost < b.0) {
+            best = Some((cost, axis.clone(), reduction));
+        }
+    };
+    if let Some(last) = def.axes.last() {
+        offer(output_cost(kernel, ranges, nest, last), &last.var, false);
+    }
+    if let Some(r) = nest.reduction(kernel) {
+        if let Body::Reduce { axes, value, .. } = &kernel.defs[r].body {
+            for a in axes {
+                let gathers = loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Gather).count();
+                let units = loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Unit).count();
+                if units > 0 && wide(a, 8) {
+                    offer(2 + 3 * gathers as u32, &a.var, true);
+                }
+            }
+        }
+    }
+    best.map(|(_, axis, reduction)| (axis, reduction))
+}
+
+/// What lanes along the last output axis cost.
+fn output_cost(kernel: &Kernel, ranges: &Ranges, nest: &Nest, last: &Axis) -> u32 {
+    let mut cost = if wide(last, 4) { 0 } else { 3 };
+    for site in def_loads(&kernel.defs[nest.def]) {
+        if !is_acc(nest, &site) && access(kernel, ranges, &site, &last.var) == Access::Gather {
+            cost += 1;
+        }
+    }
+    if let Some(r) = nest.reduction(kernel) {
+        // In the reduction's own variables the lane axis has another name.
+        if let Some(axis) = own_axis(kernel, nest, &last.var) {
+            for site in loads(kernel.defs[r].value()) {
+                if access(kernel, ranges, &site, &axis) == Access::Gather {
+                    cost += gather_cost(kernel, nest, &site);
+                }
+            }
+        }
+    }
+    cost
+}
+
+/// A constant is packed at compile time; other data is packed once per run, which pays if it is read again and again.
+fn gather_cost(kernel: &Kernel, nest: &Nest, site: &Site) -> u32 {
+    match site.src {
+        Src::Param(p) if kernel.params[p].value.is_some() => 0,
+        _ if reuse(kernel, nest, site) => 1,
+        _ => 4,
+    }
+}
+
+/// True if an element is read for many points of the output: an output axis of extent 4 or more isn't in its index.
+pub fn reuse(kernel: &Kernel, nest: &Nest, site: &Site) -> bool {
+    let Some(r) = nest.reduction(kernel) else { return false };
+    let absent = |a: &&Axis| !site.index.iter().flatten().any(|i| i.contains(&a.var));
+    kernel.defs[r].axes.iter().filter(absent).any(|a| wide(a, 4))
+}
+
+/// The variable of the nest's reduction that is the head's variable `axis`.
+pub fn own_axis(kernel: &Kernel, nest: &Nest, axis: &Symbol) -> Option<Symbol> {
+    let Some(acc) = nest.acc else { return Some(axis.clone()) };
+    let site = def_loads(&kernel.defs[nest.def]).into_iter().find(|s| s.src == Src::Def(acc))?;
+    let at = site.index.iter().position(|i| i.as_ref().and_then(Sym::as_symbol) == Some(axis))?;
+    kernel.defs[acc].axes.get(at).map(|a| a.var.clone())
+}
+
+fn is_acc(nest: &Nest, site: &Site) -> bool {
+    nest.acc.is_some_and(|a| site.src == Src::Def(a))
+}
+
+/// True unless the extent is a constant below `n`.
+pub fn wide(axis: &Axis, n: i64) -> bool {
+    axis.extent.as_int().is_none_or(|e| e >= n)
+}

@@ -1,0 +1,30 @@
+//! Passes over one kernel: simplify its definitions, then choose its schedule.
+//!
+//! The order is fixed, as each step relies on the one before: [`inline`] → [`collapse`] → [`pack`] → [`precompute`] →
+//! [`schedule`]. None of them changes what a kernel computes but for the order of sums.
+
+pub mod collapse;
+pub mod expr;
+pub mod inline;
+pub mod lanes;
+pub mod pack;
+pub mod plan;
+pub mod precompute;
+pub mod schedule;
+
+use crate::from_kernel::Machine;
+use onnxc_base::Diagnostic;
+use onnxc_ir::kernel::Kernel;
+
+/// Simplifies a kernel and gives it a schedule for a machine.
+///
+/// # Errors
+/// A constant definition that can't be evaluated.
+pub fn optimise(kernel: &mut Kernel, machine: Machine) -> Result<(), Diagnostic> {
+    inline::inline(kernel);
+    collapse::collapse(kernel);
+    pack::pack(kernel, machine);
+    precompute::precompute(kernel)?;
+    schedule::schedule(kernel, machine);
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! pack: data that a reduction would read with gathers or bounds tests is copied first into an order in which it
+//! reads plain vectors.
+//!
+//! The copy is one more definition, in the source's own dims but for three changes: it covers every index that the
+//! reduction uses, padding included; the dim of the lane axis comes last; and where that dim is walked with a stride,
+//! it is cut into one plane per phase of the stride. Copies of constants are made at compile time (`precompute`).
+//!
+//! Does NOT pack what is loaded at computed indices or along two dims by the lane axis at once.
+
+use super::expr::{Site, loads, map_parts, rewrite};
+use super::lanes::{self, Access};
+use super::plan::{Nest, nests};
+use crate::from_kernel::{Machine, all_ranges};
+use onnxc_base::sym::Symbol;
+use onnxc_base::{EntityRef, PrimaryMap, Ranges, Sym};
+use onnxc_ir::kernel::build::int;
+use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Src};
+use onnxc_ir::scalar::Scalar;
+
+/// Packs the operands of every reduction that needs it.
+pub fn pack(kernel: &mut Kernel, _machine: Machine) {
+    let mut fresh = 0;
+    let mut done = 0;
+    // Inserting a copy renumbers the definitions, so the nests are found anew each time.
+    while let Some(nest) = nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).nth(done) {
+        while let Some(plan) = wanted(kernel, &nest_now(kernel, done).unwrap_or(nest), &mut fresh) {
+            apply(kernel, plan);
+        }
+        done += 1;
+    }
+}
+
+fn nest_now(kernel: &Kernel, at: usize) -> Option<Nest> {
+    nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).nth(at)
+}
+
+/// A copy to be made: for a load of reduction `of`.
+struct Plan {
+    of: DefId,
+    site: Site,
+    def: Def,
+    /// The index of the copy for the reduction's index.
+    index: Vec<Sym>,
+}
+
+/// The first load of a nest's reduction that needs a copy.
+fn wanted(kernel: &Kernel, nest: &Nest, fresh: &mut u32) -> Option<Plan> {
+    let ranges = all_ranges(kernel);
+    let r = nest.reduction(kernel)?;
+    let (lane, along) = lanes::choose(kernel, &ranges, nest)?;
+    let lane = if along { lane } else { lanes::own_axis(kernel, nest, &lane)? };
+    let Body::Reduce { axes, value, .. } = &kernel.defs[r].body else { return None };
+    let vars: Vec<Symbol> = kernel.defs[r].axes.iter().chain(axes).map(|a| a.var.clone()).collect();
+    loads(value).into_iter().find_map(|site| {
+        if !needs_copy(kernel, &ranges, nest, &site, &lane) {
+            return None;
+        }
+        *fresh += 1;
+        copy_of(kernel, &ranges, r, site, &lane, &vars, *fresh)
+    })
+}
+
+/// Padding that can't be proved away, or a gather that pays to avoid.
+fn needs_copy(kernel: &Kernel, ranges: &Ranges, nest: &Nest, site: &Site, lane: &Symbol) -> bool {
+    if site.index.iter().any(Option::is_none) {
+        return false;
+    }
+    let is_const = matches!(site.src, Src::Param(p) if kernel.params[p].value.is_some());
+    if site.pad.is_some() && !in_range(kernel, ranges, site) {
+        return true;
+    }
+    lanes::access(kernel, ranges, site, lane) == Access::Gather && (is_const || lanes::reuse(kernel, nest, site))
+}
+
+fn in_range(kernel: &Kernel, ranges: &Ranges, site: &Site) -> bool {
+    site.index.iter().zip(kernel.src_shape(site.src)).all(|(i, extent)| {
+        i.as_ref().is_some_and(|i| {
+            ranges.prove_le(&Sym::int(0), i) == Some(true) && ranges.prove_lt(i, &extent) == Some(true)
+        })
+    })
+}
+
+/// One dim of the source as the copy sees it.
+struct Dim {
+    /// Index in the reduction, relative to `lo`.
+    at: Sym,
+    lo: Sym,
+    extent: Sym,
+    /// The stride of the lane axis, if this is its dim.
+    lane: Option<i64>,
+}
+
+fn copy_of(kernel: &Kernel, ranges: &Ranges, of: DefId, site: Site, lane: &Symbol, vars: &[Symbol], n: u32) -> Option<Plan> {
+    let dims = dims_of_copy(ranges, &site, lane, vars)?;
+    let mut axes: Vec<Axis> = Vec::new();
+    let mut index: Vec<Sym> = Vec::new();
+    let mut source: Vec<Sym> = Vec::new();
+    let mut last: Option<(Axis, Sym)> = None;
+    let axis = |name: String, extent: Sym| Axis { var: Symbol::new(&name), extent };
+    for (d, dim) in dims.iter().enumerate() {
+        if !vars.iter().any(|v| dim.at.contains(v)) {
+            source.push(&dim.at + &dim.lo);
+            continue;
+        }
+        let whole = axis(format!("p{n}_{d}"), dim.extent.clone());
+        let at = match dim.lane {
+            Some(stride) if stride > 1 => {
+                let s = Sym::int(stride);
+                let phase = axis(format!("p{n}_{d}_phase"), s.clone());
+                let step = axis(format!("p{n}_{d}_step"), dim.extent.ceildiv(&s));
+                axes.push(phase.clone());
+                index.push(ranges.simplify(&dim.at.modulo(&s)));
+                last = Some((step.clone(), ranges.simplify(&dim.at.floordiv(&s))));
+                Sym::var(step.var) * stride + Sym::var(phase.var)
+            }
+            Some(_) => {
+                last = Some((whole.clone(), dim.at.clone()));
+                Sym::var(whole.var)
+            }
+            None => {
+                axes.push(whole.clone());
+                index.push(dim.at.clone());
+                Sym::var(whole.var)
+            }
+        };
+        source.push(at + dim.lo.clone());
+    }
+    if let Some((a, i)) = last {
+        axes.push(a);
+        index.push(i);
+    }
+    let dtype = kernel.src_dtype(site.src);
+    // Phases may round beyond the source; nothing reads what is there.
+    let pad = site.pad.unwrap_or(Scalar::from_i64(dtype, 0));
+    let load = ExprKind::Load { src: site.src, index: source.into_iter().map(int).collect(), pad: Some(pad) };
+    let def = Def { name: format!("pack{n}"), dtype, axes, body: Body::Map(Expr::new(load)) };
+    Some(Plan { of, site, def, index })
+}
+
+fn dims_of_copy(ranges: &Ranges, site: &Site, lane: &Symbol, vars: &[Symbol]) -> Option<Vec<Dim>> {
+    let is_var = |s: &Symbol| vars.contains(s);
+    let mut dims = Vec::new();
+    for i in &site.index {
+        let i = i.as_ref()?;
+        let lo = ranges.lower_bound(i, &is_var)?;
+        let hi = ranges.upper_bound(i, &is_var)?;
+        let extent = ranges.simplify(&(hi - &lo + 1));
+        let at = ranges.simplify(&(i - &lo));
+        let lane = if at.contains(lane) {
+            let (c, _) = at.split_linear(lane)?;
+            Some(c.as_int().filter(|c| *c >= 1)?)
+        } else {
+            None
+        };
+        dims.push(Dim { at, lo, extent, lane });
+    }
+    (dims.iter().filter(|d| d.lane.is_some()).count() <= 1).then_some(dims)
+}
+
+/// Puts the copy before the reduction and lets every equal load of the reduction use it.
+fn apply(kernel: &mut Kernel, plan: Plan) {
+    let (copy, of) = insert_before(kernel, plan.of, plan.def);
+    let shift = |src: Src| match src {
+        Src::Def(d) if d.index() >= copy.index() => Src::Def(DefId::new(d.index() + 1)),
+        other => other,
+    };
+    let src = shift(plan.site.src);
+    let new = Expr::new(ExprKind::Load {
+        src: Src::Def(copy),
+        index: plan.index.into_iter().map(int).collect(),
+        pad: None,
+    });
+    map_parts(&mut kernel.defs[of], &mut |e| {
+        rewrite(e, &mut |n| match n.kind() {
+            ExprKind::Load { src: s, index, pad }
+                if *s == src
+                    && *pad == plan.site.pad
+                    && index.iter().map(|i| i.as_sym().cloned()).collect::<Vec<_>>() == plan.site.index =>
+            {
+                Some(new.clone())
+            }
+            _ => None,
+        })
+    });
+}
+
+/// Inserts a definition; gives its id and the new id of the one it stands before.
+pub fn insert_before(kernel: &mut Kernel, before: DefId, def: Def) -> (DefId, DefId) {
+    let at = before.index();
+    let shift = |d: DefId| if d.index() >= at { DefId::new(d.index() + 1) } else { d };
+    let mut renumber = |n: &Expr| match n.kind() {
+        ExprKind::Load { src: Src::Def(d), index, pad } => {
+            Some(Expr::new(ExprKind::Load { src: Src::Def(shift(*d)), index: index.clone(), pad: *pad }))
+        }
+        _ => None,
+    };
+    let old = std::mem::replace(&mut kernel.defs, PrimaryMap::new());
+    for (id, mut d) in old {
+        if id == before {
+            kernel.defs.push(def.clone());
+        }
+        map_parts(&mut d, &mut |e| rewrite(e, &mut renumber));
+        kernel.defs.push(d);
+    }
+    for c in &mut kernel.checks {
+        c.cond = rewrite(&c.cond, &mut renumber);
+    }
+    kernel.outputs.iter_mut().for_each(|d| *d = shift(*d));
+    (DefId::new(at), DefId::new(at + 1))
+}

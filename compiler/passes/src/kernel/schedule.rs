@@ -1,0 +1,238 @@
+//! The chooser: which nests there are, how they share loops, and for each its lanes, its register tile and its order.
+//!
+//! The rules are plain: lanes along the cheapest axis (see [`super::lanes`]); a register tile as large as the
+//! registers allow, whose rows reuse the vectors it loads; small reduction loops unrolled.
+
+use super::expr::{def_loads, loads};
+use super::lanes::{self, Access};
+use super::plan::{Nest, nests};
+use crate::from_kernel::{Machine, all_ranges};
+use onnxc_base::sym::Symbol;
+use onnxc_base::{DType, Ranges, Sym};
+use onnxc_ir::kernel::{Axis, Body, DefId, Kernel, Lanes, Schedule, Src, Stage};
+
+/// The most rows of a register tile: beyond this the code grows and nothing gets faster.
+const MAX_ROWS: u32 = 14;
+/// Vector accumulators of a row reduction: the latency of an addition times its throughput.
+const ROW_VECTORS: u32 = 4;
+
+/// Chooses a schedule.
+pub fn schedule(kernel: &mut Kernel, machine: Machine) {
+    let ranges = all_ranges(kernel);
+    let nests = nests(kernel);
+    let hoisted: Vec<bool> = hoisted(kernel, &nests);
+    let inner: Vec<Nest> = nests.iter().zip(&hoisted).filter(|(_, h)| !**h).map(|(n, _)| *n).collect();
+    let shared = shared_axes(kernel, &inner);
+    let stages: Vec<Stage> = nests
+        .iter()
+        .zip(&hoisted)
+        .map(|(n, &h)| stage(kernel, &ranges, machine, n, h, if h { 0 } else { shared }))
+        .collect();
+    // A loop with its own scratch memory can't run on several threads at once.
+    let private = shared == 0 || inner.iter().all(|n| kernel.outputs.contains(&n.def));
+    kernel.schedule = Schedule { shared, parallel: private, stages };
+}
+
+/// Nests that don't fit into the loops of the last one run before it: tables, packed operands, and whatever they load.
+fn hoisted(kernel: &Kernel, nests: &[Nest]) -> Vec<bool> {
+    let Some(last) = nests.last() else { return vec![] };
+    let outer = &kernel.defs[last.def].axes;
+    let fits = |n: &Nest| {
+        let own = &kernel.defs[n.def].axes;
+        !own.is_empty()
+            && !outer.is_empty()
+            && own[0].extent == outer[0].extent
+            && users_at_own_row(kernel, nests, n)
+    };
+    let mut hoisted: Vec<bool> = nests.iter().map(|n| !fits(n)).collect();
+    if let Some(l) = hoisted.last_mut() {
+        *l = false;
+    }
+    // A hoisted nest may load hoisted ones only; what loads a nest inside must be inside, so both move out together.
+    for i in (0..nests.len()).rev() {
+        if hoisted[i] {
+            for (j, n) in nests.iter().enumerate().take(i) {
+                hoisted[j] |= loads_nest(kernel, &nests[i], n);
+            }
+        }
+    }
+    hoisted
+}
+
+/// True if every nest that loads `n` does so at its own outermost index.
+fn users_at_own_row(kernel: &Kernel, nests: &[Nest], n: &Nest) -> bool {
+    nests.iter().all(|u| {
+        [Some(u.def), u.acc].into_iter().flatten().all(|d| {
+            let first = kernel.defs[d].axes.first().map(|a| a.var.clone());
+            reaching_loads(kernel, d).iter().filter(|(src, _)| *src == Src::Def(n.def)).all(|(_, i)| {
+                i.first().and_then(|i| i.as_ref()).and_then(Sym::as_symbol) == first.as_ref()
+            })
+        })
+    })
+}
+
+fn loads_nest(kernel: &Kernel, user: &Nest, n: &Nest) -> bool {
+    [Some(user.def), user.acc].into_iter().flatten().any(|d| reaching_loads(kernel, d).iter().any(|(s, _)| *s == Src::Def(n.def)))
+}
+
+/// Loads of a definition, also through definitions that are inline. Through those an index counts as unknown.
+fn reaching_loads(kernel: &Kernel, d: DefId) -> Vec<(Src, Vec<Option<Sym>>)> {
+    let stored: Vec<DefId> = nests(kernel).iter().flat_map(|n| [Some(n.def), n.acc]).flatten().collect();
+    let mut found = Vec::new();
+    let mut seen = vec![];
+    let mut todo = vec![(d, true)];
+    while let Some((d, own)) = todo.pop() {
+        for s in def_loads(&kernel.defs[d]) {
+            let index = if own { s.index.clone() } else { vec![None; s.index.len()] };
+            found.push((s.src, index));
+            if let Src::Def(x) = s.src {
+                if !stored.contains(&x) && !seen.contains(&x) {
+                    seen.push(x);
+                    todo.push((x, false));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// How many outermost axes the nests have in common, and load each other at.
+fn shared_axes(kernel: &Kernel, nests: &[Nest]) -> usize {
+    if nests.len() < 2 {
+        return 0;
+    }
+    let rank = |n: &Nest| {
+        let acc = n.acc.map_or(usize::MAX, |a| kernel.defs[a].axes.len());
+        kernel.defs[n.def].axes.len().min(acc)
+    };
+    let most = nests.iter().map(rank).min().unwrap_or(0);
+    let first = &kernel.defs[nests[0].def].axes;
+    let agree = |level: usize| {
+        nests.iter().all(|n| {
+            [Some(n.def), n.acc].into_iter().flatten().all(|d| kernel.defs[d].axes[level].extent == first[level].extent)
+                && own_level(kernel, nests, n, level)
+        })
+    };
+    (0..most).take_while(|&l| agree(l)).count()
+}
+
+/// True if a nest loads the others (and its own reduction) at its own variable of this level.
+fn own_level(kernel: &Kernel, nests: &[Nest], n: &Nest, level: usize) -> bool {
+    [Some(n.def), n.acc].into_iter().flatten().all(|d| {
+        let var = &kernel.defs[d].axes[level].var;
+        reaching_loads(kernel, d).iter().all(|(src, index)| {
+            let other = nests.iter().any(|o| *src == Src::Def(o.def) || o.acc.is_some_and(|a| *src == Src::Def(a)));
+            !other || index.get(level).and_then(|i| i.as_ref()).and_then(Sym::as_symbol) == Some(var)
+        })
+    })
+}
+
+fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, hoisted: bool, shared: usize) -> Stage {
+    let def = &kernel.defs[nest.def];
+    let own: Vec<Axis> = def.axes[shared..].to_vec();
+    let over: Vec<Axis> = match nest.reduction(kernel).map(|r| &kernel.defs[r].body) {
+        Some(Body::Reduce { axes, .. }) => axes.clone(),
+        _ => vec![],
+    };
+    let lane = lanes::choose(kernel, ranges, nest).filter(|(s, along)| *along || own.iter().any(|a| a.var == *s));
+    let mut order: Vec<Symbol> = own.iter().chain(&over).map(|a| a.var.clone()).collect();
+    let mut s = Stage {
+        def: nest.def,
+        acc: nest.acc,
+        hoisted,
+        order: vec![],
+        vector: None,
+        rows: None,
+        unroll: small(&over),
+    };
+    if let Some((axis, along)) = lane {
+        let extent = own.iter().chain(&over).find(|a| a.var == axis).map(|a| a.extent.clone()).unwrap_or(Sym::int(1));
+        let lanes = lane_count(kernel, nest, machine, &extent);
+        if lanes > 1 {
+            let vectors = if along { ROW_VECTORS.min(fit(&extent, lanes)) } else { 1 };
+            s.vector = Some(Lanes { axis: axis.clone(), lanes, vectors });
+            if !along && nest.reduction(kernel).is_some() {
+                register_tile(kernel, ranges, machine, nest, &own, &extent, &mut s);
+            }
+            s.unroll.retain(|u| *u != axis);
+        }
+    }
+    // The rows axis goes just outside of the lane axis: a block of rows runs over the lanes before the next block.
+    if let (Some((rows, _)), Some(l)) = (&s.rows, &s.vector) {
+        order.retain(|x| x != rows);
+        let at = order.iter().position(|x| *x == l.axis).unwrap_or(order.len());
+        order.insert(at, rows.clone());
+    }
+    s.order = order;
+    s
+}
+
+/// Vectors that an extent fills.
+fn fit(extent: &Sym, lanes: u16) -> u32 {
+    extent.as_int().map_or(u32::MAX, |e| (e / i64::from(lanes)).clamp(1, 1 << 20) as u32)
+}
+
+/// Lanes of a vector: as many as the machine has for the widest type that the nest computes with, but no more than
+/// twice too many for a short axis.
+fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) -> u16 {
+    let mut bits = 8usize;
+    for d in [Some(nest.def), nest.acc].into_iter().flatten() {
+        let widen = |t: DType| if matches!(t, DType::F16 | DType::BF16) { 32 } else { t.bits() };
+        bits = bits.max(widen(kernel.defs[d].dtype));
+        for s in def_loads(&kernel.defs[d]) {
+            bits = bits.max(widen(kernel.src_dtype(s.src)));
+        }
+    }
+    let mut lanes = (machine.vector_bits / bits.max(32) as u32).max(1);
+    if let Some(e) = extent.as_int() {
+        while lanes > 1 && i64::from(lanes / 2) >= e {
+            lanes /= 2;
+        }
+    }
+    lanes as u16
+}
+
+/// Reduction axes that are short enough to unroll.
+fn small(axes: &[Axis]) -> Vec<Symbol> {
+    match axes.last() {
+        Some(a) if a.extent.as_int().is_some_and(|e| e <= 4) => vec![a.var.clone()],
+        _ => vec![],
+    }
+}
+
+/// Picks the rows axis and the size of the tile: the axis along which most vector loads stay the same.
+fn register_tile(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, own: &[Axis], extent: &Sym, s: &mut Stage) {
+    let Some(r) = nest.reduction(kernel) else { return };
+    let Some(l) = s.vector.as_mut() else { return };
+    let Some(lane) = lanes::own_axis(kernel, nest, &l.axis) else { return };
+    let sites = loads(kernel.defs[r].value());
+    let vector_sites: Vec<_> = sites.iter().filter(|x| lanes::access(kernel, ranges, x, &lane) != Access::Uniform).collect();
+    let reused = |a: &Axis| {
+        let Some(v) = lanes::own_axis(kernel, nest, &a.var) else { return 0 };
+        vector_sites.iter().filter(|x| lanes::access(kernel, ranges, x, &v) == Access::Uniform).count()
+    };
+    let best = own.iter().filter(|a| a.var != l.axis && lanes::wide(a, 2)).max_by_key(|a| reused(a));
+    let most_vectors = fit(extent, l.lanes).max(1);
+    let registers = machine.registers;
+    let rows_axis = best.filter(|a| reused(a) > 0);
+    let Some(axis) = rows_axis else {
+        l.vectors = most_vectors.min(4);
+        return;
+    };
+    let (rows, vectors) = tile_size(registers, most_vectors, axis.extent.as_int());
+    l.vectors = vectors;
+    s.rows = Some((axis.var.clone(), rows));
+}
+
+/// Rows and vectors that fit the registers: rows * vectors accumulators, the vectors themselves, one broadcast.
+fn tile_size(registers: u32, most_vectors: u32, rows: Option<i64>) -> (u32, u32) {
+    let most_rows = rows.map_or(MAX_ROWS, |e| (e.clamp(1, i64::from(MAX_ROWS))) as u32);
+    let wanted = if registers >= 32 { 4 } else { 2 };
+    let vectors = wanted.min(most_vectors);
+    let fit = |v: u32| ((registers - 1).saturating_sub(v) / v).clamp(1, most_rows);
+    let rows = fit(vectors).min(if registers >= 32 { 6.max(24 / vectors) } else { 6.max(12 / vectors) });
+    // Few rows leave registers for more vectors.
+    let vectors = if rows <= 2 { most_vectors.min((registers - 2) / (rows + 1)).clamp(vectors, 8) } else { vectors };
+    (rows.min(most_rows), vectors)
+}
+
