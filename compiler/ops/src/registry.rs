@@ -6,7 +6,79 @@ use onnxc_ir::graph::OpName;
 use std::sync::Arc;
 
 /// Every built-in operator: sorted by domain, then name (a test says so).
-pub static OPS: &[&OpDef] = &[&ops::softmax::DEF];
+#[rustfmt::skip]
+pub static OPS: &[&OpDef] = &[
+    &ops::unary::ABS,
+    &ops::unary::ACOS,
+    &ops::unary::ACOSH,
+    &ops::binary::ADD,
+    &ops::binary::AND,
+    &ops::unary::ASIN,
+    &ops::unary::ASINH,
+    &ops::unary::ATAN,
+    &ops::unary::ATANH,
+    &ops::binary::BIT_SHIFT,
+    &ops::binary::BITWISE_AND,
+    &ops::unary::BITWISE_NOT,
+    &ops::binary::BITWISE_OR,
+    &ops::binary::BITWISE_XOR,
+    &ops::unary::CEIL,
+    &ops::activation::CELU,
+    &ops::clip::DEF,
+    &ops::unary::COS,
+    &ops::unary::COSH,
+    &ops::binary::DIV,
+    &ops::identity::DROPOUT,
+    &ops::activation::ELU,
+    &ops::binary::EQUAL,
+    &ops::unary::ERF,
+    &ops::unary::EXP,
+    &ops::unary::FLOOR,
+    &ops::activation::GELU,
+    &ops::binary::GREATER,
+    &ops::binary::GREATER_OR_EQUAL,
+    &ops::activation::HARD_SIGMOID,
+    &ops::activation::HARD_SWISH,
+    &ops::identity::IDENTITY,
+    &ops::unary::IS_INF,
+    &ops::unary::IS_NAN,
+    &ops::activation::LEAKY_RELU,
+    &ops::binary::LESS,
+    &ops::binary::LESS_OR_EQUAL,
+    &ops::unary::LOG,
+    &ops::variadic::MAX,
+    &ops::variadic::MEAN,
+    &ops::variadic::MIN,
+    &ops::activation::MISH,
+    &ops::binary::MOD,
+    &ops::binary::MUL,
+    &ops::unary::NEG,
+    &ops::unary::NOT,
+    &ops::binary::OR,
+    &ops::binary::PRELU,
+    &ops::pow::DEF,
+    &ops::unary::RECIPROCAL,
+    &ops::activation::RELU,
+    &ops::unary::ROUND,
+    &ops::activation::SELU,
+    &ops::activation::SHRINK,
+    &ops::activation::SIGMOID,
+    &ops::unary::SIGN,
+    &ops::unary::SIN,
+    &ops::unary::SINH,
+    &ops::softmax::DEF,
+    &ops::activation::SOFTPLUS,
+    &ops::activation::SOFTSIGN,
+    &ops::unary::SQRT,
+    &ops::binary::SUB,
+    &ops::variadic::SUM,
+    &ops::activation::SWISH,
+    &ops::unary::TAN,
+    &ops::unary::TANH,
+    &ops::activation::THRESHOLDED_RELU,
+    &ops::select::DEF,
+    &ops::binary::XOR,
+];
 
 /// Built-in operators plus those of the user.
 #[derive(Clone, Default)]
@@ -40,5 +112,18 @@ impl Registry {
             return Some(OpRef::Custom(c.clone()));
         }
         OPS.iter().find(|o| o.domain == name.domain && o.name == name.name).map(|o| OpRef::Builtin(o))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPS;
+
+    #[test]
+    fn operators_are_sorted_and_versions_ascend() {
+        assert!(OPS.is_sorted_by(|a, b| (a.domain, a.name) < (b.domain, b.name)));
+        for op in OPS {
+            assert!(op.versions.is_sorted_by(|a, b| a.0 < b.0) && !op.versions.is_empty(), "{}", op.name);
+        }
     }
 }

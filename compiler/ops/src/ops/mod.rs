@@ -1,3 +1,12 @@
 //! The operators, one file each or per family.
 
+pub mod activation;
+pub mod binary;
+pub mod clip;
+mod elementwise;
+pub mod identity;
+pub mod pow;
+pub mod select;
 pub mod softmax;
+pub mod unary;
+pub mod variadic;

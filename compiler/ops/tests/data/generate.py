@@ -17,6 +17,7 @@ import onnxruntime
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).parent
 NAMES = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16", "bool": "bool"} | {
     f"{k}int{b}" if k else f"int{b}": f"{'u' if k else 'i'}{b}" for k in ("", "u") for b in (8, 16, 32, 64)
@@ -31,18 +32,20 @@ class Const:
         self.value = np.asarray(value)
 
 
-def element(v):
+def element(v, digits):
     if isinstance(v, (bool, np.bool_)):
         return int(v)
     if isinstance(v, int):
         return v
     v = float(v)
-    return str(v) if v != v or v in (float("inf"), float("-inf")) else float(f"{v:.9g}") if abs(v) < 1e38 else v
+    return str(v) if v != v or v in (float("inf"), float("-inf")) else float(f"{v:.{digits}g}") if abs(v) < 1e38 else v
 
 
 def tensor(a, const=False):
     a = np.asarray(a)
-    return [NAMES[a.dtype.name], list(a.shape), [element(v) for v in a.flatten().tolist()]] + (["const"] if const else [])
+    # Digits that tell neighbouring floats apart.
+    digits = 17 if a.dtype == np.float64 else 9
+    return [NAMES[a.dtype.name], list(a.shape), [element(v, digits) for v in a.flatten().tolist()]] + (["const"] if const else [])
 
 
 def model_of(op, opset, attrs, arrays, outputs):
