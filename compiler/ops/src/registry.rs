@@ -22,6 +22,8 @@ pub static OPS: &[&OpDef] = &[
     &ops::unary::BITWISE_NOT,
     &ops::binary::BITWISE_OR,
     &ops::binary::BITWISE_XOR,
+    &ops::cast::CAST,
+    &ops::cast::CAST_LIKE,
     &ops::unary::CEIL,
     &ops::activation::CELU,
     &ops::clip::DEF,

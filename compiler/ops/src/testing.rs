@@ -10,7 +10,6 @@
 //! Does not run regions, nor models of more than one node.
 
 mod compare;
-mod eval;
 mod stored;
 
 pub(crate) use compare::assert_close;
@@ -22,8 +21,9 @@ use crate::{ComputeCx, InferCx, Lower, NodeReader, OpDef, ViewCx};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, Sym, Tensor};
 use onnxc_ir::graph::*;
+use onnxc_ir::kernel::KernelBuilder;
 use onnxc_ir::kernel::build::load;
-use onnxc_ir::kernel::{Kernel, KernelBuilder};
+use onnxc_ir::kernel::interp::{self, InterpError};
 use std::collections::BTreeMap;
 
 /// Values of symbols.
@@ -226,12 +226,14 @@ impl Inferred {
             }));
         }
         define(&mut k, sources)?;
-        let data = (0..self.graph.nodes[self.node].inputs.len())
-            .filter(|&i| self.graph.nodes[self.node].inputs[i].is_some())
+        let inputs = &self.graph.nodes[self.node].inputs;
+        let data: Vec<Tensor> = (0..inputs.len())
+            .filter(|&i| inputs[i].is_some_and(|v| self.graph.constant(v).is_none()))
             .map(|i| self.input(i))
-            .collect::<Vec<_>>();
-        run(&k.kernel, &self.env, &data).map_err(|status| {
-            Diagnostic::error("E6000", format!("status {status}")).node(self.graph.nodes[self.node].name.clone(), "")
+            .collect();
+        interp::run(&k.kernel, &|s| self.env.get(s).copied(), &data).map_err(|e| {
+            let code = if matches!(e, InterpError::Status(_)) { "E6000" } else { panic!("{e}") };
+            Diagnostic::error(code, e.to_string()).node(self.graph.nodes[self.node].name.clone(), "")
         })
     }
 
@@ -269,10 +271,6 @@ impl Inferred {
             assert_eq!(self.eval(&g.left), self.eval(&g.right), "guard: {} ({} = {})", g.reason, g.left, g.right);
         }
     }
-}
-
-fn run(kernel: &Kernel, env: &Env, inputs: &[Tensor]) -> Result<Vec<Tensor>, i32> {
-    eval::run(kernel, env, inputs)
 }
 
 fn fixed(t: &Tensor) -> Type {

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod binary;
+pub mod cast;
 pub mod clip;
 mod elementwise;
 pub mod identity;
