@@ -100,8 +100,14 @@ impl<'p> Interp<'p> {
         }
     }
 
-    fn statement(&mut self, f: &mut Frame<'p>, s: &'p Stmt) -> Result<Flow, Fault> {
+    /// Counts a statement or an iteration, which may be empty.
+    fn step(&mut self) -> Result<(), Fault> {
         self.steps_left = self.steps_left.checked_sub(1).ok_or(Fault::StepLimit)?;
+        Ok(())
+    }
+
+    fn statement(&mut self, f: &mut Frame<'p>, s: &'p Stmt) -> Result<Flow, Fault> {
+        self.step()?;
         match s {
             Stmt::Let(v) => self.compute(f, *v)?,
             Stmt::Set(place, v) => {
@@ -125,8 +131,7 @@ impl<'p> Interp<'p> {
                 return self.for_loop(f, *index, (self.int(f, *lo), self.int(f, *hi), *step), *kind, body);
             }
             Stmt::Loop(body) => loop {
-                // An empty body must come to an end, too.
-                self.steps_left = self.steps_left.checked_sub(1).ok_or(Fault::StepLimit)?;
+                self.step()?;
                 match self.block(f, body)? {
                     Flow::Next => {}
                     Flow::Break => return Ok(Flow::Next),
@@ -165,6 +170,7 @@ impl<'p> Interp<'p> {
         let count = if hi > lo { (i128::from(hi) - i128::from(lo) - 1) / i128::from(step.max(1)) + 1 } else { 0 };
         let backwards = self.backwards && kind == LoopKind::Parallel;
         for n in 0..count {
+            self.step()?;
             let n = if backwards { count - 1 - n } else { n };
             f.regs[at] = (i128::from(lo) + n * i128::from(step)) as i64 as u64;
             match self.block(f, body)? {

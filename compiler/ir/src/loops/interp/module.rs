@@ -36,7 +36,8 @@ pub fn infer_dims(interface: &Interface, inputs: &[Tensor]) -> Result<Vec<i64>, 
         for (axis, (&got, sym)) in tensor.shape().iter().zip(&port.shape).enumerate() {
             let want = eval(interface, &known, sym)?;
             if got as i64 != want {
-                return Err(format!("input '{}', dim {axis}: {got} given, {want} ({sym}) expected", port.name));
+                let why = if sym.as_int().is_some() { String::new() } else { format!(" ({sym})") };
+                return Err(format!("input '{}', dim {axis}: {got} given, {want}{why} expected", port.name));
             }
         }
     }
