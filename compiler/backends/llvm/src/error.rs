@@ -35,9 +35,9 @@ impl Error {
     /// The error as it is reported, with the loops function it belongs to.
     pub(crate) fn report(self, func: &str) -> Diagnostic {
         match self {
-            Error::Builder(e) => internal("E5202", format!("LLVM refused an instruction of function '{func}': {e}")),
-            Error::Program(m) => internal("E5203", format!("function '{func}' can't be compiled: {m}")),
-            Error::Target(m) => Diagnostic::error("E5204", format!("function '{func}' can't be compiled: {m}"))
+            Error::Builder(e) => internal("E5302", format!("LLVM refused an instruction of function '{func}': {e}")),
+            Error::Program(m) => internal("E5303", format!("function '{func}' can't be compiled: {m}")),
+            Error::Target(m) => Diagnostic::error("E5304", format!("function '{func}' can't be compiled: {m}"))
                 .help("choose a processor that has it with --target-cpu"),
         }
     }

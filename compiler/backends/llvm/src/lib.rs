@@ -51,7 +51,7 @@ impl Backend for Llvm {
         let e = Emit { cx: &cx, module, b: cx.create_builder(), abilities: machine.abilities };
         let e = module::ModuleGen::build(e, unit, target, &machine)?;
         // Always, also in release builds: LLVM's behaviour on a malformed module is undefined.
-        e.module.verify().map_err(|m| error::llvm("E5205", "LLVM finds the module malformed", &m.to_string_lossy()))?;
+        e.module.verify().map_err(|m| error::llvm("E5305", "LLVM finds the module malformed", &m.to_string_lossy()))?;
         optimize::optimize(&e.module, &machine, options.opt_level)?;
         let form = match options.emit {
             Form::BackendIr => return Ok(e.module.print_to_string().to_bytes().to_vec()),
@@ -59,7 +59,7 @@ impl Backend for Llvm {
             Form::Assembly => FileType::Assembly,
         };
         let out = machine.machine.write_to_memory_buffer(&e.module, form);
-        let out = out.map_err(|m| error::llvm("E5207", "LLVM can't write the code", &m.to_string_lossy()))?;
+        let out = out.map_err(|m| error::llvm("E5307", "LLVM can't write the code", &m.to_string_lossy()))?;
         Ok(out.as_slice().to_vec())
     }
 }

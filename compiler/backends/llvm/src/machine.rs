@@ -43,7 +43,7 @@ pub(crate) fn machine(target: &Target, opt_level: u8, constant_bytes: u64) -> Re
     let name = triple_name(target);
     let triple = TargetTriple::create(&name);
     let llvm_target = LlvmTarget::from_triple(&triple).map_err(|e| {
-        Diagnostic::error("E5200", format!("LLVM knows no target '{name}': {e}"))
+        Diagnostic::error("E5300", format!("LLVM knows no target '{name}': {e}"))
             .help("choose another --target, or --backend c for a machine that LLVM doesn't know")
     })?;
     let (cpu, features) = cpu_and_features(target);
@@ -64,7 +64,7 @@ pub(crate) fn machine(target: &Target, opt_level: u8, constant_bytes: u64) -> Re
     }
     let machine = llvm_target
         .create_target_machine_from_options(&triple, options)
-        .ok_or_else(|| llvm("E5201", "LLVM refuses the target", &name))?;
+        .ok_or_else(|| llvm("E5301", "LLVM refuses the target", &name))?;
     machine.set_asm_verbosity(false);
     Ok(Machine { machine, triple, cpu, features, abilities: abilities(target) })
 }

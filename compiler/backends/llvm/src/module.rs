@@ -14,6 +14,7 @@ use inkwell::values::{FunctionValue, GlobalValue, InstructionOpcode as I};
 use inkwell::{AddressSpace, DLLStorageClass, GlobalVisibility, IntPredicate as P};
 use onnxc_base::{DType, Diagnostics, PrimaryMap};
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
+use onnxc_codegen::constants::CONSTANT_ALIGN;
 use onnxc_codegen::{AddressFunction, ConstLayout, Target, Unit};
 use onnxc_ir::loops::{ConstId, ExternId, Func, FuncId, Linkage, ParamKind, Ty};
 
@@ -167,15 +168,15 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
             let g = self.e.module.add_global(ty, Some(AddressSpace::default()), symbol);
             g.set_constant(true);
             g.set_visibility(GlobalVisibility::Hidden);
-            g.set_alignment(64);
             g
         })
     }
 
     /// The address of a constant.
     pub fn constant(&self, id: ConstId) -> Res<inkwell::values::PointerValue<'c>> {
-        let base = self.data(&self.layout.symbol, self.layout.size()).as_pointer_value();
-        self.e.address_bytes(base, self.e.cx.i64_type().const_int(self.layout.offset(id), false))
+        let blob = self.data(&self.layout.symbol, self.layout.size());
+        blob.set_alignment(CONSTANT_ALIGN as u32);
+        self.e.address_bytes(blob.as_pointer_value(), self.e.cx.i64_type().const_int(self.layout.offset(id), false))
     }
 
     fn define_address_function(&self, a: &AddressFunction) -> Res<()> {

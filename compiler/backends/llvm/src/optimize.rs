@@ -24,5 +24,5 @@ pub(crate) fn optimize(module: &Module<'_>, machine: &Machine, opt_level: u8) ->
     options.set_verify_each(cfg!(debug_assertions));
     module
         .run_passes(passes, &machine.machine, options)
-        .map_err(|e| llvm("E5206", "LLVM's passes failed", &e.to_string_lossy()))
+        .map_err(|e| llvm("E5306", "LLVM's passes failed", &e.to_string_lossy()))
 }

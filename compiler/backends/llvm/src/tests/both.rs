@@ -1,6 +1,6 @@
 //! Runs a function compiled and interpreted, and compares everything that a caller can see.
 
-use super::load::{Loaded, load_all};
+use super::load::{Loaded, try_load};
 use onnxc_codegen::Target;
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
 use onnxc_ir::loops::interp::{ArgVal, ExternFn, Interp};
@@ -72,8 +72,8 @@ impl<'p> Both<'p> {
         if let Err(e) = verify(program, Stage::default()) {
             panic!("{e}");
         }
-        let all: Vec<&Program> = linked.into_iter().chain([program]).collect();
-        let libs = [0, 1, 2, 3].map(|level| load_all(&all, &[], &Target::host(), level));
+        let load = |level| try_load(program, linked, &Target::host(), level).unwrap_or_else(|e| panic!("{e}"));
+        let libs = [0, 1, 2, 3].map(load);
         Both { program, allocations: 1000, interp: Interp::new(program), libs: libs.into() }
     }
 

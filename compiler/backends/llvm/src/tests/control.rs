@@ -2,12 +2,13 @@
 
 use super::both::Both;
 use super::kernels::{exported, program};
-use super::load::load_all;
+use super::load::load;
 use onnxc_base::DType;
+use onnxc_codegen::Target;
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
-use onnxc_codegen::{AddressFunction, Table, Target};
 use onnxc_ir::loops::interp::ArgVal;
 use onnxc_ir::loops::*;
+use std::ffi::{CStr, c_char};
 
 const F32: DType = DType::F32;
 
@@ -366,14 +367,12 @@ fn constants_and_addresses() {
     p.funcs.push(b.finish());
     let (_, out) = Both::new(&p).call("read", &[ArgVal::Buf(vec![0])]);
     assert_eq!(out[0], ArgVal::Buf(vec![2]));
-    let function = |symbol: &str, table| AddressFunction { symbol: symbol.into(), data: "m_constants".into(), table };
-    let all = [function("blob", None), function("entry", Some(Table { count: 3, stride: 48 }))];
-    let lib = load_all(&[&p], &all, &Target::host(), 2);
-    let blob: extern "C" fn() -> *const u8 = lib.get("blob");
-    let entry: extern "C" fn(i32) -> *const u8 = lib.get("entry");
-    // SAFETY: the blob has 192 bytes.
-    assert_eq!(unsafe { (*blob(), *blob().add(128)) }, (1, 2));
-    let offsets = [0, 1, 2, 3, -1].map(|i| entry(i) as usize - blob() as usize);
-    assert_eq!(offsets, [0, 48, 96, 96, 96]);
-    assert_eq!(blob() as usize % 64, 0);
+    let lib = load(&p, &Target::host(), 2);
+    let text: extern "C" fn(i32) -> *const c_char = lib.get("m_status_text");
+    // SAFETY: the texts of a module end with a zero byte.
+    let text = |status| unsafe { CStr::from_ptr(text(status)) }.to_str().expect("it is ASCII");
+    for (i, t) in onnxc_runtime::status::TEXTS.iter().enumerate() {
+        assert_eq!(text(i as i32), *t);
+    }
+    assert_eq!([text(1000), text(-1)], [onnxc_runtime::status::UNKNOWN; 2]);
 }

@@ -38,13 +38,13 @@ fn what_passes_should_have_removed() {
     b.stmt(Stmt::Alloc { buf: t, count: n, space: Space::Heap, bound: None });
     let e = errors(vec![exp, pow, workspace, b.finish()], &Target::host());
     insta::assert_snapshot!(e, @r"
-    error[E5203]: function 'f' can't be compiled: exp is left; expand-math should have replaced it
+    error[E5303]: function 'f' can't be compiled: exp is left; expand-math should have replaced it
       help: this is a bug of onnxc; please report it with the model
-    error[E5203]: function 'g' can't be compiled: pow is left; expand-math should have replaced it
+    error[E5303]: function 'g' can't be compiled: pow is left; expand-math should have replaced it
       help: this is a bug of onnxc; please report it with the model
-    error[E5203]: function 'h' can't be compiled: workspace memory is still unplanned; plan-memory must run before
+    error[E5303]: function 'h' can't be compiled: workspace memory is still unplanned; plan-memory must run before
       help: this is a bug of onnxc; please report it with the model
-    error[E5203]: function 'i' can't be compiled: it uses the heap without a parameter 'allocator'
+    error[E5303]: function 'i' can't be compiled: it uses the heap without a parameter 'allocator'
       help: this is a bug of onnxc; please report it with the model
     ");
 }
@@ -54,7 +54,7 @@ fn what_the_processor_lacks() {
     let f = float_function("f", |b, v| b.fma(v, v, v));
     let target = Target::parse(Some("x86_64-unknown-linux-gnu"), Some("x86-64")).expect("it is in the table");
     insta::assert_snapshot!(errors(vec![f], &target), @r"
-    error[E5204]: function 'f' can't be compiled: the processor has no fused multiply-add
+    error[E5304]: function 'f' can't be compiled: the processor has no fused multiply-add
       help: choose a processor that has it with --target-cpu
     ");
 }
