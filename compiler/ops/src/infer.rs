@@ -229,7 +229,7 @@ impl<'a> InferCx<'a> {
 
 /// The type of a value before anyone has said anything of it.
 pub fn unknown_type() -> Type {
-    Type::Optional(Box::new(Type::Sequence(Box::new(Type::tensor(DType::Bool, vec![])))))
+    Type::unknown()
 }
 
 /// A symbol of a source, made once: a second call gives the same symbol, with the range narrowed anew.

@@ -13,6 +13,19 @@
 //!
 //! Absent here: opset versions, layouts, schedules, addresses.
 
+pub mod build;
+pub mod interp;
+pub mod parse;
+pub mod patch;
+pub mod print;
+pub mod verify;
+
+pub use build::GraphBuilder;
+pub use parse::parse_graph;
+pub use patch::{Editor, Patch, Use, Uses};
+pub use print::{PrintOptions, print_graph};
+pub use verify::verify;
+
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, IndexMap, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
 
@@ -193,6 +206,11 @@ pub struct Guard {
 }
 
 impl Type {
+    /// The type of a value before anyone has said anything of it. No value of the standard has this type.
+    pub fn unknown() -> Type {
+        Type::Optional(Box::new(Type::Sequence(Box::new(Type::tensor(DType::Bool, vec![])))))
+    }
+
     /// A tensor type.
     pub fn tensor(dtype: DType, shape: Vec<Sym>) -> Type {
         Type::Tensor(TensorType { dtype, shape })

@@ -13,6 +13,7 @@
 
 mod column;
 mod compile;
+mod copy;
 mod load;
 mod program;
 mod reduce;
@@ -116,7 +117,11 @@ pub fn evaluate_def(
     let axes = scope.extents(&d.axes)?;
     let mut out = Buffer::new(&scope, d.dtype, &axes)?;
     match &d.body {
-        Body::Map(e) => map(&scope, e, &axes, &mut out)?,
+        Body::Map(e) => {
+            if !copy::try_copy(&scope, e, &axes, &mut out)? {
+                map(&scope, e, &axes, &mut out)?;
+            }
+        }
         Body::Reduce { op, axes: over, init, value } => {
             match init {
                 Some(e) => map(&scope, e, &axes, &mut out)?,
@@ -266,6 +271,7 @@ struct Buffer {
 }
 
 impl Buffer {
+    #[expect(clippy::slow_vector_initialization, reason = "`vec!` would abort where memory is short")]
     fn new(scope: &Scope, dtype: DType, axes: &[Extent]) -> Result<Buffer, InterpError> {
         if !Scalar::holds(dtype) {
             return Err(scope.invalid(format!("{dtype} is no scalar type")));

@@ -18,6 +18,7 @@
 
 pub mod build;
 pub mod interp;
+pub mod parse;
 pub mod print;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@
 //! workspace 4*h
 //! entry run @srcnn_run
 //! const $bias: f32[2] = [0.5, -1.0]
-//! const $weight: f32[5184] = elided 0123456789abcdef   # its SHA-256, or `hex "..."`
+//! const $weight: f32[5184] = elided "0123456789abcdef"   # its SHA-256, or `hex "..."`
 //! extern @my_add(const f32*, f32*, i64) -> i32
 //! doc "what it is for"
 //! export func @srcnn_run(%x: const f32*, %y: f32*, %n: i64, %more: table) -> i32 {
@@ -37,7 +37,8 @@ mod stmt;
 use super::*;
 pub use consts::elided_hash;
 pub(super) use consts::elided_name;
-pub(super) use names::{Names, ProgramNames};
+pub(super) use names::is_nameless;
+use names::{Names, ProgramNames};
 use onnxc_base::sym::Symbol;
 use onnxc_base::text::{Writer, quoted, sigil};
 use std::fmt;

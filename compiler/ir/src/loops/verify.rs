@@ -5,7 +5,8 @@
 //! - Operands have the types that each operation asks for, and its result the type that follows.
 //! - Offsets, counts, indices and bounds are i64 scalars (offsets of gather and scatter: i64 or i32 lanes); masks have a
 //!   bool per lane; loads and stores have the buffer's dtype.
-//! - Lanes of `extract` and `shuffle` exist. A variable is indexed once per dim, constants within its extents.
+//! - Lanes of `extract` and `shuffle` exist. A variable is indexed once per dim, constants within its extents;
+//!   its lanes, and the bytes of a stack buffer, are bounded.
 //!
 //! Definitions (E4102)
 //! - A value is defined once, and each use is after the definition, in the same block or one inside it.

@@ -4,7 +4,7 @@
 
 use super::literal::number;
 use crate::loops::*;
-use onnxc_base::text::{Writer, sigil};
+use onnxc_base::text::{Writer, quoted, sigil};
 use sha2::{Digest, Sha256};
 
 /// Up to this many elements are printed one by one.
@@ -38,7 +38,7 @@ pub(super) fn constant(w: &mut Writer, name: &str, c: &ConstData, full: bool) {
     let extent = if plain { format!("[{}]", bytes / size) } else { format!(" bytes {bytes}") };
     let head = format!("const {}: {}{extent} =", sigil('$', name), c.dtype);
     if let Some(hash) = elided_hash(c) {
-        w.line(format_args!("{head} elided {hash}"));
+        w.line(format_args!("{head} elided {}", quoted(hash, '"')));
     } else if plain && bytes / size <= SMALL {
         let items: Vec<String> = c.data.chunks_exact(size).map(|b| number(Scalar::read(c.dtype, b))).collect();
         w.line(format_args!("{head} [{}]", items.join(", ")));
@@ -48,7 +48,7 @@ pub(super) fn constant(w: &mut Writer, name: &str, c: &ConstData, full: bool) {
         c.data.chunks(LINE).for_each(|b| w.line(format_args!("\"{}\"", hex(b))));
         w.dedent();
     } else {
-        w.line(format_args!("{head} elided {}", hex(&Sha256::digest(&c.data)[..8])));
+        w.line(format_args!("{head} elided \"{}\"", hex(&Sha256::digest(&c.data)[..8])));
     }
 }
 

@@ -4,6 +4,9 @@ use super::{Checker, code};
 use crate::loops::*;
 use onnxc_base::SecondaryMap;
 
+/// The lanes of a variable, at most: registers are few.
+const MAX_TILE: u32 = 1 << 14;
+
 /// What is defined at the statement being checked.
 #[derive(Default)]
 pub(super) struct Scope {
@@ -47,9 +50,9 @@ impl<'a> Checker<'a> {
     fn declarations(&mut self) {
         for v in self.func.vars.values() {
             self.valid_type(v.ty, &v.name);
-            self.check(v.dims.iter().all(|&d| d > 0), code::TYPE, |_| {
-                format!("register tile '{}' has an empty dim", v.name)
-            });
+            let dims = v.dims.iter().try_fold(u32::from(v.ty.lanes), |n, &d| n.checked_mul(d));
+            let ok = dims.is_some_and(|n| (1..=MAX_TILE).contains(&n));
+            self.check(ok, code::TYPE, |_| format!("tile '{}' has no lanes, or more than {MAX_TILE}", v.name));
         }
         if let Some(ty) = self.func.ret {
             self.valid_type(ty, "result");
@@ -66,10 +69,14 @@ impl<'a> Checker<'a> {
     pub(super) fn block(&mut self, block: &'a Block) -> bool {
         let (values, bufs) = (self.scope.undo_values.len(), self.scope.undo_bufs.len());
         let mut ended = false;
-        for s in &block.0 {
+        for (i, s) in block.0.iter().enumerate() {
             self.here = Some(s);
-            let remark = matches!(s, Stmt::Comment(_));
-            self.check(!ended || remark, code::CONTROL, |_| "statement that is never reached".to_owned());
+            if ended && !matches!(s, Stmt::Comment(_)) {
+                // Rather than a constant, show what needs it.
+                self.here = block.0[i..].iter().find(|s| !self.is_constant(s)).or(Some(s));
+                self.report(code::CONTROL, |_| "nothing gets here".to_owned());
+                break;
+            }
             ended |= self.statement(s);
         }
         for v in self.scope.undo_values.drain(values..) {
@@ -79,6 +86,10 @@ impl<'a> Checker<'a> {
             self.scope.bufs[b] = State::Gone;
         }
         ended
+    }
+
+    fn is_constant(&self, s: &Stmt) -> bool {
+        matches!(s, Stmt::Let(v) if self.constant(*v).is_some())
     }
 
     /// Checks a statement; says whether what follows is never reached.

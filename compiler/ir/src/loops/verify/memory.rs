@@ -6,6 +6,9 @@ use crate::loops::*;
 use onnxc_base::SecondaryMap;
 use std::collections::BTreeSet;
 
+/// Bytes of a stack buffer, at most.
+const MAX_STACK: usize = 1 << 20;
+
 /// What is known of a function's buffers.
 #[derive(Default)]
 pub(super) struct Writable {
@@ -34,7 +37,14 @@ impl<'a> Checker<'a> {
                     self.check(dtype.is_some(), code::BUFFER, |p| format!("{}: no constant {c:?}", p.buf(b)));
                     dtype
                 }
-                BufKind::Stack(_) | BufKind::Local | BufKind::Pointer => None,
+                BufKind::Stack(n) => {
+                    let ok = def.dtype.bytes_for(n as usize).is_some_and(|b| b <= MAX_STACK);
+                    self.check(ok, code::BUFFER, |p| {
+                        format!("{} takes more than {MAX_STACK} bytes of stack", p.buf(b))
+                    });
+                    None
+                }
+                BufKind::Local | BufKind::Pointer => None,
             };
             let ok = want.is_none_or(|d| d == def.dtype);
             self.check(ok, code::BUFFER, |p| format!("{} is {}, its memory isn't", p.buf(b), def.dtype));
