@@ -22,7 +22,7 @@ pub mod verify;
 
 pub use build::GraphBuilder;
 pub use parse::parse_graph;
-pub use patch::{Editor, Patch, Use, Uses};
+pub use patch::{Editor, Patch, Use, Uses, remove_dead};
 pub use print::{PrintOptions, print_graph};
 pub use verify::verify;
 

@@ -53,13 +53,15 @@ pub fn verify(graph: &Graph, stage: Stage) -> Result<(), Diagnostics> {
 struct Verifier<'a> {
     graph: &'a Graph,
     values: IndexSet<ValueId>,
-    nodes: Vec<NodeId>,
+    nodes: IndexSet<NodeId>,
     found: Diagnostics,
 }
 
 impl<'a> Verifier<'a> {
     fn new(graph: &'a Graph) -> Self {
-        Self { graph, values: live_values(graph), nodes: live_nodes(graph), found: Diagnostics::new() }
+        // A node that stands in two places is one node, once reported.
+        let nodes: IndexSet<NodeId> = live_nodes(graph).into_iter().collect();
+        Self { graph, values: live_values(graph), nodes, found: Diagnostics::new() }
     }
 
     fn violation(&mut self, code: &'static str, message: String) {
