@@ -59,7 +59,10 @@ mod tests {
             for s in symbols {
                 let s = s.expect("the table reads");
                 let member = archive.member(s.offset()).expect("the offset is a member's");
-                assert_eq!((member.name(), member.data(bytes.as_slice()).expect("it is there")), (name.as_bytes(), &b"xyz"[..]));
+                assert_eq!(
+                    (member.name(), member.data(bytes.as_slice()).expect("it is there")),
+                    (name.as_bytes(), &b"xyz"[..])
+                );
             }
         }
     }

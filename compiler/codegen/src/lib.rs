@@ -18,6 +18,8 @@ pub mod files;
 pub mod link;
 pub mod object_file;
 pub mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use abi::ModuleInfo;
 pub use artefact::{Artefact, compile, compile_text, complete};

@@ -88,7 +88,8 @@ fn linker_options(job: &LinkJob<'_>, script: &Path) -> Vec<OsString> {
     soname.push(job.soname);
     let mut version = OsString::from("--version-script=");
     version.push(script);
-    let mut out: Vec<OsString> = vec![soname, version, "--gc-sections".into(), "--build-id=none".into(), "--strip-debug".into()];
+    let mut out: Vec<OsString> =
+        vec![soname, version, "--gc-sections".into(), "--build-id=none".into(), "--strip-debug".into()];
     for keyword in ["noexecstack", "relro", "now"] {
         out.extend(["-z".into(), keyword.into()]);
     }
@@ -120,7 +121,8 @@ fn driver_arguments(job: &LinkJob<'_>, script: &Path) -> Vec<OsString> {
 }
 
 fn run(program: &Path, args: Vec<OsString>) -> Result<(), Diagnostics> {
-    let failed = |what: String| Diagnostic::error("E5205", format!("linking with {} failed: {what}", program.display()));
+    let failed =
+        |what: String| Diagnostic::error("E5205", format!("linking with {} failed: {what}", program.display()));
     let output = Command::new(program).args(&args).output().map_err(|e| failed(e.to_string()))?;
     if output.status.success() {
         return Ok(());

@@ -9,7 +9,10 @@
 use crate::constants::{CONSTANT_ALIGN, ConstLayout};
 use object::read::elf::{ElfFile32, ElfFile64, FileHeader};
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
-use object::{BinaryFormat, Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationEncoding, RelocationFlags, RelocationKind};
+use object::{
+    BinaryFormat, Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationEncoding, RelocationFlags,
+    RelocationKind,
+};
 use object::{RelocationTarget, SectionFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope, elf};
 use onnxc_base::Diagnostic;
 use onnxc_ir::loops::Program;
@@ -72,10 +75,14 @@ struct Copy<'a> {
 impl Head {
     /// Merges code and data, and makes room for the constants.
     pub fn new(parts: &Parts<'_>) -> Result<Head, Diagnostic> {
-        let read = object::File::parse(parts.code).map_err(|e| broken(format!("the backend's object can't be read: {e}")))?;
+        let read =
+            object::File::parse(parts.code).map_err(|e| broken(format!("the backend's object can't be read: {e}")))?;
         if read.format() != BinaryFormat::Elf {
-            return Err(Diagnostic::error("E5201", format!("object files of format {:?} are not supported yet", read.format()))
-                .expected("a target whose objects are ELF files, such as x86_64-unknown-linux-gnu"));
+            return Err(Diagnostic::error(
+                "E5201",
+                format!("object files of format {:?} are not supported yet", read.format()),
+            )
+            .expected("a target whose objects are ELF files, such as x86_64-unknown-linux-gnu"));
         }
         let name = constants_section(parts.constants);
         let object = merge(parts, &read, &name)?;
@@ -83,7 +90,8 @@ impl Head {
         let padding = bytes.len().next_multiple_of(CONSTANT_ALIGN as usize) - bytes.len();
         if parts.constants.size() > 0 {
             let end = (bytes.len() + padding) as u64;
-            point_section_to(&mut bytes, &name, end).map_err(|e| broken(format!("the object can't be patched: {e}")))?;
+            point_section_to(&mut bytes, &name, end)
+                .map_err(|e| broken(format!("the object can't be patched: {e}")))?;
         }
         Ok(Head { bytes, padding })
     }
@@ -115,7 +123,10 @@ fn merge<'a>(parts: &Parts<'a>, read: &object::File<'a>, constants_name: &[u8]) 
     let mut copy = Copy { object, sections: BTreeMap::new(), symbols: BTreeMap::new(), names: BTreeMap::new() };
     copy_sections(&mut copy, read).map_err(|e| broken(format!("a section can't be read: {e}")))?;
     let mut defined = define_data(&mut copy.object, parts.data);
-    defined.insert(parts.constants.symbol.as_bytes().to_vec(), constants_symbol(&mut copy.object, parts.constants, constants_name));
+    defined.insert(
+        parts.constants.symbol.as_bytes().to_vec(),
+        constants_symbol(&mut copy.object, parts.constants, constants_name),
+    );
     copy_symbols(&mut copy, read, parts, &defined).map_err(|e| broken(format!("a symbol can't be read: {e}")))?;
     copy_relocations(&mut copy, read)?;
     fill_pointers(&mut copy, parts.data, &defined)?;
@@ -177,7 +188,12 @@ fn constants_symbol(object: &mut Object<'_>, constants: &ConstLayout, name: &[u8
     hidden(object, &constants.symbol, section, constants.size())
 }
 
-fn copy_symbols(copy: &mut Copy<'_>, read: &object::File<'_>, parts: &Parts<'_>, defined: &BTreeMap<Vec<u8>, SymbolId>) -> object::Result<()> {
+fn copy_symbols(
+    copy: &mut Copy<'_>,
+    read: &object::File<'_>,
+    parts: &Parts<'_>,
+    defined: &BTreeMap<Vec<u8>, SymbolId>,
+) -> object::Result<()> {
     for symbol in read.symbols() {
         let name = symbol.name_bytes()?;
         if let Some(&id) = defined.get(name) {
@@ -228,21 +244,36 @@ fn copy_relocations(copy: &mut Copy<'_>, read: &object::File<'_>) -> Result<(), 
             };
             let symbol = symbol.ok_or_else(|| broken(format!("a relocation at {offset:#x} has no symbol")))?;
             let relocation = Relocation { offset, symbol, addend: r.addend(), flags: r.flags() };
-            copy.object.add_relocation(id, relocation).map_err(|e| broken(format!("a relocation can't be written: {e}")))?;
+            copy.object
+                .add_relocation(id, relocation)
+                .map_err(|e| broken(format!("a relocation can't be written: {e}")))?;
         }
     }
     Ok(())
 }
 
-fn fill_pointers(copy: &mut Copy<'_>, data: &[DataObject], defined: &BTreeMap<Vec<u8>, SymbolId>) -> Result<(), Diagnostic> {
+fn fill_pointers(
+    copy: &mut Copy<'_>,
+    data: &[DataObject],
+    defined: &BTreeMap<Vec<u8>, SymbolId>,
+) -> Result<(), Diagnostic> {
     let size = copy.object.architecture().address_size().map_or(64, |s| s.bytes() * 8);
     for d in data {
-        let (Some(section), _) = (defined.get(d.symbol.as_bytes()).and_then(|&s| copy.object.symbol(s).section.id()), ()) else { continue };
+        let (Some(section), _) =
+            (defined.get(d.symbol.as_bytes()).and_then(|&s| copy.object.symbol(s).section.id()), ())
+        else {
+            continue;
+        };
         for p in &d.pointers {
             let key = p.symbol.as_bytes();
             let symbol = defined.get(key).or_else(|| copy.names.get(key)).copied();
-            let symbol = symbol.ok_or_else(|| broken(format!("'{}' refers to '{}', which isn't defined", d.symbol, p.symbol)))?;
-            let flags = RelocationFlags::Generic { kind: RelocationKind::Absolute, encoding: RelocationEncoding::Generic, size };
+            let symbol = symbol
+                .ok_or_else(|| broken(format!("'{}' refers to '{}', which isn't defined", d.symbol, p.symbol)))?;
+            let flags = RelocationFlags::Generic {
+                kind: RelocationKind::Absolute,
+                encoding: RelocationEncoding::Generic,
+                size,
+            };
             let r = Relocation { offset: p.offset, symbol, addend: p.addend, flags };
             copy.object.add_relocation(section, r).map_err(|e| broken(format!("a pointer can't be written: {e}")))?;
         }
@@ -270,11 +301,18 @@ fn point_section_to(file: &mut [u8], name: &[u8], offset: u64) -> object::Result
         file[at..at + bytes].copy_from_slice(part);
     };
     put(at + 4, elf::SHT_PROGBITS.0.into(), 4);
-    if wide { put(at + 24, offset, 8) } else { put(at + 16, offset, 4) }
+    if wide {
+        put(at + 24, offset, 8)
+    } else {
+        put(at + 16, offset, 4)
+    }
     Ok(())
 }
 
-fn header_at<E: FileHeader<Endian = Endianness>>(file: &object::read::elf::ElfFile<'_, E>, name: &[u8]) -> Option<usize> {
+fn header_at<E: FileHeader<Endian = Endianness>>(
+    file: &object::read::elf::ElfFile<'_, E>,
+    name: &[u8],
+) -> Option<usize> {
     let endian = file.endian();
     let index = file.section_by_name_bytes(name)?.index().0;
     let table: u64 = file.elf_header().e_shoff(endian).into();

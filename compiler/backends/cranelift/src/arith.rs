@@ -49,26 +49,39 @@ impl Translator<'_, '_> {
     ) -> ir::Value {
         match ty.elem {
             DType::Bool => self.bool_binary(op, width, a, b),
+            DType::F32 | DType::F64 if ty.lanes > 1 && matches!(op, BinOp::Rem | BinOp::FloorMod) => {
+                self.by_lanes(ty, width, a, b, |t, x, y| t.float_binary(op, ty.elem, x, y))
+            }
             DType::F32 | DType::F64 => self.float_binary(op, ty.elem, a, b),
             d if d.is_int() && ty.lanes == 1 => self.int_binary(op, d, a, b, known),
             d if d.is_int() => match self.vector_int_binary(op, d, a, b, known) {
                 Some(v) => v,
-                None => {
-                    let (x, y) = (Rep::packed(width, vec![a]), Rep::packed(width, vec![b]));
-                    let lanes = (0..usize::from(ty.lanes))
-                        .map(|i| {
-                            let (x, y) = (self.lane(&x, d, i), self.lane(&y, d, i));
-                            self.int_binary(op, d, x, y, known)
-                        })
-                        .collect();
-                    self.from_lanes(ty, lanes).one()
-                }
+                None => self.by_lanes(ty, width, a, b, |t, x, y| t.int_binary(op, d, x, y, known)),
             },
             d => {
                 self.fail(format!("arithmetic ('{}') on {d}, which is for storage only", op.name()));
                 a
             }
         }
+    }
+
+    /// A chunk's operation lane by lane.
+    fn by_lanes(
+        &mut self,
+        ty: Ty,
+        width: u32,
+        a: ir::Value,
+        b: ir::Value,
+        mut f: impl FnMut(&mut Self, ir::Value, ir::Value) -> ir::Value,
+    ) -> ir::Value {
+        let (a, b) = (Rep::packed(width, vec![a]), Rep::packed(width, vec![b]));
+        let lanes = (0..usize::from(ty.lanes))
+            .map(|i| {
+                let (x, y) = (self.lane(&a, ty.elem, i), self.lane(&b, ty.elem, i));
+                f(self, x, y)
+            })
+            .collect();
+        self.from_lanes(ty, lanes).one()
     }
 
     fn float_binary(&mut self, op: BinOp, elem: DType, a: ir::Value, b: ir::Value) -> ir::Value {
@@ -87,8 +100,10 @@ impl Translator<'_, '_> {
                 let less = self.b.ins().fcmp(FloatCC::LessThan, a, b);
                 self.choose(less, b, a)
             }
-            BinOp::Rem | BinOp::FloorMod | BinOp::Pow => {
-                self.fail(format!("'{}' on {elem} was not expanded into simpler operations", op.name()));
+            BinOp::Rem => self.float_rem(a, b),
+            BinOp::FloorMod => self.float_floor_mod(a, b),
+            BinOp::Pow => {
+                self.fail(format!("'pow' on {elem} was not expanded into simpler operations"));
                 a
             }
             // Bit operations leave floats as they are.
@@ -195,10 +210,7 @@ impl Translator<'_, '_> {
             BinOp::Max => self.b.ins().umax(a, b),
             BinOp::Div | BinOp::Rem | BinOp::FloorDiv | BinOp::FloorMod => self.divide(op, elem, a, b, known),
             BinOp::Shl | BinOp::Shr => self.shift(op, elem, a, b),
-            BinOp::Pow => {
-                self.fail(format!("'pow' on {elem} was not expanded into simpler operations"));
-                a
-            }
+            BinOp::Pow => self.int_pow(elem, a, b),
         }
     }
 

@@ -4,7 +4,7 @@
 //! - `module`: one object file from one program.
 //! - `func`: one function: variables, statements, control flow; `value` its operations, `memory` its accesses.
 //! - `rep`, `lanes`: how a loops value of any width is held in CLIF values.
-//! - `arith`, `cast`, `half`: the operations themselves.
+//! - `arith`, `cast`, `half`, `iterate`: the operations themselves.
 //!
 //! Wider vectors are lists of 128-bit ones, narrower ones lists of scalars; all semantics are those of loops IR.
 //! Does NOT run parallel loops on threads, expand math functions or see constants.
@@ -14,10 +14,13 @@ mod cast;
 mod func;
 mod half;
 mod isa;
+mod iterate;
 mod lanes;
 mod memory;
 mod module;
 mod rep;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use onnxc_base::Diagnostics;

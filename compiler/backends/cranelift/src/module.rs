@@ -4,7 +4,7 @@ use crate::func::{Callee, Surroundings, Translator, signature};
 use crate::isa;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AbiParam, FuncRef, Function, InstBuilder, Signature, UserFuncName, types};
+use cranelift_codegen::ir::{AbiParam, FuncRef, Function, GlobalValue, GlobalValueData, InstBuilder, Signature, UserFuncName, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::{DataId, FuncId, Linkage, Module};
 use cranelift_object::{ObjectBuilder, ObjectModule};
@@ -74,8 +74,7 @@ fn declare(module: &mut ObjectModule, cx: &Surroundings<'_>) -> Result<Symbols, 
         };
         funcs.push(module.declare_function(&f.name, linkage, &sig).map_err(|e| broken(&f.name, e))?);
     }
-    // Hidden, though defined elsewhere: reached relative to the instruction pointer.
-    let constants = module.declare_data(&cx.constants.symbol, Linkage::Hidden, false, false);
+    let constants = module.declare_data(&cx.constants.symbol, Linkage::Import, false, false);
     Ok(Symbols { funcs, externs, constants: constants.map_err(|e| broken(&cx.constants.symbol, e))? })
 }
 
@@ -104,7 +103,7 @@ fn define(
             (c, module.declare_func_in_func(id, &mut ctx.func))
         })
         .collect();
-    let constants = module.declare_data_in_func(symbols.constants, &mut ctx.func);
+    let constants = near_data(module, symbols.constants, &mut ctx.func);
     let b = FunctionBuilder::new(&mut ctx.func, builder);
     let problems = Translator::new(b, cx, func, callees, constants).run();
     if problems.has_errors() {
@@ -116,6 +115,15 @@ fn define(
         Ok(()) => problems,
         Err(d) => d.node(func.name.clone(), "function").into(),
     }
+}
+
+/// Data that another object defines, but in the same module: reached relative to the instruction pointer, without a GOT.
+fn near_data(module: &mut ObjectModule, data: DataId, func: &mut Function) -> GlobalValue {
+    let global = module.declare_data_in_func(data, func);
+    if let GlobalValueData::Symbol { colocated, .. } = &mut func.global_values[global] {
+        *colocated = true;
+    }
+    global
 }
 
 /// Compiles the function in `ctx` and appends its text if text is wanted.
@@ -177,11 +185,11 @@ fn define_address_function(
     let mut sig: Signature = signature(cx, params, None);
     sig.returns.push(AbiParam::new(cx.pointer));
     let id = module.declare_function(&f.symbol, Linkage::Export, &sig).map_err(fail)?;
-    let data = module.declare_data(&f.data, Linkage::Hidden, false, false).map_err(fail)?;
+    let data = module.declare_data(&f.data, Linkage::Import, false, false).map_err(fail)?;
     let (ctx, builder) = scratch;
     module.clear_context(ctx);
     ctx.func = Function::with_name_signature(UserFuncName::user(0, id.as_u32()), sig);
-    let global = module.declare_data_in_func(data, &mut ctx.func);
+    let global = near_data(module, data, &mut ctx.func);
     let mut b = FunctionBuilder::new(&mut ctx.func, builder);
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);

@@ -55,7 +55,12 @@ pub(super) fn build(program: &Program, info: &ModuleInfo, status_text: &str) -> 
 }
 
 fn flags(program: &Program) -> u32 {
-    let uses = |f: FuncId| program.funcs[f].params.iter().any(|p| p.name == crate::backend::ALLOCATOR_PARAM && matches!(p.kind, ParamKind::Buf { .. }));
+    let uses = |f: FuncId| {
+        program.funcs[f]
+            .params
+            .iter()
+            .any(|p| p.name == crate::backend::ALLOCATOR_PARAM && matches!(p.kind, ParamKind::Buf { .. }))
+    };
     if program.interface.entries.run.is_some_and(uses) { FLAG_ALLOCATOR } else { 0 }
 }
 

@@ -28,7 +28,10 @@ impl Extent {
         let mut code = Vec::new();
         let depth = emit(sym, dims, &mut code)?;
         if depth > STACK {
-            return Err(Diagnostic::error("E5210", format!("the extent {sym} is nested too deeply for a module's description")));
+            return Err(Diagnostic::error(
+                "E5210",
+                format!("the extent {sym} is nested too deeply for a module's description"),
+            ));
         }
         if let [opcode::DIM, i] = code[..] {
             return Ok(Extent { kind: EXTENT_DIM, value: i, code: vec![] });
@@ -47,7 +50,9 @@ fn emit(sym: &Sym, dims: &DimNumbers, code: &mut Vec<i64>) -> Result<usize, Diag
         }
         SymNode::Var(s) => {
             let known = dims.get(s.as_str());
-            let i = known.ok_or_else(|| Diagnostic::error("E5211", format!("the dim '{s}' of a shape isn't one of the module's dims")))?;
+            let i = known.ok_or_else(|| {
+                Diagnostic::error("E5211", format!("the dim '{s}' of a shape isn't one of the module's dims"))
+            })?;
             code.extend([opcode::DIM, *i]);
             Ok(1)
         }
@@ -81,7 +86,13 @@ mod tests {
     fn programs_evaluate_as_the_expression() {
         let dims: DimNumbers = [("n".to_string(), 0), ("h".to_string(), 1)].into_iter().collect();
         let (n, h) = (Sym::var("n"), Sym::var("h"));
-        let cases = [h.clone(), Sym::from(7), (h.clone() - 3).floor_div(2) + 1, n.clone() * h.clone() * 3 - n.clone(), h.min(n)];
+        let cases = [
+            h.clone(),
+            Sym::from(7),
+            (h.clone() - 3).floor_div(2) + 1,
+            n.clone() * h.clone() * 3 - n.clone(),
+            h.min(n),
+        ];
         for sym in cases {
             let e = Extent::of(&sym, &dims).expect("its dims are known");
             for values in [[1, 8], [5, 2], [9, 33]] {

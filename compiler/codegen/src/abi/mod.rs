@@ -52,7 +52,11 @@ impl Abi {
         abi.functions.push(AddressFunction { symbol: symbol.clone(), data: texts, table: Some(table) });
         if program.interface.entries.call.is_some() && target.pointer_bits == 64 {
             let data = descriptor::build(program, info, &symbol)?;
-            abi.functions.push(AddressFunction { symbol: module::SYMBOL.into(), data: data.symbol.clone(), table: None });
+            abi.functions.push(AddressFunction {
+                symbol: module::SYMBOL.into(),
+                data: data.symbol.clone(),
+                table: None,
+            });
             abi.data.push(data);
         }
         Ok(abi)
