@@ -68,7 +68,8 @@ impl Translator<'_, '_> {
                 // x86 has no move of 8 or 16 bits into a vector register.
                 let small = chunk.lane_bits() < 32;
                 let first = part[0];
-                let mut acc = if small { self.b.ins().splat(chunk, first) } else { self.b.ins().scalar_to_vector(chunk, first) };
+                let mut acc =
+                    if small { self.b.ins().splat(chunk, first) } else { self.b.ins().scalar_to_vector(chunk, first) };
                 for (i, &v) in part.iter().enumerate().skip(1) {
                     acc = self.b.ins().insertlane(acc, v, i as u8);
                 }

@@ -4,7 +4,9 @@ use crate::func::{Callee, Surroundings, Translator, signature};
 use crate::isa;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{AbiParam, FuncRef, Function, GlobalValue, GlobalValueData, InstBuilder, Signature, UserFuncName, types};
+use cranelift_codegen::ir::{
+    AbiParam, FuncRef, Function, GlobalValue, GlobalValueData, InstBuilder, Signature, UserFuncName, types,
+};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::{DataId, FuncId, Linkage, Module};
 use cranelift_object::{ObjectBuilder, ObjectModule};

@@ -13,15 +13,26 @@ mod values;
 pub use run::{check, check_cases};
 
 use onnxc_base::DType;
-use onnxc_ir::loops::{BufKind, Buf, Func, FuncBuilder, Linkage, LoopKind, Value};
+use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, Linkage, LoopKind, Value};
 
 /// Numbers of lanes that every operation is tested with.
 pub const LANES: &[u16] = &[1, 2, 4, 8, 16];
 
 /// The element types of loops IR.
 pub const DTYPES: &[DType] = &[
-    DType::Bool, DType::I8, DType::I16, DType::I32, DType::I64, DType::U8, DType::U16, DType::U32, DType::U64,
-    DType::F16, DType::BF16, DType::F32, DType::F64,
+    DType::Bool,
+    DType::I8,
+    DType::I16,
+    DType::I32,
+    DType::I64,
+    DType::U8,
+    DType::U16,
+    DType::U32,
+    DType::U64,
+    DType::F16,
+    DType::BF16,
+    DType::F32,
+    DType::F64,
 ];
 
 /// A function of four buffers `a, b, c, out`, its inputs, and the size of its output.
@@ -71,7 +82,8 @@ impl CaseBuilder {
     /// Runs `f` for every multiple of `step` below `count`.
     pub fn each(&mut self, count: usize, step: u16, f: impl FnOnce(&mut CaseBuilder, Value)) {
         let (lo, hi) = (self.b.int(0), self.b.int(count as i64));
-        let mut inner = CaseBuilder { b: std::mem::replace(&mut self.b, FuncBuilder::new("")), ins: self.ins, out: self.out };
+        let mut inner =
+            CaseBuilder { b: std::mem::replace(&mut self.b, FuncBuilder::new("")), ins: self.ins, out: self.out };
         let mut b = std::mem::replace(&mut inner.b, FuncBuilder::new(""));
         let (ins, out) = (self.ins, self.out);
         b.for_loop("i", lo, hi, i64::from(step), LoopKind::Serial, |b, i| {

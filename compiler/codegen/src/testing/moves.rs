@@ -15,9 +15,18 @@ pub fn cases() -> Vec<Case> {
         for &d in DTYPES {
             all.extend([masked_load(d, lanes), masked_store(d, lanes), scalar_choice(d, lanes)]);
             all.extend([DType::I32, DType::I64].map(|i| gather(d, i, lanes, false)));
-            all.extend([gather(d, DType::I64, lanes, true), scatter(d, DType::I32, lanes, false), scatter(d, DType::I64, lanes, true)]);
+            all.extend([
+                gather(d, DType::I64, lanes, true),
+                scatter(d, DType::I32, lanes, false),
+                scatter(d, DType::I64, lanes, true),
+            ]);
             if lanes > 1 {
-                all.extend([shuffle(d, lanes, lanes), shuffle(d, lanes, 2 * lanes), shuffle(d, lanes, lanes / 2), lanes_apart(d, lanes)]);
+                all.extend([
+                    shuffle(d, lanes, lanes),
+                    shuffle(d, lanes, 2 * lanes),
+                    shuffle(d, lanes, lanes / 2),
+                    lanes_apart(d, lanes),
+                ]);
             }
             if d.is_int() {
                 all.push(iota(d, lanes));
@@ -31,12 +40,14 @@ pub fn cases() -> Vec<Case> {
 /// Masks of every kind: all set, none set, prefixes, random.
 fn masks() -> Vec<u8> {
     let mut bits = Bits(77);
-    (0..N).map(|i| match i / 16 {
-        0 => 1,
-        1 => 0,
-        2 => u8::from(i % 16 < 5),
-        _ => (bits.next() & 1) as u8,
-    }).collect()
+    (0..N)
+        .map(|i| match i / 16 {
+            0 => 1,
+            1 => 0,
+            2 => u8::from(i % 16 < 5),
+            _ => (bits.next() & 1) as u8,
+        })
+        .collect()
 }
 
 fn masked_load(d: DType, lanes: u16) -> Case {
@@ -74,10 +85,12 @@ fn scalar_choice(d: DType, lanes: u16) -> Case {
 /// Offsets, some twice in a row.
 fn offsets(d: DType) -> Vec<u8> {
     let mut bits = Bits(5);
-    (0..N).flat_map(|i| {
-        let v = if i % 7 == 1 { 3 } else { bits.next() % N as u64 };
-        v.to_le_bytes()[..d.size()].to_vec()
-    }).collect()
+    (0..N)
+        .flat_map(|i| {
+            let v = if i % 7 == 1 { 3 } else { bits.next() % N as u64 };
+            v.to_le_bytes()[..d.size()].to_vec()
+        })
+        .collect()
 }
 
 fn gather(d: DType, index: DType, lanes: u16, masked: bool) -> Case {

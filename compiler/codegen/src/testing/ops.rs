@@ -12,10 +12,17 @@ pub fn cases() -> Vec<Case> {
         for &d in DTYPES {
             all.extend(BinOp::ALL.iter().filter(|&&op| binary_takes(op, d)).map(|&op| binary(op, d, lanes)));
             all.extend(UnOp::ALL.iter().filter(|&&op| unary_takes(op, d)).map(|&op| unary(op, d, lanes)));
-            all.extend(CmpOp::ALL.iter().filter(|&&op| compares(op, d)).flat_map(|&op| [compare(op, d, lanes), choose(op, d, lanes)]));
+            all.extend(
+                CmpOp::ALL
+                    .iter()
+                    .filter(|&&op| compares(op, d))
+                    .flat_map(|&op| [compare(op, d, lanes), choose(op, d, lanes)]),
+            );
             all.extend(DTYPES.iter().filter(|&&to| to != d).map(|&to| cast(d, to, lanes)));
             if lanes > 1 {
-                all.extend(ReduceOp::ALL.iter().filter(|op| binary_takes(op.binary(), d)).map(|&op| reduce(op, d, lanes)));
+                all.extend(
+                    ReduceOp::ALL.iter().filter(|op| binary_takes(op.binary(), d)).map(|&op| reduce(op, d, lanes)),
+                );
             }
             if d.is_int() {
                 all.extend(by_constants(d, lanes));

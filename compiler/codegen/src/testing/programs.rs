@@ -10,8 +10,21 @@ const N: usize = 64;
 
 /// The cases. They need the functions and constants of [`add_helpers`].
 pub fn cases() -> Vec<Case> {
-    let vector = [1, 4, 8, 16].into_iter().flat_map(|lanes| [tile(lanes, false), tile(lanes, true), carried_bools(lanes)]);
-    let single = [nested_loops(), early_exit(), search(), views(), pointers(), stack(), constants(), calls(), heap(), no_memory(), empty_loops()];
+    let vector =
+        [1, 4, 8, 16].into_iter().flat_map(|lanes| [tile(lanes, false), tile(lanes, true), carried_bools(lanes)]);
+    let single = [
+        nested_loops(),
+        early_exit(),
+        search(),
+        views(),
+        pointers(),
+        stack(),
+        constants(),
+        calls(),
+        heap(),
+        no_memory(),
+        empty_loops(),
+    ];
     vector.chain(single).collect()
 }
 

@@ -44,10 +44,21 @@ pub fn check_cases(backend: &dyn Backend, target: &Target, opt_level: u8, mut ca
         return Ok(());
     }
     let more = wrong.len().saturating_sub(LISTED);
-    Err(format!("{} of {} cases differ:\n{}\n... and {more} more", wrong.len(), cases.len(), wrong[..wrong.len().min(LISTED)].join("\n")))
+    Err(format!(
+        "{} of {} cases differ:\n{}\n... and {more} more",
+        wrong.len(),
+        cases.len(),
+        wrong[..wrong.len().min(LISTED)].join("\n")
+    ))
 }
 
-fn build(backend: &dyn Backend, target: &Target, opt_level: u8, program: &mut Program, dir: &Path) -> Result<libloading::Library, String> {
+fn build(
+    backend: &dyn Backend,
+    target: &Target,
+    opt_level: u8,
+    program: &mut Program,
+    dir: &Path,
+) -> Result<libloading::Library, String> {
     let mut info = ModuleInfo::default();
     complete(program, &mut info);
     let options = CompileOptions { opt_level, emit: Emit::Object };
@@ -84,7 +95,9 @@ const ALIGN: usize = 64;
 
 unsafe extern "C" fn test_alloc(_: *mut c_void, bytes: usize) -> *mut c_void {
     // The size stands in front of the block, for the release.
-    let Ok(layout) = std::alloc::Layout::from_size_align(bytes.saturating_add(ALIGN), ALIGN) else { return std::ptr::null_mut() };
+    let Ok(layout) = std::alloc::Layout::from_size_align(bytes.saturating_add(ALIGN), ALIGN) else {
+        return std::ptr::null_mut();
+    };
     if bytes > 1 << 40 {
         return std::ptr::null_mut();
     }
@@ -115,11 +128,16 @@ fn difference(case: &Case, want: &[u8], have: &[u8]) -> Option<String> {
         let s = Scalar::read(case.out, &bytes[at * size..]);
         if case.out.is_float() { format!("{:#x} ({})", s.bits, s.to_f64()) } else { format!("{:#x}", s.bits) }
     };
-    let inputs: Vec<String> = case.func.params[..3].iter().zip(&case.inputs).filter_map(|(p, bytes)| {
-        let onnxc_ir::loops::ParamKind::Buf { dtype, .. } = p.kind else { return None };
-        let from = at * dtype.size();
-        (bytes.len() >= from + dtype.size()).then(|| format!("{}={:#x}", p.name, Scalar::read(dtype, &bytes[from..]).bits))
-    }).collect();
+    let inputs: Vec<String> = case.func.params[..3]
+        .iter()
+        .zip(&case.inputs)
+        .filter_map(|(p, bytes)| {
+            let onnxc_ir::loops::ParamKind::Buf { dtype, .. } = p.kind else { return None };
+            let from = at * dtype.size();
+            (bytes.len() >= from + dtype.size())
+                .then(|| format!("{}={:#x}", p.name, Scalar::read(dtype, &bytes[from..]).bits))
+        })
+        .collect();
     Some(format!("{}[{at}]: {} instead of {} ({})", case.name, show(have), show(want), inputs.join(" ")))
 }
 

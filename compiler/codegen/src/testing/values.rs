@@ -27,12 +27,28 @@ fn edges(d: DType) -> Vec<Scalar> {
     }
     if d.is_float() {
         let v = [
-            0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.5, 7.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40, 1e9, -3e9, 0.1,
-            65504.0, 6e-8,
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            -2.5,
+            3.5,
+            7.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            1e-40,
+            1e9,
+            -3e9,
+            0.1,
+            65504.0,
+            6e-8,
         ];
         return v.into_iter().map(|v| Scalar::from_f64(d, v)).collect();
     }
-    let mut all: Vec<Scalar> = [0, 1, -1, 2, 3, 7, 8, -8, 31, 100].into_iter().map(|v| Scalar::from_i64(d, v)).collect();
+    let mut all: Vec<Scalar> =
+        [0, 1, -1, 2, 3, 7, 8, -8, 31, 100].into_iter().map(|v| Scalar::from_i64(d, v)).collect();
     let bits = d.bits() as i64;
     all.extend([bits - 1, bits].map(|v| Scalar::from_i64(d, v)));
     all.extend([Scalar::least(d), Scalar::greatest(d)]);
@@ -80,7 +96,11 @@ pub(super) fn many(d: DType, count: usize) -> Vec<u8> {
     while all.len() < count {
         let raw = bits.next();
         let moderate = all.len().is_multiple_of(2);
-        all.push(if moderate || d == DType::Bool { random(d, &mut bits) } else { Scalar { dtype: d, bits: raw >> (64 - d.bits()) } });
+        all.push(if moderate || d == DType::Bool {
+            random(d, &mut bits)
+        } else {
+            Scalar { dtype: d, bits: raw >> (64 - d.bits()) }
+        });
     }
     all.truncate(count);
     bytes(&all)
