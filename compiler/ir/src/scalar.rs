@@ -10,6 +10,7 @@
 //! - Arithmetic is done in the operand's own type; f16 and bf16 are storage only (load, store, cast).
 
 mod eval;
+pub(crate) mod literal;
 #[cfg(test)]
 mod tests;
 

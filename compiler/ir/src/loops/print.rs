@@ -30,7 +30,6 @@
 //! The names of values that have none are numbers (`%0`), of variables `%var0`, of buffers `%buf0`.
 
 mod consts;
-pub(super) mod literal;
 mod names;
 mod stmt;
 

@@ -1,8 +1,9 @@
 //! Functions: signature, declarations, statements.
 
 use super::Parser;
-use crate::loops::print::{is_nameless, literal};
+use crate::loops::print::is_nameless;
 use crate::loops::*;
+use crate::scalar::literal;
 use onnxc_base::Diagnostic;
 use onnxc_base::text::Tok;
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use super::Parser;
 use super::func::Body;
-use crate::loops::print::literal;
+use crate::scalar::literal;
 use crate::loops::*;
 use onnxc_base::Diagnostic;
 

@@ -64,9 +64,9 @@ fn literals_keep_their_bits() {
         Scalar { dtype: DType::I8, bits: 0x80 },
     ];
     for s in scalars {
-        let text = crate::loops::print::literal::literal(s);
+        let text = crate::scalar::literal::literal(s);
         let mut c = Cursor::new(&text, None).expect("a literal is tokens");
-        assert_eq!(crate::loops::print::literal::parse_literal(&mut c), Ok(s), "{text}");
+        assert_eq!(crate::scalar::literal::parse_literal(&mut c), Ok(s), "{text}");
         assert!(c.at_end(), "{text}");
     }
 }

@@ -1,8 +1,9 @@
 //! What stands outside of functions: the interface, constants, linked functions.
 
 use super::Parser;
-use crate::loops::print::{elided_name, literal::parse_number};
+use crate::loops::print::elided_name;
 use crate::loops::*;
+use crate::scalar::literal::parse_number;
 use onnxc_base::Diagnostic;
 use onnxc_base::text::Tok;
 

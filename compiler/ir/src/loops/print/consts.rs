@@ -2,8 +2,8 @@
 //!
 //! A constant that was read back from its hash has lost its data: it is zeros, and its name says so and keeps the hash.
 
-use super::literal::number;
 use crate::loops::*;
+use crate::scalar::literal::number;
 use onnxc_base::text::{Writer, quoted, sigil};
 use sha2::{Digest, Sha256};
 

@@ -112,7 +112,7 @@ impl Names {
     pub fn value(&self, func: &Func, v: Value) -> String {
         match func.values.get(v) {
             Some(def) if is_literal(def) => match def.op {
-                Op::Const(s) => super::literal::literal(s),
+                Op::Const(s) => crate::scalar::literal::literal(s),
                 _ => String::new(),
             },
             _ => self.values[v].as_ref().map_or_else(|| format!("%?{v}"), |n| sigil('%', n)),

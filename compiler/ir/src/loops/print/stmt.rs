@@ -1,6 +1,6 @@
 //! Functions and statements in the text; see [`super`] for the syntax.
 
-use super::literal::literal;
+use crate::scalar::literal::literal;
 use super::names::{Names, ProgramNames, is_literal};
 use super::{kind, ret};
 use crate::loops::*;

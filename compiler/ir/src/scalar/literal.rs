@@ -3,13 +3,13 @@
 //! Holds afterwards: a literal reads back to the same bits. A NaN of f16 or bf16, and one with a payload, is `0f` and
 //! its bits in hex.
 
-use crate::scalar::Scalar;
+use super::Scalar;
 use half::{bf16, f16};
 use onnxc_base::text::{Cursor, Tok, fmt_f32, fmt_f64};
 use onnxc_base::{DType, Diagnostic};
 
 /// The number alone, for where the type is known.
-pub(in crate::loops) fn number(s: Scalar) -> String {
+pub(crate) fn number(s: Scalar) -> String {
     let small = |v: f32| if v.is_nan() { format!("0f{:04x}", s.bits as u16) } else { fmt_f32(v) };
     match s.dtype {
         DType::Bool if s.bits < 2 => (s.bits == 1).to_string(),
@@ -23,7 +23,7 @@ pub(in crate::loops) fn number(s: Scalar) -> String {
 }
 
 /// The literal with its type, where it isn't that of plain numbers.
-pub(in crate::loops) fn literal(s: Scalar) -> String {
+pub(crate) fn literal(s: Scalar) -> String {
     let text = number(s);
     match s.dtype {
         DType::I64 | DType::F32 => text,
@@ -35,7 +35,7 @@ pub(in crate::loops) fn literal(s: Scalar) -> String {
 }
 
 /// Is a literal here?
-pub(in crate::loops) fn at_literal(c: &Cursor) -> bool {
+pub(crate) fn at_literal(c: &Cursor) -> bool {
     match c.peek() {
         Tok::Int(_) | Tok::Float(_) => true,
         Tok::Punct(p) => *p == "-",
@@ -45,7 +45,7 @@ pub(in crate::loops) fn at_literal(c: &Cursor) -> bool {
 }
 
 /// Reads a literal with its type.
-pub(in crate::loops) fn parse_literal(c: &mut Cursor) -> Result<Scalar, Diagnostic> {
+pub(crate) fn parse_literal(c: &mut Cursor) -> Result<Scalar, Diagnostic> {
     let at = usize::from(c.at("-"));
     let plain = match c.peek_at(at) {
         Tok::Int(_) => DType::I64,
@@ -64,7 +64,7 @@ pub(in crate::loops) fn parse_literal(c: &mut Cursor) -> Result<Scalar, Diagnost
 }
 
 /// Reads a number of a known type.
-pub(in crate::loops) fn parse_number(c: &mut Cursor, dtype: DType) -> Result<Scalar, Diagnostic> {
+pub(crate) fn parse_number(c: &mut Cursor, dtype: DType) -> Result<Scalar, Diagnostic> {
     let start = c.position();
     let negative = c.eat("-");
     let bits = match c.peek().clone() {
