@@ -4,7 +4,7 @@ mod module;
 
 use super::*;
 use crate::loops::parse::parse_program;
-use crate::loops::print::literal::literal;
+use crate::scalar::literal::literal;
 use crate::loops::print::tests::sample;
 use crate::loops::verify::{Stage, verify};
 
