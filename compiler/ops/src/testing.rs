@@ -10,6 +10,7 @@
 //! Does not run regions, nor models of more than one node.
 
 mod compare;
+mod routine;
 mod stored;
 
 pub(crate) use compare::assert_close;
@@ -123,7 +124,9 @@ impl Case {
         }
         let node = self.import(def, &mut graph, inputs)?;
         (def.infer)(&mut InferCx::new(&mut graph, node, &|_, _| Ok(())))?;
-        Ok(Inferred { graph, node, env, def, given })
+        let mut inferred = Inferred { graph, node, env, def, given };
+        inferred.define_elements();
+        Ok(inferred)
     }
 
     fn import(&self, def: &OpDef, graph: &mut Graph, inputs: Vec<Option<ValueId>>) -> Result<NodeId, Diagnostic> {
@@ -147,7 +150,8 @@ impl Case {
 
     /// The outputs.
     pub(crate) fn run(&self) -> Result<Vec<Tensor>, Diagnostic> {
-        let inferred = self.infer()?;
+        let mut inferred = self.infer()?;
+        inferred.define_extents()?;
         let outputs = inferred.run()?;
         inferred.verify(&outputs);
         Ok(outputs)
@@ -183,7 +187,7 @@ impl Inferred {
         self.graph.tensor_type(self.graph.nodes[self.node].outputs[i]).expect("infer sets a tensor type")
     }
 
-    fn run(&self) -> Result<Vec<Tensor>, Diagnostic> {
+    fn run(&mut self) -> Result<Vec<Tensor>, Diagnostic> {
         match self.def.lower {
             Lower::Compute(lower) => self.run_kernel(|k, inputs| {
                 let mut cx = ComputeCx::new(k, &self.graph, self.node, inputs);
@@ -208,7 +212,19 @@ impl Inferred {
                 let shape = self.extents(&self.output_type(0).shape);
                 Ok(vec![x.reshaped(&shape).unwrap_or_else(|| panic!("an alias of other extents: {shape:?} of {x:?}"))])
             }
-            Lower::Routine(_) | Lower::Control(_) => panic!("the harness can't run this kind of operator"),
+            Lower::Routine(lower) => self.run_routine(lower),
+            Lower::Control(_) => panic!("the harness can't run this kind of operator"),
+        }
+    }
+
+    /// Gives values to symbols that stand for elements of inputs.
+    fn define_elements(&mut self) {
+        for (s, info) in &self.graph.symbols {
+            if let SymbolSource::Element(v, at) = info.source {
+                let input = self.graph.body.params.iter().position(|&p| p == v).expect("it is an element of an input");
+                let elements = self.given[input].to_i64().expect("it is an element of integers");
+                self.env.insert(s.clone(), elements[at as usize]);
+            }
         }
     }
 

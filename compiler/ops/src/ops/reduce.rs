@@ -1,0 +1,178 @@
+//! Reductions: Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare over any axes.
+//!
+//! Before 18 (ReduceSum: 13): the attribute `axes`; since: input 1, which must be known at compile time. No axes: all of
+//! them, unless `noop_with_empty_axes` says none; then each element is a reduction of its own.
+//! From here down: input 1 (a constant, optional), attributes `keepdims` and `noop`.
+//! Narrow floats are summed in f32. Integers wrap; where a root or logarithm is taken they go through f64. A reduction of
+//! nothing gives the operation's identity: 0, 1, or the least or greatest value.
+
+use super::axes::Axes;
+use super::elementwise::*;
+use crate::prelude::*;
+
+/// What a reduction does before, while and after combining; the count of elements comes last.
+struct Formula {
+    op: ReduceOp,
+    /// Integers go through f64.
+    float: bool,
+    before: fn(Expr) -> Expr,
+    after: Option<fn(Expr, Expr) -> Expr>,
+}
+
+const SUM_OF: Formula = Formula { op: ReduceOp::Add, float: false, before: |x| x, after: None };
+const L1: Formula = Formula { before: |x| unary(UnOp::Abs, x), ..SUM_OF };
+const L2: Formula = Formula { float: true, after: Some(|x, _| unary(UnOp::Sqrt, x)), ..SQUARES };
+const LOG_SUM: Formula = Formula { float: true, after: Some(|x, _| unary(UnOp::Log, x)), ..SUM_OF };
+const MEAN_OF: Formula = Formula { after: Some(|x, n| x / n), ..SUM_OF };
+const SQUARES: Formula = Formula { before: |x| x.clone() * x, ..SUM_OF };
+
+macro_rules! reductions {
+    ($($id:ident $name:literal [$($old:literal),*] [$($new:literal),*] $class:ident $lower:expr;)*) => { $(
+        #[doc = concat!($name, ".")]
+        pub static $id: OpDef = OpDef {
+            domain: "",
+            name: $name,
+            versions: &[$(($old, import_attr),)* $(($new, import_input)),*],
+            infer: |cx| infer(cx, Class::$class),
+            lower: Lower::Compute($lower),
+            extents: None,
+        };
+    )* };
+}
+
+reductions! {
+    REDUCE_L1 "ReduceL1" [1, 11, 13] [18] Number |cx| lower(cx, &L1);
+    REDUCE_L2 "ReduceL2" [1, 11, 13] [18] Number |cx| lower(cx, &L2);
+    REDUCE_LOG_SUM "ReduceLogSum" [1, 11, 13] [18, 28] Number |cx| lower(cx, &LOG_SUM);
+    REDUCE_LOG_SUM_EXP "ReduceLogSumExp" [1, 11, 13] [18, 28] Number lower_log_sum_exp;
+    REDUCE_MAX "ReduceMax" [1, 11, 12, 13] [18, 20] Any |cx| lower(cx, &Formula { op: ReduceOp::Max, ..SUM_OF });
+    REDUCE_MEAN "ReduceMean" [1, 11, 13] [18] Number |cx| lower(cx, &MEAN_OF);
+    REDUCE_MIN "ReduceMin" [1, 11, 12, 13] [18, 20] Any |cx| lower(cx, &Formula { op: ReduceOp::Min, ..SUM_OF });
+    REDUCE_PROD "ReduceProd" [1, 11, 13] [18] Number |cx| lower(cx, &Formula { op: ReduceOp::Mul, ..SUM_OF });
+    REDUCE_SUM "ReduceSum" [1, 11] [13] Number |cx| lower(cx, &SUM_OF);
+    REDUCE_SUM_SQUARE "ReduceSumSquare" [1, 11, 13] [18] Number |cx| lower(cx, &SQUARES);
+}
+
+fn import_attr(n: &mut NodeReader) -> Result<Attrs> {
+    if let Some(axes) = n.opt_ints("axes")? {
+        n.set_input(1, "axes", Tensor::from_slice(&[axes.len()], &axes));
+    }
+    Ok(Attrs::default().with("keepdims", Attr::Int(n.int("keepdims", 1)?)))
+}
+
+fn import_input(n: &mut NodeReader) -> Result<Attrs> {
+    let noop = n.int("noop_with_empty_axes", 0)?;
+    Ok(Attrs::default().with("keepdims", Attr::Int(n.int("keepdims", 1)?)).with("noop", Attr::Int(noop)))
+}
+
+/// The axes, from the attributes and the axes' constant; `None` if one of them isn't there.
+fn axes(attrs: &Attrs, rank: usize, list: Option<Vec<i64>>) -> Option<Axes> {
+    let list = list.unwrap_or_default();
+    let all = list.is_empty() && attrs.int("noop") != Some(1);
+    let axes = if all { Axes::range(rank, 0..rank) } else { Axes::from_list(rank, &list)? };
+    Some(axes.keeping(attrs.int("keepdims") != Some(0)))
+}
+
+fn infer(cx: &mut InferCx, class: Class) -> Result<()> {
+    let x = tensor(cx, 0, class)?;
+    let list = cx.const_ints(1);
+    if cx.opt(1).is_some() && list.is_none() {
+        return Err(cx
+            .error("E2031", "the axes to reduce are computed when the model runs")
+            .expected("axes known at compile time: the rank of the result follows from them")
+            .help("make input 'axes' an initializer"));
+    }
+    let rank = x.rank();
+    let axes = axes(cx.attrs(), rank, list.clone()).ok_or_else(|| {
+        cx.error("E2004", format!("axes {:?} are out of range for a tensor of rank {rank}", list.unwrap_or_default()))
+    })?;
+    if let (true, Some(c)) = (axes.is_all(), cx.content(0)) {
+        if let Some(c) = reduce_content(&cx.node().op.name, &c) {
+            cx.set_content(0, vec![c]);
+        }
+    }
+    cx.set_tensor(0, x.dtype, axes.result(&x.shape));
+    Ok(())
+}
+
+/// A known content reduced to one symbol.
+fn reduce_content(op: &str, c: &[Sym]) -> Option<Sym> {
+    match op {
+        "ReduceSum" => Some(c.iter().sum()),
+        "ReduceProd" => Some(c.iter().product()),
+        "ReduceMax" if !c.is_empty() => Some(Sym::max_of(c.to_vec())),
+        "ReduceMin" if !c.is_empty() => Some(Sym::min_of(c.to_vec())),
+        _ => None,
+    }
+}
+
+/// The axes of a node that `infer` has accepted.
+fn axes_of(cx: &ComputeCx) -> Axes {
+    let list = cx.content(1).map(|c| c.iter().filter_map(Sym::as_int).collect());
+    axes(cx.attrs(), cx.shape(0).len(), list).expect("infer has checked the axes")
+}
+
+fn lower(cx: &mut ComputeCx, f: &Formula) -> Result<()> {
+    let (x, axes, shape) = (Operand::new(cx, 0), axes_of(cx), cx.shape(0));
+    let d = arithmetic(x.wide(), f.float);
+    let (to, out) = (cx.output_type(0).dtype, cx.out_shape(0));
+    let n = cast(DType::I64, d, int(axes.count(&shape)));
+    if axes.is_empty() {
+        map_from(cx, d, |i| finish(f, (f.before)(x.at_as(d, i)), n));
+        return Ok(());
+    }
+    let acc = cx
+        .k
+        .reduce("acc", d, &out, f.op, &axes.reduced(&shape), None, |_, i, r| (f.before)(x.at_as(d, &axes.index(i, r))));
+    if d == to && f.after.is_none() {
+        cx.set_output(0, acc);
+    } else {
+        map_from(cx, d, |i| finish(f, load(acc, i), n));
+    }
+    Ok(())
+}
+
+fn arithmetic(d: DType, float: bool) -> DType {
+    if float && !d.is_float() { DType::F64 } else { d }
+}
+
+fn finish(f: &Formula, acc: Expr, n: Expr) -> Expr {
+    f.after.map_or(acc.clone(), |after| after(acc, n))
+}
+
+/// m + log(sum(exp(x - m))) with the greatest element m, or 0 where that is infinite.
+fn lower_log_sum_exp(cx: &mut ComputeCx) -> Result<()> {
+    let (x, axes, shape, out) = (Operand::new(cx, 0), axes_of(cx), cx.shape(0), cx.out_shape(0));
+    let d = arithmetic(x.wide(), true);
+    let reduced = axes.reduced(&shape);
+    let read = |i: &[Sym], r: &[Sym]| x.at_as(d, &axes.index(i, r));
+    let greatest = cx.k.reduce("max", d, &out, ReduceOp::Max, &reduced, None, |_, i, r| read(i, r));
+    let max = cx.k.map("finite_max", d, &out, |_, i| {
+        let m = load(greatest, i);
+        let finite = compare(CmpOp::Lt, unary(UnOp::Abs, m.clone()), number(d, f64::INFINITY));
+        select(finite, m, number(d, 0.0))
+    });
+    let sum = cx
+        .k
+        .reduce("sum", d, &out, ReduceOp::Add, &reduced, None, |_, i, r| unary(UnOp::Exp, read(i, r) - load(max, i)));
+    map_from(cx, d, |i| load(max, i) + unary(UnOp::Log, load(sum, i)));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Case;
+    use onnxc_base::Tensor;
+
+    #[test]
+    fn stored() {
+        crate::testing::check_stored("reduce");
+    }
+
+    #[test]
+    fn axes_must_be_known_and_there() {
+        let case = Case::new("ReduceSum", 13).input(Tensor::from_slice(&[2], &[1.0f32, 2.0]));
+        assert_eq!(case.clone().input(Tensor::from_slice(&[1], &[0i64])).error(), "E2031");
+        assert_eq!(case.constant(Tensor::from_slice(&[1], &[1i64])).error(), "E2004");
+    }
+}
