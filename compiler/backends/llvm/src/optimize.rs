@@ -10,11 +10,15 @@ use inkwell::passes::PassBuilderOptions;
 use onnxc_base::Diagnostics;
 
 /// Pass pipelines by optimisation level, in the syntax of `opt -passes`.
-const PIPELINES: [&str; 4] =
-    ["function(sroa)", "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)", KERNELS, KERNELS];
+const PIPELINES: [&str; 4] = [
+    "function(sroa)",
+    "globaldce,function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)",
+    KERNELS,
+    KERNELS,
+];
 
 /// `licm` hoists what doesn't change, `gvn` removes repeated address arithmetic across blocks.
-const KERNELS: &str = "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,\
+const KERNELS: &str = "globaldce,function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,\
     loop-simplify,lcssa,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,dse,simplifycfg,infer-alignment)";
 
 /// Runs the passes of a level.

@@ -213,6 +213,28 @@ fn arithmetic(s: &mut Suite, d: DType, lanes: u16) {
     }
 }
 
+/// One rounding where the program says so, two where it doesn't.
+fn fused_or_not(s: &mut Suite, d: DType, lanes: u16) {
+    let of = |f32s: fn(f32, f32, f32) -> f32, f64s: fn(f64, f64, f64) -> f64| {
+        move |ins: &[Vec<Scalar>]| {
+            let f = |i: usize| match [0, 1, 2].map(|k: usize| ins[k][i].to_f64()) {
+                [a, b, c] if d == DType::F32 => Scalar::f32(f32s(a as f32, b as f32, c as f32)),
+                [a, b, c] => Scalar::f64(f64s(a, b, c)),
+            };
+            (0..N).map(f).collect()
+        }
+    };
+    let io: (&[DType], DType) = (&[d, d, d], d);
+    let once = of(f32::mul_add, f64::mul_add);
+    s.add(format!("fma_{d}"), io, lanes, 1, |b, x| b.fma(x[0], x[1], x[2]), once);
+    let twice = of(|a, b, c| a * b + c, |a, b, c| a * b + c);
+    let make = |b: &mut FuncBuilder, x: &[Value]| {
+        let p = b.mul(x[0], x[1]);
+        b.add(p, x[2])
+    };
+    s.add(format!("mul_add_{d}"), io, lanes, 1, make, twice);
+}
+
 /// Halves combined until one is left.
 fn tree(op: ReduceOp, v: &[Scalar]) -> Scalar {
     if let [one] = *v {
@@ -279,7 +301,14 @@ fn wide_integers() {
 
 #[test]
 fn floats() {
-    whole_suite(&[DType::F32, DType::F64], &[1, 4, 16]).run(&Target::host(), 2);
+    let mut s = whole_suite(&[DType::F32, DType::F64], &[1, 4, 16]);
+    if Target::host().has_fma {
+        for lanes in [1, 4, 16] {
+            fused_or_not(&mut s, DType::F32, lanes);
+            fused_or_not(&mut s, DType::F64, lanes);
+        }
+    }
+    s.run(&Target::host(), 2);
 }
 
 #[test]
