@@ -9,8 +9,8 @@ use onnxc_ir::graph::{Attr, NodeId, ValueId};
 use onnxc_ir::kernel::{Body, Kernel};
 use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, FuncId, ParamKind, Ty, Value};
 use onnxc_ir::scalar::{BinOp, Scalar};
-use onnxc_ops::routine::TensorBuf;
 use onnxc_ops::RoutineCx;
+use onnxc_ops::routine::TensorBuf;
 
 impl Assembler<'_> {
     /// Nodes that become one kernel.
@@ -61,13 +61,25 @@ impl Assembler<'_> {
         Ok((id, lowered.args))
     }
 
-    fn call_kernel(&mut self, kernel: &Kernel, func: FuncId, args: &[KernelArg], inputs: &[ValueId], outputs: &[ValueId]) -> Result<(), Diagnostic> {
+    fn call_kernel(
+        &mut self,
+        kernel: &Kernel,
+        func: FuncId,
+        args: &[KernelArg],
+        inputs: &[ValueId],
+        outputs: &[ValueId],
+    ) -> Result<(), Diagnostic> {
         let mut passed = Vec::new();
         for arg in args {
             passed.push(match arg {
                 KernelArg::Dim(s) => match self.f.lookup(s) {
                     Some(v) => Arg::Value(v),
-                    None => return Err(Diagnostic::error("E4009", format!("kernel {}: dim {s} has no value here", kernel.name))),
+                    None => {
+                        return Err(Diagnostic::error(
+                            "E4009",
+                            format!("kernel {}: dim {s} has no value here", kernel.name),
+                        ));
+                    }
                 },
                 KernelArg::Param(p) => self.param_arg(kernel, *p, inputs)?,
                 KernelArg::Output(i) => {
@@ -88,7 +100,12 @@ impl Assembler<'_> {
     }
 
     /// A parameter is the graph's value of its name, or a constant that the kernel's passes made.
-    fn param_arg(&mut self, kernel: &Kernel, p: onnxc_ir::kernel::ParamId, inputs: &[ValueId]) -> Result<Arg, Diagnostic> {
+    fn param_arg(
+        &mut self,
+        kernel: &Kernel,
+        p: onnxc_ir::kernel::ParamId,
+        inputs: &[ValueId],
+    ) -> Result<Arg, Diagnostic> {
         let param = &kernel.params[p];
         let value = inputs.iter().copied().find(|v| self.graph.values[*v].name == param.name);
         let buf = match (value, &param.value) {
@@ -99,14 +116,21 @@ impl Assembler<'_> {
                 self.const_buf(id)
             }
             (None, None) => {
-                return Err(Diagnostic::error("E4009", format!("kernel {}: parameter {} is no value", kernel.name, param.name)));
+                return Err(Diagnostic::error(
+                    "E4009",
+                    format!("kernel {}: parameter {} is no value", kernel.name, param.name),
+                ));
             }
         };
         Ok(Arg::Buf { buf, offset: None })
     }
 
     /// A node that is written in loops IR.
-    pub(super) fn routine(&mut self, n: NodeId, f: fn(&mut RoutineCx) -> Result<(), Diagnostic>) -> Result<(), Diagnostic> {
+    pub(super) fn routine(
+        &mut self,
+        n: NodeId,
+        f: fn(&mut RoutineCx) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
         let node = &self.graph.nodes[n];
         let mut inputs: Vec<Option<TensorBuf>> = Vec::new();
         for v in &node.inputs {
@@ -196,7 +220,10 @@ fn flops(kernel: &Kernel) -> Sym {
         let mut ops = 0i64;
         crate::kernel::expr::walk(d.value(), &mut |e| {
             use onnxc_ir::kernel::ExprKind::{Binary, Unary};
-            ops += i64::from(matches!(e.kind(), Binary(op, ..) if !matches!(op, BinOp::And | BinOp::Or)) || matches!(e.kind(), Unary(..)));
+            ops += i64::from(
+                matches!(e.kind(), Binary(op, ..) if !matches!(op, BinOp::And | BinOp::Or))
+                    || matches!(e.kind(), Unary(..)),
+            );
         });
         if let Body::Reduce { axes, .. } = &d.body {
             points = axes.iter().fold(points, |n, a| &n * &a.extent);
@@ -206,4 +233,3 @@ fn flops(kernel: &Kernel) -> Sym {
     }
     total
 }
-

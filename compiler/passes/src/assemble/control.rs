@@ -84,7 +84,13 @@ impl Assembler<'_> {
     }
 
     /// One branch: its results go to the outputs, their extents to the variables.
-    fn branch(&mut self, region: &Region, values: &[ValueId], outputs: &[TensorBuf], symbols: &[(Symbol, Var)]) -> Result<(), Diagnostics> {
+    fn branch(
+        &mut self,
+        region: &Region,
+        values: &[ValueId],
+        outputs: &[TensorBuf],
+        symbols: &[(Symbol, Var)],
+    ) -> Result<(), Diagnostics> {
         self.region(region)?;
         for ((&result, &value), to) in region.results.iter().zip(values).zip(outputs) {
             let from = self.buffer(result)?;
@@ -234,7 +240,13 @@ impl Assembler<'_> {
     }
 
     /// Sets up the state of a carried value.
-    fn carry(&mut self, initial: ValueId, param: ValueId, result: ValueId, output: ValueId) -> Result<Carried, Diagnostic> {
+    fn carry(
+        &mut self,
+        initial: ValueId,
+        param: ValueId,
+        result: ValueId,
+        output: ValueId,
+    ) -> Result<Carried, Diagnostic> {
         let from = self.buffer(initial)?;
         let ty = self.tensor(param)?;
         let mut dims = Vec::new();
@@ -345,7 +357,10 @@ impl Assembler<'_> {
         let carried = node.inputs.len().saturating_sub(scanned);
         for key in ["scan_input_axes", "scan_output_axes"] {
             if node.attrs.ints(key).is_some_and(|a| a.iter().any(|&x| x != 0)) {
-                return Err(self.error(n, format!("{key} other than 0 can't be compiled yet")).help("transpose around the Scan").into());
+                return Err(self
+                    .error(n, format!("{key} other than 0 can't be compiled yet"))
+                    .help("transpose around the Scan")
+                    .into());
             }
         }
         let reverse = |key: &str, k: usize| node.attrs.ints(key).and_then(|d| d.get(k)).is_some_and(|&d| d == 1);

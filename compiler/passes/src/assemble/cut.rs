@@ -179,7 +179,9 @@ impl Cutter<'_> {
             }
             let uses = &self.uses[self.outputs(at)[0].index()];
             let target = groups.iter().position(|g| {
-                g.iter().all(|&x| self.kinds[x] == Kind::Pointwise) && !uses.is_empty() && uses.iter().all(|u| g.contains(u))
+                g.iter().all(|&x| self.kinds[x] == Kind::Pointwise)
+                    && !uses.is_empty()
+                    && uses.iter().all(|u| g.contains(u))
             });
             if let Some(t) = target.filter(|&t| t != i && groups[t].len() < MAX_NODES) {
                 groups[i].clear();

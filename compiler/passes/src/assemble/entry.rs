@@ -6,7 +6,8 @@ use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Diagnostics, SecondaryMap, Sym};
 use onnxc_ir::graph::{SymbolSource, ValueId};
 use onnxc_ir::loops::{
-    Arg, Buf, BufKind, Callee, CmpOp, DimInfo, DimSource, Func, FuncBuilder, Interface, Linkage, ParamKind, Port, Program, Stmt, Ty,
+    Arg, Buf, BufKind, Callee, CmpOp, DimInfo, DimSource, Func, FuncBuilder, Interface, Linkage, ParamKind, Port,
+    Program, Stmt, Ty,
 };
 use onnxc_ir::scalar::Scalar;
 use onnxc_ops::routine::TensorBuf;
@@ -154,7 +155,14 @@ impl Assembler<'_> {
 
     /// Dims out of their range end the function.
     fn check_dims(&mut self, wanted: impl Fn(DimSource) -> bool) {
-        for d in self.program.interface.dims.clone().iter().filter(|d| wanted(d.source) && !matches!(d.source, DimSource::Run(_))) {
+        for d in self
+            .program
+            .interface
+            .dims
+            .clone()
+            .iter()
+            .filter(|d| wanted(d.source) && !matches!(d.source, DimSource::Run(_)))
+        {
             let v = self.f.sym(&Sym::var(Symbol::new(&d.name)));
             let lo = self.f.int(d.lo);
             let low = self.f.compare(CmpOp::Lt, v, lo);
@@ -216,9 +224,12 @@ impl Assembler<'_> {
             let late = |s: &Symbol| !self.early.contains(s);
             let count = t.count();
             if self.ranges.upper_bound(&count, &late).is_none() {
-                return Err(Diagnostic::error("E4010", format!("nothing bounds the size of this output: {count} elements"))
-                    .tensor(self.graph.values[v].name.clone())
-                    .help("give the input dims a range (--dim h=1..1024), or bound the loop that makes it"));
+                return Err(Diagnostic::error(
+                    "E4010",
+                    format!("nothing bounds the size of this output: {count} elements"),
+                )
+                .tensor(self.graph.values[v].name.clone())
+                .help("give the input dims a range (--dim h=1..1024), or bound the loop that makes it"));
             }
             let buf = self.f.param_buf(&c_identifier(&self.graph.values[v].name), t.dtype, true);
             bufs.push(buf);

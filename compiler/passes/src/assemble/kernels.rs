@@ -31,7 +31,13 @@ pub fn lower_alone(graph: &Graph, registry: &Registry, node: NodeId) -> Result<K
 ///
 /// # Errors
 /// What an operator reports.
-pub fn lower_nodes(graph: &Graph, registry: &Registry, nodes: &[NodeId], outputs: &[ValueId], ranges: &Ranges) -> Result<StepKernel, Diagnostic> {
+pub fn lower_nodes(
+    graph: &Graph,
+    registry: &Registry,
+    nodes: &[NodeId],
+    outputs: &[ValueId],
+    ranges: &Ranges,
+) -> Result<StepKernel, Diagnostic> {
     let mut k = KernelBuilder::new(kernel_name(graph, nodes), ranges.clone());
     k.kernel.doc = doc(graph, nodes);
     let mut srcs: BTreeMap<ValueId, Src> = BTreeMap::new();
@@ -56,7 +62,13 @@ pub fn lower_nodes(graph: &Graph, registry: &Registry, nodes: &[NodeId], outputs
 }
 
 /// The definition or parameter that a value is; values that are no tensors have none.
-fn source(graph: &Graph, k: &mut KernelBuilder, srcs: &mut BTreeMap<ValueId, Src>, inputs: &mut Vec<ValueId>, v: ValueId) -> Option<Src> {
+fn source(
+    graph: &Graph,
+    k: &mut KernelBuilder,
+    srcs: &mut BTreeMap<ValueId, Src>,
+    inputs: &mut Vec<ValueId>,
+    v: ValueId,
+) -> Option<Src> {
     if let Some(s) = srcs.get(&v) {
         return Some(*s);
     }
@@ -67,7 +79,13 @@ fn source(graph: &Graph, k: &mut KernelBuilder, srcs: &mut BTreeMap<ValueId, Src
     Some(s)
 }
 
-fn lower_node(graph: &Graph, registry: &Registry, k: &mut KernelBuilder, node: NodeId, args: Vec<Option<Src>>) -> Result<Vec<Src>, Diagnostic> {
+fn lower_node(
+    graph: &Graph,
+    registry: &Registry,
+    k: &mut KernelBuilder,
+    node: NodeId,
+    args: Vec<Option<Src>>,
+) -> Result<Vec<Src>, Diagnostic> {
     let n = &graph.nodes[node];
     let error = |message: String| Diagnostic::error("E4003", message).node(n.name.clone(), n.op.to_string());
     let op = registry.find(&n.op).ok_or_else(|| error("no such operator".into()))?;
@@ -120,4 +138,3 @@ fn kernel_name(graph: &Graph, nodes: &[NodeId]) -> String {
 fn doc(graph: &Graph, nodes: &[NodeId]) -> String {
     nodes.iter().map(|&n| format!("{} ({})", graph.nodes[n].name, graph.nodes[n].op)).collect::<Vec<_>>().join(", ")
 }
-

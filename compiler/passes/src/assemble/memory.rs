@@ -40,7 +40,9 @@ impl Assembler<'_> {
             return Ok(TensorBuf { buf, dtype: ty.dtype, shape: ty.shape });
         }
         let name = self.graph.values[v].name.clone();
-        Err(Diagnostic::error("E4006", "the value has no memory yet").tensor(name).help("this is a defect; please report it"))
+        Err(Diagnostic::error("E4006", "the value has no memory yet")
+            .tensor(name)
+            .help("this is a defect; please report it"))
     }
 
     /// The entry's buffer for a constant of the program.
@@ -76,12 +78,16 @@ impl Assembler<'_> {
         let late = |s: &onnxc_base::sym::Symbol| !self.early.contains(s);
         let unbound = |s: &onnxc_base::sym::Symbol| self.f.lookup(s).is_none();
         let bound = self.ranges.upper_bound(count, &late);
-        let known = if count.any_symbol(&unbound) { self.ranges.upper_bound(count, &unbound) } else { Some(count.clone()) };
+        let known =
+            if count.any_symbol(&unbound) { self.ranges.upper_bound(count, &unbound) } else { Some(count.clone()) };
         let buf = self.f.buf(dtype, BufKind::Local, name);
         let Some(known) = known else {
-            return Err(Diagnostic::error("E4008", format!("nothing bounds the size of this tensor: {count} elements"))
-                .tensor(name)
-                .help("give the input dims a range (--dim h=1..1024)"));
+            return Err(Diagnostic::error(
+                "E4008",
+                format!("nothing bounds the size of this tensor: {count} elements"),
+            )
+            .tensor(name)
+            .help("give the input dims a range (--dim h=1..1024)"));
         };
         let n = self.f.sym(&known);
         match bound {

@@ -32,7 +32,11 @@ fn planned_node(graph: &Graph, n: NodeId) -> bool {
     let at_hand = |v: &ValueId| graph.body.params.contains(v) || graph.constant(*v).is_some();
     let dims_early = |v: &ValueId| {
         graph.tensor_type(*v).is_some_and(|t| {
-            t.shape.iter().all(|d| d.symbols().iter().all(|s| matches!(graph.symbols.get(s).map(|i| i.source), Some(SymbolSource::Dim(..)))))
+            t.shape.iter().all(|d| {
+                d.symbols()
+                    .iter()
+                    .all(|s| matches!(graph.symbols.get(s).map(|i| i.source), Some(SymbolSource::Dim(..))))
+            })
         })
     };
     let inputs: Vec<ValueId> = graph.nodes[n].inputs.iter().flatten().copied().collect();

@@ -51,9 +51,7 @@ fn drop_ones(kernel: &mut Kernel) {
             axes.retain(|a| !one(a));
         }
         map_parts(def, &mut |e| substitute(e, &|v| dropped.contains(v).then(|| Sym::int(0))));
-        reindex(kernel, id, &|index| {
-            index.iter().zip(&keep).filter(|(_, k)| **k).map(|(i, _)| i.clone()).collect()
-        });
+        reindex(kernel, id, &|index| index.iter().zip(&keep).filter(|(_, k)| **k).map(|(i, _)| i.clone()).collect());
     }
 }
 
@@ -150,7 +148,9 @@ fn outside_indices(e: &Expr, f: &mut dyn FnMut(&Sym)) {
         }
         ExprKind::Const(_) => {}
         ExprKind::Unary(_, a) | ExprKind::Cast(_, a) => outside_indices(a, f),
-        ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) => [a, b].into_iter().for_each(|e| outside_indices(e, f)),
+        ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) => {
+            [a, b].into_iter().for_each(|e| outside_indices(e, f))
+        }
         ExprKind::Select(c, a, b) => [c, a, b].into_iter().for_each(|e| outside_indices(e, f)),
     }
 }
@@ -194,11 +194,7 @@ fn split_in_body(kernel: &mut Kernel, id: DefId, merged: &Symbol, second: &Symbo
     let (quotient, remainder) = (t.floordiv(inner), t.modulo(inner));
     map_parts(&mut kernel.defs[id], &mut |e| {
         substitute(e, &|v| {
-            if v == merged {
-                Some(quotient.clone())
-            } else {
-                (v == second).then(|| remainder.clone())
-            }
+            if v == merged { Some(quotient.clone()) } else { (v == second).then(|| remainder.clone()) }
         })
     });
 }
@@ -231,4 +227,3 @@ fn collapse_reduction(kernel: &mut Kernel, id: DefId) {
         });
     }
 }
-

@@ -46,10 +46,11 @@ fn inlinable(kernel: &Kernel, id: DefId, ranges: &Ranges) -> bool {
     if users.is_empty() && !in_checks {
         return false;
     }
-    let sites = users.iter().flat_map(|(u, _)| parts(&kernel.defs[*u].body)).flat_map(loads).filter(|s| s.src == Src::Def(id));
-    let direct = sites.into_iter().all(|s| {
-        s.index.iter().all(Option::is_some) && (s.pad.is_none() || in_range(&s.index, &def.axes, ranges))
-    });
+    let sites =
+        users.iter().flat_map(|(u, _)| parts(&kernel.defs[*u].body)).flat_map(loads).filter(|s| s.src == Src::Def(id));
+    let direct = sites
+        .into_iter()
+        .all(|s| s.index.iter().all(Option::is_some) && (s.pad.is_none() || in_range(&s.index, &def.axes, ranges)));
     if !direct || in_checks {
         return false;
     }

@@ -47,7 +47,8 @@ pub fn choose(kernel: &Kernel, ranges: &Ranges, nest: &Nest) -> Option<(Symbol, 
     if let Some(r) = nest.reduction(kernel) {
         if let Body::Reduce { axes, value, .. } = &kernel.defs[r].body {
             for a in axes {
-                let gathers = loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Gather).count();
+                let gathers =
+                    loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Gather).count();
                 let units = loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Unit).count();
                 if units > 0 && wide(a, 8) {
                     offer(2 + 3 * gathers as u32, &a.var, true);

@@ -12,6 +12,9 @@ pub mod plan;
 pub mod precompute;
 pub mod schedule;
 
+#[cfg(test)]
+mod tests;
+
 use crate::from_kernel::Machine;
 use onnxc_base::Diagnostic;
 use onnxc_ir::kernel::Kernel;

@@ -90,7 +90,15 @@ struct Dim {
     lane: Option<i64>,
 }
 
-fn copy_of(kernel: &Kernel, ranges: &Ranges, of: DefId, site: Site, lane: &Symbol, vars: &[Symbol], n: u32) -> Option<Plan> {
+fn copy_of(
+    kernel: &Kernel,
+    ranges: &Ranges,
+    of: DefId,
+    site: Site,
+    lane: &Symbol,
+    vars: &[Symbol],
+    n: u32,
+) -> Option<Plan> {
     let dims = dims_of_copy(ranges, &site, lane, vars)?;
     let mut axes: Vec<Axis> = Vec::new();
     let mut index: Vec<Sym> = Vec::new();
@@ -165,11 +173,8 @@ fn apply(kernel: &mut Kernel, plan: Plan) {
         other => other,
     };
     let src = shift(plan.site.src);
-    let new = Expr::new(ExprKind::Load {
-        src: Src::Def(copy),
-        index: plan.index.into_iter().map(int).collect(),
-        pad: None,
-    });
+    let new =
+        Expr::new(ExprKind::Load { src: Src::Def(copy), index: plan.index.into_iter().map(int).collect(), pad: None });
     map_parts(&mut kernel.defs[of], &mut |e| {
         rewrite(e, &mut |n| match n.kind() {
             ExprKind::Load { src: s, index, pad }

@@ -39,10 +39,7 @@ fn hoisted(kernel: &Kernel, nests: &[Nest]) -> Vec<bool> {
     let outer = &kernel.defs[last.def].axes;
     let fits = |n: &Nest| {
         let own = &kernel.defs[n.def].axes;
-        !own.is_empty()
-            && !outer.is_empty()
-            && own[0].extent == outer[0].extent
-            && users_at_own_row(kernel, nests, n)
+        !own.is_empty() && !outer.is_empty() && own[0].extent == outer[0].extent && users_at_own_row(kernel, nests, n)
     };
     let mut hoisted: Vec<bool> = nests.iter().map(|n| !fits(n)).collect();
     if let Some(l) = hoisted.last_mut() {
@@ -64,15 +61,19 @@ fn users_at_own_row(kernel: &Kernel, nests: &[Nest], n: &Nest) -> bool {
     nests.iter().all(|u| {
         [Some(u.def), u.acc].into_iter().flatten().all(|d| {
             let first = kernel.defs[d].axes.first().map(|a| a.var.clone());
-            reaching_loads(kernel, d).iter().filter(|(src, _)| *src == Src::Def(n.def)).all(|(_, i)| {
-                i.first().and_then(|i| i.as_ref()).and_then(Sym::as_symbol) == first.as_ref()
-            })
+            reaching_loads(kernel, d)
+                .iter()
+                .filter(|(src, _)| *src == Src::Def(n.def))
+                .all(|(_, i)| i.first().and_then(|i| i.as_ref()).and_then(Sym::as_symbol) == first.as_ref())
         })
     })
 }
 
 fn loads_nest(kernel: &Kernel, user: &Nest, n: &Nest) -> bool {
-    [Some(user.def), user.acc].into_iter().flatten().any(|d| reaching_loads(kernel, d).iter().any(|(s, _)| *s == Src::Def(n.def)))
+    [Some(user.def), user.acc]
+        .into_iter()
+        .flatten()
+        .any(|d| reaching_loads(kernel, d).iter().any(|(s, _)| *s == Src::Def(n.def)))
 }
 
 /// Loads of a definition, also through definitions that are inline. Through those an index counts as unknown.
@@ -136,15 +137,8 @@ fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, hoiste
     };
     let lane = lanes::choose(kernel, ranges, nest).filter(|(s, along)| *along || own.iter().any(|a| a.var == *s));
     let mut order: Vec<Symbol> = own.iter().chain(&over).map(|a| a.var.clone()).collect();
-    let mut s = Stage {
-        def: nest.def,
-        acc: nest.acc,
-        hoisted,
-        order: vec![],
-        vector: None,
-        rows: None,
-        unroll: small(&over),
-    };
+    let mut s =
+        Stage { def: nest.def, acc: nest.acc, hoisted, order: vec![], vector: None, rows: None, unroll: small(&over) };
     if let Some((axis, along)) = lane {
         let extent = own.iter().chain(&over).find(|a| a.var == axis).map(|a| a.extent.clone()).unwrap_or(Sym::int(1));
         let lanes = lane_count(kernel, nest, machine, &extent);
@@ -201,12 +195,21 @@ fn small(axes: &[Axis]) -> Vec<Symbol> {
 }
 
 /// Picks the rows axis and the size of the tile: the axis along which most vector loads stay the same.
-fn register_tile(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, own: &[Axis], extent: &Sym, s: &mut Stage) {
+fn register_tile(
+    kernel: &Kernel,
+    ranges: &Ranges,
+    machine: Machine,
+    nest: &Nest,
+    own: &[Axis],
+    extent: &Sym,
+    s: &mut Stage,
+) {
     let Some(r) = nest.reduction(kernel) else { return };
     let Some(l) = s.vector.as_mut() else { return };
     let Some(lane) = lanes::own_axis(kernel, nest, &l.axis) else { return };
     let sites = loads(kernel.defs[r].value());
-    let vector_sites: Vec<_> = sites.iter().filter(|x| lanes::access(kernel, ranges, x, &lane) != Access::Uniform).collect();
+    let vector_sites: Vec<_> =
+        sites.iter().filter(|x| lanes::access(kernel, ranges, x, &lane) != Access::Uniform).collect();
     let reused = |a: &Axis| {
         let Some(v) = lanes::own_axis(kernel, nest, &a.var) else { return 0 };
         vector_sites.iter().filter(|x| lanes::access(kernel, ranges, x, &v) == Access::Uniform).count()
@@ -235,4 +238,3 @@ fn tile_size(registers: u32, most_vectors: u32, rows: Option<i64>) -> (u32, u32)
     let vectors = if rows <= 2 { most_vectors.min((registers - 2) / (rows + 1)).clamp(vectors, 8) } else { vectors };
     (rows.min(most_rows), vectors)
 }
-

@@ -1,0 +1,293 @@
+//! Scheduled kernels compute what the kernel interpreter says, on machines of several widths, and stay in bounds.
+
+use super::optimise;
+use crate::from_kernel::{KernelArg, Machine, from_kernel};
+use onnxc_base::sym::Symbol;
+use onnxc_base::{DType, Ranges, Sym, Tensor};
+use onnxc_ir::kernel::build::{cast, constant, int, load, load_at, load_padded, number, select, unary};
+use onnxc_ir::kernel::{BinOp, CmpOp, Kernel, KernelBuilder, ReduceOp, Scalar, Src, UnOp, build, interp};
+use onnxc_ir::loops::interp::{ArgVal, Interp};
+use onnxc_ir::loops::{Program, verify};
+
+const MACHINES: [Machine; 3] = [
+    Machine { vector_bits: 512, registers: 32, fma: true },
+    Machine { vector_bits: 128, registers: 16, fma: true },
+    Machine { vector_bits: 256, registers: 16, fma: false },
+];
+
+fn numbers(shape: &[usize]) -> Tensor {
+    let n: usize = shape.iter().product();
+    let v: Vec<f32> = (0..n).map(|i| ((i * 7919 + 13) % 101) as f32 / 16.0 - 3.0).collect();
+    Tensor::from_slice(shape, &v)
+}
+
+/// Compares the lowered kernel with its interpretation for every machine.
+fn agree(kernel: Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
+    let dim = |s: &Symbol| dims.iter().find(|(n, _)| *n == s.as_str()).map(|d| d.1);
+    let expected = interp::run(&kernel, &dim, inputs).expect("the kernel is right");
+    for machine in MACHINES {
+        let mut k = kernel.clone();
+        optimise(&mut k, machine).expect("constants evaluate");
+        let lowered = from_kernel(&k, "k", machine).expect("the schedule can be lowered");
+        let mut program = Program { name: "t".into(), ..Program::default() };
+        let f = program.funcs.push(lowered.func);
+        if let Err(problems) = verify::verify(&program, verify::Stage::FRESH) {
+            panic!("{problems}\n{program}");
+        }
+        let mut given = inputs.iter();
+        let mut outputs = Vec::new();
+        let mut args = Vec::new();
+        for arg in &lowered.args {
+            args.push(match arg {
+                KernelArg::Dim(s) => ArgVal::Scalar(Scalar::i64(dim(s).expect("a known dim"))),
+                KernelArg::Param(p) => match &k.params[*p].value {
+                    Some(t) => ArgVal::Buf(t.bytes().to_vec()),
+                    None => ArgVal::Buf(given.next().expect("an input per parameter").bytes().to_vec()),
+                },
+                KernelArg::Output(i) => {
+                    outputs.push((*i, args.len()));
+                    ArgVal::Buf(vec![0xAA; expected[*i].bytes().len()])
+                }
+                KernelArg::Scratch { dtype, count, .. } => {
+                    let n = count.eval(&dim).expect("counts are known") as usize;
+                    ArgVal::Buf(vec![0xAA; dtype.bytes_for(n).expect("small")])
+                }
+            });
+        }
+        let mut run = Interp::new(&program);
+        if let Err(e) = run.call(f, &mut args) {
+            panic!("{e:?}\n{program}");
+        }
+        for (i, at) in outputs {
+            let ArgVal::Buf(bytes) = &args[at] else { panic!("outputs are buffers") };
+            let got = Tensor::from_bytes(expected[i].dtype(), expected[i].shape().to_vec(), bytes.clone().into())
+                .expect("sized");
+            close(&got, &expected[i], &program);
+        }
+    }
+}
+
+fn close(got: &Tensor, want: &Tensor, program: &Program) {
+    let (g, w) = (got.to_f64().expect("numbers"), want.to_f64().expect("numbers"));
+    for (i, (g, w)) in g.iter().zip(&w).enumerate() {
+        let ok = g == w || (g - w).abs() <= 1e-4 * w.abs().max(1.0) || (g.is_nan() && w.is_nan());
+        assert!(ok, "element {i}: {g} instead of {w}\n{program}");
+    }
+}
+
+fn dims(names: &[&str]) -> Ranges {
+    let mut r = Ranges::new();
+    names.iter().for_each(|n| r.set(*n, 1, None));
+    r
+}
+
+fn syms(text: &[&str]) -> Vec<Sym> {
+    text.iter().map(|t| Sym::parse(t).expect("a symbolic integer")).collect()
+}
+
+/// Convolution with bias and ReLU: kernel `k` by `k`, padding `p`, stride `s`.
+fn conv(shape: &[&str; 4], out: i64, k: i64, p: i64, s: i64, weights: Option<Tensor>) -> Kernel {
+    let mut b = KernelBuilder::new("conv", dims(&["n", "h", "w"]));
+    let shape = syms(shape);
+    let size = |d: &Sym| (d.clone() + 2 * p - k).floordiv(&Sym::int(s)) + 1;
+    let x = b.param("x", DType::F32, shape.clone(), None);
+    let q = shape[1].clone();
+    let w = b.param("w", DType::F32, vec![Sym::int(out), q.clone(), Sym::int(k), Sym::int(k)], weights);
+    let bias = b.param("b", DType::F32, vec![Sym::int(out)], None);
+    let to = [shape[0].clone(), Sym::int(out), size(&shape[2]), size(&shape[3])];
+    let over = [q, Sym::int(k), Sym::int(k)];
+    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, Some(&|_, i| load(bias, &i[1..2])), |_, i, r| {
+        let at = [i[0].clone(), r[0].clone(), &i[2] * s + &r[1] - p, &i[3] * s + &r[2] - p];
+        load_padded(x, &at, Scalar::f32(0.0)) * load(w, &[i[1].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
+    });
+    let y = b.map("y", DType::F32, &to, |_, i| {
+        let zero = constant(Scalar::f32(0.0));
+        build::binary(BinOp::Max, load(c, i), zero)
+    });
+    b.output(y);
+    b.kernel
+}
+
+#[test]
+fn convolutions() {
+    let bias = |n: usize| numbers(&[n]);
+    agree(
+        conv(&["1", "3", "9", "20"], 7, 3, 1, 1, None),
+        &[],
+        &[numbers(&[1, 3, 9, 20]), numbers(&[7, 3, 3, 3]), bias(7)],
+    );
+    agree(
+        conv(&["2", "3", "8", "9"], 4, 3, 1, 2, Some(numbers(&[4, 3, 3, 3]))),
+        &[],
+        &[numbers(&[2, 3, 8, 9]), bias(4)],
+    );
+    agree(
+        conv(&["1", "5", "6", "7"], 20, 1, 0, 1, Some(numbers(&[20, 5, 1, 1]))),
+        &[],
+        &[numbers(&[1, 5, 6, 7]), bias(20)],
+    );
+    agree(
+        conv(&["1", "2", "11", "11"], 3, 7, 3, 2, None),
+        &[],
+        &[numbers(&[1, 2, 11, 11]), numbers(&[3, 2, 7, 7]), bias(3)],
+    );
+}
+
+#[test]
+fn symbolic_convolutions() {
+    for (n, h, w) in [(1, 5, 5), (2, 9, 40), (1, 1, 1), (1, 3, 17)] {
+        let given = [numbers(&[n, 3, h, w]), numbers(&[7, 3, 3, 3]), numbers(&[7])];
+        let at = [("n", n as i64), ("h", h as i64), ("w", w as i64)];
+        agree(conv(&["n", "3", "h", "w"], 7, 3, 1, 1, None), &at, &given);
+        agree(conv(&["n", "3", "h", "w"], 7, 3, 1, 2, None), &at, &given);
+        let given = [numbers(&[n, 3, h, w]), numbers(&[7, 3, 1, 1]), numbers(&[7])];
+        agree(conv(&["n", "3", "h", "w"], 7, 1, 0, 1, None), &at, &given);
+    }
+}
+
+fn matmul(m: &str, k: &str, n: &str, transposed: bool, weights: Option<Tensor>) -> Kernel {
+    let mut b = KernelBuilder::new("matmul", dims(&["m", "k", "n"]));
+    let [m, k, n] = [m, k, n].map(|t| Sym::parse(t).expect("a symbolic integer"));
+    let x = b.param("x", DType::F32, vec![m.clone(), k.clone()], None);
+    let shape = if transposed { vec![n.clone(), k.clone()] } else { vec![k.clone(), n.clone()] };
+    let w = b.param("w", DType::F32, shape, weights);
+    let c = b.reduce("c", DType::F32, &[m, n], ReduceOp::Add, &[k], None, |_, i, r| {
+        let at = if transposed { [i[1].clone(), r[0].clone()] } else { [r[0].clone(), i[1].clone()] };
+        load(x, &[i[0].clone(), r[0].clone()]) * load(w, &at)
+    });
+    b.output(c);
+    b.kernel
+}
+
+#[test]
+fn matrix_products() {
+    for transposed in [false, true] {
+        let w = if transposed { numbers(&[37, 19]) } else { numbers(&[19, 37]) };
+        agree(matmul("5", "19", "37", transposed, None), &[], &[numbers(&[5, 19]), w.clone()]);
+        agree(matmul("1", "19", "37", transposed, Some(w.clone())), &[], &[numbers(&[1, 19])]);
+        let at = [("m", 5), ("k", 19), ("n", 37)];
+        agree(matmul("m", "k", "n", transposed, None), &at, &[numbers(&[5, 19]), w]);
+    }
+}
+
+/// exp(x - max) / sum over the last axis.
+fn softmax(shape: &[Sym]) -> Kernel {
+    let mut b = KernelBuilder::new("softmax", dims(&["n", "m"]));
+    let x = b.param("x", DType::F32, shape.to_vec(), None);
+    let (kept, over) = shape.split_at(shape.len() - 1);
+    let full = |i: &[Sym], r: &[Sym]| [i, r].concat();
+    let max = b.reduce("max", DType::F32, kept, ReduceOp::Max, over, None, |_, i, r| load(x, &full(i, r)));
+    let e = b.map("e", DType::F32, shape, |_, i| unary(UnOp::Exp, load(x, i) - load(max, &i[..kept.len()])));
+    let sum = b.reduce("sum", DType::F32, kept, ReduceOp::Add, over, None, |_, i, r| load(e, &full(i, r)));
+    let y = b.map("y", DType::F32, shape, |_, i| load(e, i) / load(sum, &i[..kept.len()]));
+    b.output(y);
+    b.kernel
+}
+
+#[test]
+fn row_reductions_share_their_loops() {
+    agree(softmax(&syms(&["3", "4", "37"])), &[], &[numbers(&[3, 4, 37])]);
+    agree(softmax(&syms(&["n", "m"])), &[("n", 4), ("m", 21)], &[numbers(&[4, 21])]);
+    agree(softmax(&syms(&["9"])), &[], &[numbers(&[9])]);
+    let mut k = softmax(&syms(&["3", "4", "37"]));
+    optimise(&mut k, MACHINES[0]).expect("no constants");
+    assert_eq!(k.schedule.shared, 1, "the two outer axes merge and are shared: {:?}", k.schedule);
+}
+
+#[test]
+fn reductions_over_the_first_axis_and_over_all() {
+    for (over_first, shape) in [(true, ["6", "21"]), (false, ["6", "21"])] {
+        let mut b = KernelBuilder::new("sum", dims(&[]));
+        let shape = syms(&shape);
+        let x = b.param("x", DType::F32, shape.clone(), None);
+        let s = if over_first {
+            b.reduce("s", DType::F32, &shape[1..], ReduceOp::Add, &shape[..1], None, |_, i, r| {
+                load(x, &[r[0].clone(), i[0].clone()])
+            })
+        } else {
+            b.reduce("s", DType::F32, &[], ReduceOp::Max, &shape, None, |_, _, r| load(x, r))
+        };
+        b.output(s);
+        agree(b.kernel, &[], &[numbers(&[6, 21])]);
+    }
+}
+
+#[test]
+fn views_and_broadcasts() {
+    let mut b = KernelBuilder::new("view", dims(&["n"]));
+    let (x, y) = (b.param("x", DType::F32, syms(&["5", "n"]), None), b.param("y", DType::F32, syms(&["5"]), None));
+    let t = b.map("t", DType::F32, &syms(&["n", "5"]), |_, i| load(x, &[i[1].clone(), i[0].clone()]));
+    let sum = b.map("sum", DType::F32, &syms(&["n", "5"]), |_, i| load(t, i) + load(y, &i[1..]));
+    b.output(sum);
+    agree(b.kernel, &[("n", 19)], &[numbers(&[5, 19]), numbers(&[5])]);
+
+    let mut b = KernelBuilder::new("reshape", dims(&[]));
+    let x = b.param("x", DType::F32, syms(&["6", "20"]), None);
+    let r = b.map("r", DType::F32, &syms(&["4", "30"]), |_, i| {
+        let flat = &i[0] * 30 + &i[1];
+        load(x, &[flat.floordiv(&Sym::int(20)), flat.modulo(&Sym::int(20))])
+    });
+    let n = b.map("n", DType::F32, &syms(&["4", "30"]), |_, i| -load(r, i));
+    b.output(n);
+    agree(b.kernel, &[], &[numbers(&[6, 20])]);
+}
+
+#[test]
+fn gathers_by_data() {
+    let mut b = KernelBuilder::new("gather", dims(&[]));
+    let x = b.param("x", DType::F32, syms(&["8", "21"]), None);
+    let ids = b.param("ids", DType::I64, syms(&["3"]), None);
+    let y = b.map("y", DType::F32, &syms(&["3", "21"]), |_, i| {
+        load_at(x, vec![load(ids, &i[..1]), int(i[1].clone())], None)
+    });
+    let z = b.map("z", DType::F32, &syms(&["21", "3"]), |_, i| {
+        load_at(x, vec![load(ids, &i[1..]), int(i[0].clone())], None)
+    });
+    b.check(&syms(&["3"]), 2, |_, i| build::compare(CmpOp::Lt, load(ids, i), int(8)));
+    b.output(y);
+    b.output(z);
+    agree(b.kernel, &[], &[numbers(&[8, 21]), Tensor::from_slice(&[3], &[7i64, 0, 3])]);
+}
+
+#[test]
+fn pooling_with_padding_and_other_types() {
+    let mut b = KernelBuilder::new("pool", dims(&["h", "w"]));
+    let x = b.param("x", DType::F32, syms(&["2", "h", "w"]), None);
+    let to = [Sym::int(2), Sym::var("h").ceildiv(&Sym::int(2)), Sym::var("w").ceildiv(&Sym::int(2))];
+    let pad = Scalar::least(DType::F32);
+    let m = b.reduce("m", DType::F32, &to, ReduceOp::Max, &syms(&["3", "3"]), None, |_, i, r| {
+        load_padded(x, &[i[0].clone(), &i[1] * 2 + &r[0] - 1, &i[2] * 2 + &r[1] - 1], pad)
+    });
+    b.output(m);
+    agree(b.kernel, &[("h", 7), ("w", 23)], &[numbers(&[2, 7, 23])]);
+
+    let mut b = KernelBuilder::new("ints", dims(&[]));
+    let x = b.param("x", DType::I32, syms(&["45"]), None);
+    let y = b.map("y", DType::U8, &syms(&["45"]), |_, i| {
+        let at = cast(DType::I64, DType::I32, int(i[0].clone()));
+        cast(DType::I32, DType::U8, select(build::compare(CmpOp::Gt, load(x, i), at.clone()), load(x, i), at))
+    });
+    b.output(y);
+    let v: Vec<i32> = (0..45).map(|i| (i * 37) % 50 - 9).collect();
+    agree(b.kernel, &[], &[Tensor::from_slice(&[45], &v)]);
+}
+
+#[test]
+fn several_outputs_and_rank_zero() {
+    let mut b = KernelBuilder::new("norm", dims(&[]));
+    let x = b.param("x", DType::F32, syms(&["4", "33"]), None);
+    let sum = b.reduce("sum", DType::F32, &syms(&["4"]), ReduceOp::Add, &syms(&["33"]), None, |_, i, r| {
+        load(x, &[i[0].clone(), r[0].clone()])
+    });
+    let mean = b.map("mean", DType::F32, &syms(&["4"]), |_, i| load(sum, i) * number(DType::F32, 1.0 / 33.0));
+    let y = b.map("y", DType::F32, &syms(&["4", "33"]), |_, i| load(x, i) - load(mean, &i[..1]));
+    b.output(y);
+    b.output(mean);
+    agree(b.kernel, &[], &[numbers(&[4, 33])]);
+
+    let mut b = KernelBuilder::new("scalar", dims(&[]));
+    let x: Src = b.param("x", DType::F32, vec![], None);
+    let y = b.map("y", DType::F32, &[], |_, _| unary(UnOp::Sqrt, load(x, &[]) * load(x, &[])));
+    b.output(y);
+    agree(b.kernel, &[], &[numbers(&[])]);
+}
