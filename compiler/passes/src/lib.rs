@@ -3,3 +3,4 @@
 pub mod assemble;
 pub mod from_kernel;
 pub mod kernel;
+pub mod loops;

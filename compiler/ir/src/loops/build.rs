@@ -26,6 +26,14 @@ impl FuncBuilder {
         Self { func, open: vec![vec![]], consts: vec![BTreeMap::new()], symbols: vec![BTreeMap::new()] }
     }
 
+    /// Takes up a function again, without its body, which the caller gets: what is built now comes before it.
+    pub fn resume(mut func: Func) -> (Self, Block) {
+        let body = std::mem::take(&mut func.body);
+        let mut b = Self::new("");
+        b.func = func;
+        (b, body)
+    }
+
     /// Ends the function. Panics if a block is still open (a bug of the caller).
     pub fn finish(mut self) -> Func {
         assert_eq!(self.open.len(), 1, "a block is still open");

@@ -1,0 +1,104 @@
+//! Walking the statements of a function.
+
+use onnxc_ir::loops::{Arg, Block, Buf, Func, Op, Stmt, Value};
+
+/// The buffers that a statement mentions, without those in its blocks. A view mentions its base, too.
+pub fn bufs(func: &Func, s: &Stmt, f: &mut dyn FnMut(Buf)) {
+    match s {
+        Stmt::Let(v) => match &func.values[*v].op {
+            Op::Load { buf, .. } | Op::Gather { buf, .. } | Op::IsNull(buf) => f(*buf),
+            _ => {}
+        },
+        Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } | Stmt::Alloc { buf, .. } | Stmt::Free(buf) | Stmt::Entry { buf, .. } => f(*buf),
+        Stmt::View { buf, base, .. } => [*buf, *base].into_iter().for_each(f),
+        Stmt::Assign { buf, from } => [*buf, *from].into_iter().for_each(f),
+        Stmt::Call { args, .. } => {
+            for a in args {
+                if let Arg::Buf { buf, .. } = a {
+                    f(*buf);
+                }
+            }
+        }
+        Stmt::Set(..)
+        | Stmt::For { .. }
+        | Stmt::Loop(_)
+        | Stmt::Break
+        | Stmt::If { .. }
+        | Stmt::Return(_)
+        | Stmt::Comment(_) => {}
+    }
+}
+
+/// The blocks of a statement.
+pub fn blocks(s: &Stmt) -> Vec<&Block> {
+    match s {
+        Stmt::For { body, .. } | Stmt::Loop(body) => vec![body],
+        Stmt::If { then, els, .. } => vec![then, els],
+        _ => vec![],
+    }
+}
+
+/// The blocks of a statement, to change.
+pub fn blocks_mut(s: &mut Stmt) -> Vec<&mut Block> {
+    match s {
+        Stmt::For { body, .. } | Stmt::Loop(body) => vec![body],
+        Stmt::If { then, els, .. } => vec![then, els],
+        _ => vec![],
+    }
+}
+
+/// Calls `f` on every value that an operation reads.
+pub fn operands(op: &Op, f: &mut dyn FnMut(Value)) {
+    match op {
+        Op::Param(_) | Op::Index | Op::Result | Op::Const(_) | Op::Iota | Op::IsNull(_) | Op::ThreadId => {}
+        Op::Splat(a) | Op::Unary(_, a) | Op::Cast(a) | Op::Bitcast(a) | Op::Extract(a, _) | Op::Reduce(_, a) => f(*a),
+        Op::Binary(_, a, b) | Op::Compare(_, a, b) | Op::Shuffle(a, b, _) => [*a, *b].into_iter().for_each(f),
+        Op::Fma(a, b, c) | Op::Select(a, b, c) => [*a, *b, *c].into_iter().for_each(f),
+        Op::Load { offset, mask, .. } => [Some(*offset), *mask].into_iter().flatten().for_each(f),
+        Op::Gather { offsets, mask, .. } => [Some(*offsets), *mask].into_iter().flatten().for_each(f),
+        Op::Get(place) => place.index.iter().copied().for_each(f),
+    }
+}
+
+/// Replaces every value that an operation reads.
+pub fn map_operands(op: &mut Op, f: &mut dyn FnMut(Value) -> Value) {
+    match op {
+        Op::Param(_) | Op::Index | Op::Result | Op::Const(_) | Op::Iota | Op::IsNull(_) | Op::ThreadId => {}
+        Op::Splat(a) | Op::Unary(_, a) | Op::Cast(a) | Op::Bitcast(a) | Op::Extract(a, _) | Op::Reduce(_, a) => *a = f(*a),
+        Op::Binary(_, a, b) | Op::Compare(_, a, b) | Op::Shuffle(a, b, _) => [a, b].into_iter().for_each(|v| *v = f(*v)),
+        Op::Fma(a, b, c) | Op::Select(a, b, c) => [a, b, c].into_iter().for_each(|v| *v = f(*v)),
+        Op::Load { offset, mask, .. } => [Some(offset), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v)),
+        Op::Gather { offsets, mask, .. } => [Some(offsets), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v)),
+        Op::Get(place) => place.index.iter_mut().for_each(|v| *v = f(*v)),
+    }
+}
+
+/// Replaces every value that a statement reads itself (not in its blocks, and not what it defines).
+pub fn map_reads(s: &mut Stmt, f: &mut dyn FnMut(Value) -> Value) {
+    match s {
+        Stmt::Let(_) | Stmt::Free(_) | Stmt::Entry { .. } | Stmt::Assign { .. } | Stmt::Loop(_) | Stmt::Break | Stmt::Comment(_) => {}
+        Stmt::Set(place, v) => {
+            place.index.iter_mut().for_each(|i| *i = f(*i));
+            *v = f(*v);
+        }
+        Stmt::Store { offset, value, mask, .. } => [Some(offset), Some(value), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v)),
+        Stmt::Scatter { offsets, value, mask, .. } => {
+            [Some(offsets), Some(value), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v))
+        }
+        Stmt::Alloc { count, .. } => *count = f(*count),
+        Stmt::View { byte_offset, .. } => *byte_offset = f(*byte_offset),
+        Stmt::For { lo, hi, .. } => [lo, hi].into_iter().for_each(|v| *v = f(*v)),
+        Stmt::If { cond, .. } => *cond = f(*cond),
+        Stmt::Call { args, .. } => {
+            for a in args {
+                match a {
+                    Arg::Value(v) => *v = f(*v),
+                    Arg::Buf { offset: Some(v), .. } => *v = f(*v),
+                    Arg::Buf { offset: None, .. } | Arg::Table(_) => {}
+                }
+            }
+        }
+        Stmt::Return(Some(v)) => *v = f(*v),
+        Stmt::Return(None) => {}
+    }
+}
