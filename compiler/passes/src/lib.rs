@@ -2,5 +2,8 @@
 
 pub mod assemble;
 pub mod from_kernel;
+pub mod graph;
 pub mod kernel;
 pub mod loops;
+pub mod manager;
+pub mod pipeline;

@@ -4,6 +4,8 @@
 //! over is the pointer's. Does NOT look for earlier places to free.
 
 use super::walk::blocks_mut;
+use crate::manager::LoopsPass;
+use onnxc_ir::loops::verify::Stage;
 use onnxc_ir::loops::{Block, Buf, Program, Space, Stmt};
 
 /// Adds the frees to every function.
@@ -44,3 +46,15 @@ fn block(b: &mut Block, owned: &mut Vec<Buf>) {
     }
     b.0 = out;
 }
+
+/// The pass.
+pub const PASS: LoopsPass = LoopsPass {
+    name: "release",
+    about: "free what the caller's allocator gave on every path out",
+    level: 0,
+    run: |p, _| {
+        release(p);
+        Ok(())
+    },
+    ensures: Stage { unrolled: false, planned: false, expanded: false },
+};

@@ -4,6 +4,8 @@
 //! the way. Does NOT unroll anything else: which loops to unroll is the schedule's choice.
 
 use super::walk::{blocks_mut, map_operands, map_reads};
+use crate::manager::LoopsPass;
+use onnxc_ir::loops::verify::Stage;
 use onnxc_base::{DType, Diagnostic};
 use onnxc_ir::loops::{Block, Func, LoopKind, Op, Program, Scalar, Stmt, Value, ValueDef};
 use onnxc_ir::scalar::eval_binary;
@@ -106,3 +108,12 @@ fn folded(f: &Func, op: Op) -> Op {
     }
     op
 }
+
+/// The pass.
+pub const PASS: LoopsPass = LoopsPass {
+    name: "unroll",
+    about: "replace unrolled loops by their iterations",
+    level: 0,
+    run: |p, _| Ok(unroll(p)?),
+    ensures: Stage { unrolled: true, planned: false, expanded: false },
+};

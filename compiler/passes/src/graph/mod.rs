@@ -1,0 +1,3 @@
+//! Passes over the graph, one file each.
+
+pub mod dead_code;

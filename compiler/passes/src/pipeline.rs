@@ -1,0 +1,59 @@
+//! The order of all passes, as tables, and the one function that runs them.
+//!
+//! graph: as imported → `infer` → [`GRAPH`] → cut into kernels, each through [`crate::kernel`] → loops → [`LOOPS`] →
+//! `plan-memory`. What is left is what a backend gets.
+
+use crate::assemble::{Assembled, add_workspace_function, assemble};
+use crate::from_kernel::Machine;
+use crate::graph as g;
+use crate::loops;
+use crate::manager::{GraphCx, GraphPass, Ir, LoopsCx, LoopsPass, Manager, Stop};
+use onnxc_ir::graph::Graph;
+use onnxc_ir::graph::patch::Editor;
+use onnxc_ir::loops::verify::Stage;
+use onnxc_ops::Registry;
+
+/// Passes over the graph, in order.
+pub static GRAPH: &[GraphPass] = &[g::dead_code::PASS];
+
+/// Passes over the program, in order.
+pub static LOOPS: &[LoopsPass] = &[loops::unroll::PASS, loops::release::PASS];
+
+/// What compiling to loops IR gives.
+#[derive(Debug)]
+pub struct Lowered {
+    /// The program, its kernels and steps.
+    pub assembled: Assembled,
+    /// Where each buffer is.
+    pub memory: loops::plan_memory::Plan,
+}
+
+/// Runs everything between import and a backend.
+///
+/// # Errors
+/// [`Stop::Asked`] if the observer wanted no more, else every problem found.
+pub fn lower(graph: &mut Graph, registry: &Registry, machine: Machine, level: u8, editor: &mut Editor, manager: &mut Manager<'_>) -> Result<Lowered, Stop> {
+    manager.show("import", Ir::Graph(graph))?;
+    let problems = manager.time("infer", || onnxc_ops::infer::infer_graph(graph, registry));
+    if problems.has_errors() {
+        return Err(Stop::Failed(problems));
+    }
+    manager.show("infer", Ir::Graph(graph))?;
+    for pass in GRAPH.iter().filter(|p| p.level <= level) {
+        manager.graph(pass, graph, &mut GraphCx { registry, editor })?;
+    }
+    let mut assembled = manager.time("assemble", || assemble(graph, registry, machine))?;
+    for (k, _) in &assembled.kernels {
+        manager.show("schedule", Ir::Kernel(k))?;
+    }
+    manager.show("assemble", Ir::Loops(&assembled.program))?;
+    let cx = LoopsCx { ranges: graph.ranges() };
+    let mut stage = Stage::FRESH;
+    for pass in LOOPS.iter().filter(|p| p.level <= level) {
+        stage = manager.loops(pass, &mut assembled.program, &cx, stage)?;
+    }
+    let memory = manager.time("plan-memory", || loops::plan_memory::plan_memory(&mut assembled.program, &cx.ranges))?;
+    add_workspace_function(&mut assembled.program);
+    manager.show("plan-memory", Ir::Loops(&assembled.program))?;
+    Ok(Lowered { assembled, memory })
+}
