@@ -6,6 +6,8 @@
 //! - [`abi`]: what every module exports: its self-description and status texts.
 //! - [`object_file`], [`archive`], [`link`], [`files`]: the formats.
 //! - [`artefact`]: all of that together: a program becomes `.o`, `.a`, `.so` or text.
+//! - [`header`]: the C header.
+//! - [`loader`]: runs the result in this process; [`heap`] is its memory.
 //!
 //! Constants never pass through a backend: it refers to one data symbol that is defined here.
 
@@ -15,7 +17,10 @@ pub mod artefact;
 pub mod backend;
 pub mod constants;
 pub mod files;
+pub mod header;
+pub mod heap;
 pub mod link;
+pub mod loader;
 pub mod object_file;
 pub mod target;
 #[cfg(feature = "testing")]
@@ -25,5 +30,6 @@ pub use abi::ModuleInfo;
 pub use artefact::{Artefact, compile, compile_text, complete};
 pub use backend::{AddressFunction, Backend, CompileOptions, Emit, Table, Unit};
 pub use constants::ConstLayout;
+pub use header::header;
 pub use link::Linker;
 pub use target::Target;

@@ -89,9 +89,9 @@ mod tests {
         let cases = [
             h.clone(),
             Sym::from(7),
-            (h.clone() - 3).floor_div(2) + 1,
+            (h.clone() - 3).floordiv(&Sym::from(2)) + 1,
             n.clone() * h.clone() * 3 - n.clone(),
-            h.min(n),
+            Sym::min(&h, &n),
         ];
         for sym in cases {
             let e = Extent::of(&sym, &dims).expect("its dims are known");

@@ -7,7 +7,6 @@ use crate::{Linker, ModuleInfo, Target};
 use onnxc_base::DType;
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Op, Program, Scalar};
-use onnxc_runtime::Allocator;
 use std::ffi::c_void;
 use std::path::Path;
 
@@ -79,7 +78,7 @@ fn call(library: &libloading::Library, case: &Case) -> Result<Vec<u8>, String> {
     let [a, b, c] = &case.inputs;
     let size = case.count * case.out.size();
     let mut out = vec![0xcd_u8; size + GUARD];
-    let allocator = Allocator { alloc: test_alloc, release: test_release, context: std::ptr::null_mut() };
+    let allocator = crate::heap::allocator();
     let takes_allocator = case.func.params.iter().any(|p| p.name == crate::backend::ALLOCATOR_PARAM);
     let third = if takes_allocator { (&raw const allocator).cast() } else { c.as_ptr().cast() };
     // The interpreter has shown that every access of the case is inside of these buffers.
@@ -89,32 +88,6 @@ fn call(library: &libloading::Library, case: &Case) -> Result<Vec<u8>, String> {
     }
     out.truncate(size);
     Ok(out)
-}
-
-const ALIGN: usize = 64;
-
-unsafe extern "C" fn test_alloc(_: *mut c_void, bytes: usize) -> *mut c_void {
-    // The size stands in front of the block, for the release.
-    let Ok(layout) = std::alloc::Layout::from_size_align(bytes.saturating_add(ALIGN), ALIGN) else {
-        return std::ptr::null_mut();
-    };
-    if bytes > 1 << 40 {
-        return std::ptr::null_mut();
-    }
-    let block = unsafe { std::alloc::alloc(layout) };
-    if block.is_null() {
-        return std::ptr::null_mut();
-    }
-    unsafe { block.cast::<usize>().write(bytes) };
-    unsafe { block.add(ALIGN) }.cast()
-}
-
-unsafe extern "C" fn test_release(_: *mut c_void, address: *mut c_void) {
-    let block = unsafe { address.cast::<u8>().sub(ALIGN) };
-    let bytes = unsafe { block.cast::<usize>().read() };
-    if let Ok(layout) = std::alloc::Layout::from_size_align(bytes + ALIGN, ALIGN) {
-        unsafe { std::alloc::dealloc(block, layout) };
-    }
 }
 
 /// The first element that differs.

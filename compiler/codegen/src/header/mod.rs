@@ -1,0 +1,213 @@
+//! The C header of a module: C99, also C++, from the program's interface alone.
+//!
+//! One header describes one module; several may be included together. What several modules share (status codes, the
+//! allocator) is guarded by macros.
+
+mod names;
+
+use crate::abi::ModuleInfo;
+use crate::backend::ALLOCATOR_PARAM;
+use names::{Names, c_name};
+use onnxc_base::DType;
+use onnxc_ir::loops::{DimSource, Extern, Func, Interface, ParamKind, Port, Program};
+use onnxc_runtime::status;
+use std::fmt::Write;
+
+/// The header's text.
+pub fn header(program: &Program, info: &ModuleInfo) -> String {
+    let name = &program.name;
+    let upper = name.to_uppercase();
+    let face = &program.interface;
+    let mut out = String::new();
+    preamble(&mut out, program, info);
+    out += &format!("#ifndef ONNXC_{upper}_H\n#define ONNXC_{upper}_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n");
+    out += "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
+    status_codes(&mut out);
+    if program.funcs.values().any(takes_allocator) {
+        out += ALLOCATOR;
+    }
+    dims_struct(&mut out, name, face);
+    if let Some(bytes) = face.workspace.as_ref().and_then(|w| w.as_int()) {
+        out += "/* Bytes of workspace that a run needs, aligned to 64. */\n";
+        out += &format!("#define {upper}_WORKSPACE_BYTES {bytes}\n\n");
+    }
+    ports(&mut out, "Inputs", &face.inputs);
+    ports(&mut out, "Outputs", &face.outputs);
+    entries(&mut out, program);
+    externs(&mut out, program);
+    out += "#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
+    out
+}
+
+fn preamble(out: &mut String, program: &Program, info: &ModuleInfo) {
+    let line = |text: &str| text.replace("*/", "* /").replace('\n', " ");
+    *out += &format!("/* Module {}, compiled by {}.\n", program.name, line(&info.compiler));
+    if !info.model_sha256.is_empty() {
+        *out += &format!(" * SHA-256 of the model: {}\n", line(&info.model_sha256));
+    }
+    *out += " * Any thread may call with a workspace of its own. Buffers are row-major, inputs and workspace aligned to 64 bytes\n";
+    *out += " * for speed (the element's size is enough). */\n";
+}
+
+const ALLOCATOR: &str = "\
+#ifndef ONNXC_ALLOCATOR
+#define ONNXC_ALLOCATOR
+/* Memory for tensors of which no size is known in advance: alloc gives bytes aligned to 64, or NULL. */
+typedef struct {
+    void *(*alloc)(void *context, size_t bytes);
+    void (*release)(void *context, void *address);
+    void *context;
+} onnxc_allocator;
+#endif
+
+";
+
+const STATUS_NAMES: [&str; 6] = ["OK", "DIMS", "INDEX", "MEMORY", "PLAN", "CUSTOM"];
+
+fn status_codes(out: &mut String) {
+    *out += "#ifndef ONNXC_STATUS_OK\n";
+    for (i, (name, text)) in STATUS_NAMES.iter().zip(status::TEXTS).enumerate() {
+        *out += &format!("#define ONNXC_STATUS_{name} {i} /* {text} */\n");
+    }
+    *out += "#endif\n\n";
+}
+
+fn dims_struct(out: &mut String, name: &str, face: &Interface) {
+    if face.dims.is_empty() {
+        return;
+    }
+    let mut names = Names::default();
+    *out += "/* Extents that aren't fixed. */\ntypedef struct {\n";
+    for d in &face.dims {
+        let range = d.hi.as_ref().map_or(format!("at least {}", d.lo), |hi| format!("{} to {hi}", d.lo));
+        let source = match d.source {
+            DimSource::Input => String::new(),
+            DimSource::Plan => format!(", set by {name}_plan"),
+            DimSource::Run(n) => format!(", known after the run: extents[{n}]"),
+        };
+        *out += &format!("    int64_t {}; /* {}{source} */\n", names.unique(&d.name), remark(&range));
+    }
+    *out += &format!("}} {name}_dims;\n\n");
+}
+
+/// Text that can't end a comment.
+fn remark(text: &str) -> String {
+    text.replace("*/", "* /").replace('\n', " ")
+}
+
+fn ports(out: &mut String, title: &str, ports: &[Port]) {
+    *out += &format!("/* {title}:\n");
+    for p in ports {
+        let shape: Vec<String> = p.shape.iter().map(ToString::to_string).collect();
+        *out += &format!(" *   {}: {}[{}]\n", remark(&p.name), p.dtype, remark(&shape.join(", ")));
+    }
+    *out += " */\n";
+}
+
+fn takes_allocator(f: &Func) -> bool {
+    f.params.iter().any(|p| p.name == ALLOCATOR_PARAM)
+}
+
+fn entries(out: &mut String, program: &Program) {
+    let (name, face) = (&program.name, &program.interface);
+    let symbolic = !face.dims.is_empty();
+    let dims = if symbolic { format!("const {name}_dims *dims") } else { "void".into() };
+    out.push('\n');
+    if face.entries.workspace_bytes.is_some() {
+        *out += &format!("int64_t {name}_workspace_bytes({dims});\n");
+    }
+    if let Some(plan) = face.entries.plan {
+        let mut params = inputs_of(&program.funcs[plan], 0, face.inputs.len());
+        params.push(format!("{name}_dims *dims"));
+        *out += "/* Sets the dims that follow from the inputs' values; those of the inputs' shapes are set by the caller. */\n";
+        *out += &format!("int {name}_plan({});\n", params.join(", "));
+    }
+    if let Some(run) = face.entries.run {
+        *out += &format!("int {name}_run({});\n", run_params(program, &program.funcs[run]).join(", "));
+    }
+    *out += &format!("const char *{name}_status_text(int status);\n");
+    if face.entries.call.is_some() {
+        *out += "/* The module's description of itself, for loaders. */\n";
+        *out += &format!("const void *{}(void);\n", onnxc_runtime::module::SYMBOL);
+    }
+    out.push('\n');
+}
+
+/// `count` buffer parameters from `first` on.
+fn inputs_of(f: &Func, first: usize, count: usize) -> Vec<String> {
+    let mut names = Names::reserved(&["dims"]);
+    f.params.iter().skip(first).take(count).map(|p| parameter(&p.kind, &names.unique(&p.name))).collect()
+}
+
+/// `run(dims, inputs.., outputs.., extents, allocator, workspace)`, of which some may be absent.
+fn run_params(program: &Program, run: &Func) -> Vec<String> {
+    let face = &program.interface;
+    let first = usize::from(!face.dims.is_empty());
+    let tensors = face.inputs.len() + face.outputs.len();
+    let mut names = Names::reserved(&["dims", "extents", ALLOCATOR_PARAM, "workspace"]);
+    let mut out = Vec::new();
+    if first == 1 {
+        out.push(format!("const {}_dims *dims", program.name));
+    }
+    for (i, p) in run.params.iter().enumerate().skip(first) {
+        out.push(if i < first + tensors {
+            parameter(&p.kind, &names.unique(&p.name))
+        } else if p.name == ALLOCATOR_PARAM {
+            format!("const onnxc_allocator *{ALLOCATOR_PARAM}")
+        } else if i + 1 == run.params.len() {
+            "void *workspace".into()
+        } else {
+            "int64_t *extents".into()
+        });
+    }
+    out
+}
+
+fn parameter(kind: &ParamKind, name: &str) -> String {
+    match kind {
+        ParamKind::Scalar(d) => format!("{} {name}", c_type(*d)),
+        ParamKind::Buf { dtype, mutable: true } => format!("{} *{name}", c_type(*dtype)),
+        ParamKind::Buf { dtype, mutable: false } => format!("const {} *{name}", c_type(*dtype)),
+        ParamKind::Table => format!("const void *const *{name}"),
+    }
+}
+
+fn externs(out: &mut String, program: &Program) {
+    if program.externs.is_empty() {
+        return;
+    }
+    *out += "/* Custom operators: functions that you supply. They return 0, or another number if they fail. */\n";
+    for x in program.externs.values() {
+        // A symbol that C can't spell can't be declared either.
+        if c_name(&x.symbol) == x.symbol {
+            let _ = writeln!(out, "{}", prototype(x));
+        }
+    }
+    out.push('\n');
+}
+
+/// The C prototype of a custom operator's function.
+pub fn prototype(x: &Extern) -> String {
+    let params: Vec<String> = x.params.iter().enumerate().map(|(i, k)| parameter(k, &format!("p{i}"))).collect();
+    let params = if params.is_empty() { "void".into() } else { params.join(", ") };
+    format!("{} {}({params});", x.ret.map_or("void", |ty| c_type(ty.elem)), x.symbol)
+}
+
+/// The C type that holds an element; halves and smaller floats are their bits.
+pub fn c_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F32 | DType::C64 => "float",
+        DType::F64 | DType::C128 => "double",
+        DType::I8 => "int8_t",
+        DType::I16 => "int16_t",
+        DType::I32 => "int32_t",
+        DType::I64 => "int64_t",
+        DType::U16 | DType::F16 | DType::BF16 => "uint16_t",
+        DType::U32 => "uint32_t",
+        DType::U64 => "uint64_t",
+        _ => "uint8_t",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Runs compiled modules in this process: opens a shared library, binds its dims to given inputs, gives it memory, calls it.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), onnxc_base::Diagnostics> {
+//! use onnxc_base::Tensor;
+//! let module = onnxc_codegen::loader::Module::open("srcnn.so".as_ref())?;
+//! let outputs = module.run(&[Tensor::from_slice(&[1, 3, 2, 2], &[0.5f32; 12])])?;
+//! # Ok(()) }
+//! ```
+//! What doesn't fit is refused before anything is called, naming the input, the dim's index, what was given and what
+//! is expected. To run many times with the same shapes, [`Module::prepare`] once.
+
+mod bind;
+mod session;
+
+pub use bind::Binding;
+pub use session::Session;
+
+use onnxc_base::{DType, Diagnostic, Diagnostics, Tensor};
+use onnxc_runtime::module::{ModuleV1, SYMBOL};
+use onnxc_runtime::reader::{Module as Description, Port};
+use onnxc_runtime::{Extent, Status};
+use std::ffi::CStr;
+use std::path::Path;
+
+/// A module in this process.
+pub struct Module {
+    /// Keeps the code where it is.
+    _library: libloading::Library,
+    description: Description<'static>,
+}
+
+// A description is constant data.
+unsafe impl Send for Module {}
+unsafe impl Sync for Module {}
+
+/// An input or output, for people and for binding by name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortInfo {
+    /// The tensor's name in the model.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Each extent: a number, a dim's name, or `?` for an expression.
+    pub shape: Vec<String>,
+}
+
+impl Module {
+    /// Opens a shared library that onnxc made. Its custom operators' libraries must be found by the system's loader.
+    pub fn open(path: &Path) -> Result<Module, Diagnostics> {
+        let file = path.display().to_string();
+        // A name without a slash would be searched for in the system's folders.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let refuse = |code, what: String| Diagnostics::from(Diagnostic::error(code, what).file(file.clone()));
+        // A module has no initialisers; another library might, as for every plug-in.
+        let library = unsafe { libloading::Library::new(&path) }
+            .map_err(|e| refuse("E6001", format!("cannot be loaded: {e}")))?;
+        let entry = unsafe { library.get::<unsafe extern "C" fn() -> *const ModuleV1>(SYMBOL.as_bytes()) };
+        let entry = entry.map_err(|_| refuse("E6002", format!("no module of onnxc: there is no symbol '{SYMBOL}'")))?;
+        // The description lives as long as the library, which lives in the same struct.
+        let description: Option<Description<'static>> = unsafe { Description::new(entry()) };
+        let description =
+            description.ok_or_else(|| refuse("E6003", "a module of another version of onnxc's interface".into()))?;
+        let module = Module { _library: library, description };
+        for p in module.description.inputs().chain(module.description.outputs()) {
+            module.port(&p).ok_or_else(|| {
+                refuse("E6004", format!("tensor '{}' has an unknown element type ({})", p.name, p.dtype))
+            })?;
+        }
+        Ok(module)
+    }
+
+    /// What the module says of itself.
+    pub fn description(&self) -> Description<'_> {
+        self.description
+    }
+
+    /// Inputs, in order.
+    pub fn inputs(&self) -> Vec<PortInfo> {
+        self.description.inputs().filter_map(|p| self.port(&p)).collect()
+    }
+
+    /// Outputs, in order.
+    pub fn outputs(&self) -> Vec<PortInfo> {
+        self.description.outputs().filter_map(|p| self.port(&p)).collect()
+    }
+
+    fn port(&self, p: &Port<'_>) -> Option<PortInfo> {
+        let dims = self.description.dims();
+        let shape = p.shape().map(|e| match e {
+            Extent::Fixed(v) => v.to_string(),
+            Extent::Dim(i) => dims.get(i).map_or("?".into(), |d| d.name.to_string()),
+            _ => "?".into(),
+        });
+        let dtype = crate::abi::dtype_of_number(p.dtype)?;
+        Some(PortInfo { name: p.name.to_string(), dtype, shape: shape.collect() })
+    }
+
+    /// Runs once: inputs in the module's order, outputs with their true extents.
+    pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostics> {
+        let mut session = self.prepare(inputs)?;
+        session.run()?;
+        session.outputs()
+    }
+
+    /// Binds the dims and gives memory for any number of runs with these inputs.
+    pub fn prepare(&self, inputs: &[Tensor]) -> Result<Session<'_>, Diagnostics> {
+        Session::new(self, inputs)
+    }
+
+    /// The diagnostic for a status that isn't 0.
+    fn failed(&self, what: &str, status: i32) -> Diagnostic {
+        let text = match self.description.raw().status_text {
+            // A function of the module; its texts live as long as it does.
+            Some(f) => unsafe { CStr::from_ptr(f(status)) }.to_string_lossy().into_owned(),
+            None => Status(status).text().to_string(),
+        };
+        let d = Diagnostic::error(
+            "E6020",
+            format!("{what} of module '{}' ended with status {status}: {text}", self.description.name()),
+        );
+        match Status(status) {
+            Status::INDEX => d.help("look for indices in the inputs that lie outside of the tensors they index"),
+            Status::DIMS => d.help("look at the extents of the inputs and at values that extents follow from"),
+            _ => d,
+        }
+    }
+}
