@@ -75,8 +75,13 @@ impl Axes {
         self.chosen.iter().map(|&c| next(c)).collect()
     }
 
-    /// The index of the result for that of an element; reduced axes are kept.
+    /// The index of the result for that of an element.
     pub(super) fn result_index(&self, i: &[Sym]) -> Vec<Sym> {
-        i.iter().zip(&self.chosen).map(|(i, c)| if *c { Sym::int(0) } else { i.clone() }).collect()
+        let part = |(i, c): (&Sym, &bool)| match (c, self.keep) {
+            (false, _) => Some(i.clone()),
+            (true, true) => Some(Sym::int(0)),
+            (true, false) => None,
+        };
+        i.iter().zip(&self.chosen).filter_map(part).collect()
     }
 }
