@@ -24,6 +24,7 @@ pub use module::{infer_dims, run_module};
 use onnxc_base::tensor::Element;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 /// An argument of a call; buffers are taken for the call and put back with what was written.
 #[derive(Clone, PartialEq, Debug)]
@@ -158,7 +159,7 @@ impl Layout {
 /// Runs functions of one program.
 pub struct Interp<'p> {
     program: &'p Program,
-    layouts: PrimaryMap<FuncId, Layout>,
+    layouts: PrimaryMap<FuncId, Rc<Layout>>,
     consts: PrimaryMap<ConstId, Ptr>,
     mem: Memory,
     externs: BTreeMap<String, ExternFn<'p>>,
@@ -178,7 +179,7 @@ impl<'p> Interp<'p> {
         let consts = program.consts.values().map(|c| mem.add_shared(c.data.clone())).collect();
         Self {
             program,
-            layouts: program.funcs.values().map(Layout::new).collect(),
+            layouts: program.funcs.values().map(|f| Rc::new(Layout::new(f))).collect(),
             consts,
             mem,
             externs: BTreeMap::new(),
@@ -221,7 +222,7 @@ impl<'p> Interp<'p> {
         match result {
             Err(fault) => {
                 let (func, stmt) = self.place.take().unwrap_or_else(|| (f.name.clone(), String::new()));
-                Err(InterpError { func, stmt, fault })
+                Err(InterpError { func, stmt, fault: *fault })
             }
             Ok(()) if !leaks.is_empty() => Err(fail(Fault::Leak(leaks))),
             Ok(()) => Ok(f.ret.map(|ty| Scalar { dtype: ty.elem, bits: self.returned[0] })),

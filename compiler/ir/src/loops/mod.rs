@@ -20,6 +20,8 @@ pub mod build;
 pub mod interp;
 pub mod parse;
 pub mod print;
+#[cfg(any(test, feature = "random"))]
+pub mod random;
 #[cfg(test)]
 mod tests;
 pub mod verify;

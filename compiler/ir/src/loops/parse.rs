@@ -10,6 +10,8 @@
 //! NOT checked: anything that `verify` checks.
 
 mod func;
+mod memory;
+mod operands;
 mod ops;
 mod top;
 

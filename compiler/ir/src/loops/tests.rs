@@ -1,7 +1,5 @@
 //! What the tests of loops IR share.
 
-pub(super) mod random;
-
 /// Compares a text with `snapshots/loops/NAME.snap`; `INSTA_UPDATE=always` rewrites that.
 pub(super) fn snapshot(name: &str, text: &str) {
     let settings = || {

@@ -2,10 +2,11 @@
 
 use super::externs::{ExternCall, Passed};
 use super::memory::{Origin, Ptr};
-use super::{Fault, Interp, Taken};
+use super::{Fault, Interp, Layout, Taken};
 use crate::loops::print::LinePrinter;
 use crate::loops::*;
 use onnxc_base::EntityRef;
+use std::rc::Rc;
 
 /// What memory that isn't initialised consists of.
 const GARBAGE: u8 = 0xff;
@@ -14,6 +15,7 @@ const GARBAGE: u8 = 0xff;
 pub(super) struct Frame<'p> {
     pub id: FuncId,
     pub func: &'p Func,
+    pub layout: Rc<Layout>,
     /// Every lane of every value and variable; see `Layout`.
     pub regs: Vec<u64>,
     pub bufs: Vec<Ptr>,
@@ -35,7 +37,7 @@ enum Flow {
 
 impl<'p> Interp<'p> {
     /// Runs a function with arguments in memory; `returned` holds the result.
-    pub(super) fn run(&mut self, id: FuncId, args: &[Taken]) -> Result<(), Fault> {
+    pub(super) fn run(&mut self, id: FuncId, args: &[Taken]) -> Result<(), Box<Fault>> {
         let passed: Vec<Passed> = args
             .iter()
             .map(|a| match a {
@@ -47,7 +49,7 @@ impl<'p> Interp<'p> {
         self.run_func(id, &passed)
     }
 
-    fn run_func(&mut self, id: FuncId, args: &[Passed]) -> Result<(), Fault> {
+    fn run_func(&mut self, id: FuncId, args: &[Passed]) -> Result<(), Box<Fault>> {
         let mut frame = self.enter(id, args);
         let result = self.block(&mut frame, &self.program.funcs[id].body);
         for p in frame.owned {
@@ -58,8 +60,8 @@ impl<'p> Interp<'p> {
 
     fn enter(&mut self, id: FuncId, args: &[Passed]) -> Frame<'p> {
         let func = &self.program.funcs[id];
-        let regs = self.layouts[id].init.clone();
-        let mut f = Frame { id, func, regs, bufs: vec![], scalars: vec![], tables: vec![], owned: vec![] };
+        let (layout, regs) = (self.layouts[id].clone(), self.layouts[id].init.clone());
+        let mut f = Frame { id, func, layout, regs, bufs: vec![], scalars: vec![], tables: vec![], owned: vec![] };
         for a in args {
             f.scalars.push(if let Passed::Scalar(s) = a { s.bits } else { 0 });
             f.tables.push(if let Passed::Table(t) = a { *t } else { 0 });
@@ -83,7 +85,7 @@ impl<'p> Interp<'p> {
         f
     }
 
-    fn block(&mut self, f: &mut Frame<'p>, block: &'p Block) -> Result<Flow, Fault> {
+    fn block(&mut self, f: &mut Frame<'p>, block: &'p Block) -> Result<Flow, Box<Fault>> {
         for s in &block.0 {
             let flow = self.statement(f, s).inspect_err(|_| self.blame(f, s))?;
             if flow != Flow::Next {
@@ -101,12 +103,12 @@ impl<'p> Interp<'p> {
     }
 
     /// Counts a statement or an iteration, which may be empty.
-    fn step(&mut self) -> Result<(), Fault> {
+    fn step(&mut self) -> Result<(), Box<Fault>> {
         self.steps_left = self.steps_left.checked_sub(1).ok_or(Fault::StepLimit)?;
         Ok(())
     }
 
-    fn statement(&mut self, f: &mut Frame<'p>, s: &'p Stmt) -> Result<Flow, Fault> {
+    fn statement(&mut self, f: &mut Frame<'p>, s: &'p Stmt) -> Result<Flow, Box<Fault>> {
         self.step()?;
         match s {
             Stmt::Let(v) => self.compute(f, *v)?,
@@ -165,7 +167,7 @@ impl<'p> Interp<'p> {
         (lo, hi, step): (i64, i64, i64),
         kind: LoopKind,
         body: &'p Block,
-    ) -> Result<Flow, Fault> {
+    ) -> Result<Flow, Box<Fault>> {
         let at = self.reg(f, index);
         let count = if hi > lo { (i128::from(hi) - i128::from(lo) - 1) / i128::from(step.max(1)) + 1 } else { 0 };
         let backwards = self.backwards && kind == LoopKind::Parallel;
@@ -184,7 +186,7 @@ impl<'p> Interp<'p> {
         Ok(Flow::Next)
     }
 
-    fn alloc(&mut self, f: &mut Frame<'p>, buf: Buf, count: Value, space: Space) -> Result<(), Fault> {
+    fn alloc(&mut self, f: &mut Frame<'p>, buf: Buf, count: Value, space: Space) -> Result<(), Box<Fault>> {
         let count = self.int(f, count);
         let size = f.func.bufs[buf].dtype.size();
         let bytes = usize::try_from(count).ok().and_then(|n| n.checked_mul(size)).filter(|&b| b <= isize::MAX as usize);
@@ -199,7 +201,7 @@ impl<'p> Interp<'p> {
             self.mem.remove(f.bufs[buf.index()]);
         }
         f.bufs[buf.index()] = match (space, bytes) {
-            _ if count < 0 => return Err(Fault::BadCount(count)),
+            _ if count < 0 => return Err(Fault::BadCount(count).into()),
             (Space::Heap, bytes) => match bytes.filter(|&b| b <= self.heap_limit).and_then(fits) {
                 Some(data) => self.mem.add(data, true, Origin::Heap(f.id, buf)),
                 None => Ptr::NULL,
@@ -220,7 +222,7 @@ impl<'p> Interp<'p> {
         callee: Callee,
         args: &[Arg],
         result: Option<Value>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Box<Fault>> {
         let passed: Vec<Passed> = args
             .iter()
             .map(|a| match *a {
@@ -244,12 +246,12 @@ impl<'p> Interp<'p> {
         Ok(())
     }
 
-    fn call_extern(&mut self, id: ExternId, args: Vec<Passed>) -> Result<(), Fault> {
+    fn call_extern(&mut self, id: ExternId, args: Vec<Passed>) -> Result<(), Box<Fault>> {
         let e = &self.program.externs[id];
         let Some(f) = self.externs.get_mut(&e.symbol) else {
-            return Err(Fault::Extern(format!("the linked function '{}' isn't supplied", e.symbol)));
+            return Err(Fault::Extern(format!("the linked function '{}' isn't supplied", e.symbol)).into());
         };
-        let fail = |text: String| Fault::Extern(format!("'{}': {text}", e.symbol));
+        let fail = |text: String| Box::new(Fault::Extern(format!("'{}': {text}", e.symbol)));
         let got = f(&mut ExternCall { args, mem: &mut self.mem }).map_err(fail)?;
         if got.map(|s| Ty::scalar(s.dtype)) != e.ret {
             return Err(fail("the result isn't of the declared type".to_owned()));

@@ -96,7 +96,7 @@ impl Memory {
     }
 
     /// Gives a heap region back.
-    pub fn free(&mut self, p: Ptr) -> Result<(), Fault> {
+    pub fn free(&mut self, p: Ptr) -> Result<(), Box<Fault>> {
         if p.is_null() {
             return Ok(());
         }
@@ -105,7 +105,7 @@ impl Memory {
                 self.remove(p);
                 Ok(())
             }
-            _ => Err(Fault::UseAfterFree),
+            _ => Err(Fault::UseAfterFree.into()),
         }
     }
 
@@ -128,62 +128,62 @@ impl Memory {
         self.tables.len() - 1
     }
 
-    pub fn entry(&self, table: usize, index: u32) -> Result<Ptr, Fault> {
+    pub fn entry(&self, table: usize, index: u32) -> Result<Ptr, Box<Fault>> {
         let entries = &self.tables[table];
         let missing = Fault::OutOfBounds { at: i128::from(index) * 8, len: 8, size: entries.len() * 8 };
-        entries.get(index as usize).copied().ok_or(missing)
+        entries.get(index as usize).copied().ok_or(missing.into())
     }
 
-    fn region_mut(&mut self, p: Ptr) -> Result<&mut Region, Fault> {
+    fn region_mut(&mut self, p: Ptr) -> Result<&mut Region, Box<Fault>> {
         match self.regions.get_mut(p.region as usize) {
             Some(r) if r.generation == p.generation && r.alive => Ok(r),
-            Some(_) => Err(Fault::UseAfterFree),
-            None => Err(Fault::Null),
+            Some(_) => Err(Fault::UseAfterFree.into()),
+            None => Err(Fault::Null.into()),
         }
     }
 
     /// All bytes of the region and where in it the address is.
-    fn region(&self, p: Ptr) -> Result<&[u8], Fault> {
+    fn region(&self, p: Ptr) -> Result<&[u8], Box<Fault>> {
         match self.regions.get(p.region as usize) {
             Some(r) if r.generation == p.generation && r.alive => Ok(match &r.data {
                 Data::Owned(v) => v,
                 Data::Shared(b) => b,
             }),
-            Some(_) => Err(Fault::UseAfterFree),
-            None => Err(Fault::Null),
+            Some(_) => Err(Fault::UseAfterFree.into()),
+            None => Err(Fault::Null.into()),
         }
     }
 
     /// `len` bytes, `index` elements of `size` bytes behind the address.
-    pub fn bytes(&self, p: Ptr, index: i64, size: usize, len: usize) -> Result<&[u8], Fault> {
+    pub fn bytes(&self, p: Ptr, index: i64, size: usize, len: usize) -> Result<&[u8], Box<Fault>> {
         let region = self.region(p)?;
         let at = range(p, index, size, len, region.len())?;
         Ok(&region[at..at + len])
     }
 
     /// The same for writing.
-    pub fn bytes_mut(&mut self, p: Ptr, index: i64, size: usize, len: usize) -> Result<&mut [u8], Fault> {
+    pub fn bytes_mut(&mut self, p: Ptr, index: i64, size: usize, len: usize) -> Result<&mut [u8], Box<Fault>> {
         let region = self.region_mut(p)?;
         match &mut region.data {
             Data::Owned(v) if region.writable => {
                 let at = range(p, index, size, len, v.len())?;
                 Ok(&mut v[at..at + len])
             }
-            _ => Err(Fault::ReadOnly),
+            _ => Err(Fault::ReadOnly.into()),
         }
     }
 
     /// Bytes from the address to the end of its region.
-    pub fn rest(&self, p: Ptr) -> Result<usize, Fault> {
+    pub fn rest(&self, p: Ptr) -> Result<usize, Box<Fault>> {
         let size = self.region(p)?.len();
         Ok(size - range(p, 0, 1, 0, size)?)
     }
 }
 
-fn range(p: Ptr, index: i64, size: usize, len: usize, region: usize) -> Result<usize, Fault> {
+fn range(p: Ptr, index: i64, size: usize, len: usize, region: usize) -> Result<usize, Box<Fault>> {
     let at = i128::from(index) * size as i128 + i128::from(p.offset);
     if at < 0 || at + len as i128 > region as i128 {
-        return Err(Fault::OutOfBounds { at, len, size: region });
+        return Err(Fault::OutOfBounds { at, len, size: region }.into());
     }
     Ok(at as usize)
 }

@@ -13,7 +13,7 @@ const MAX_LANES: usize = 64;
 impl<'p> Interp<'p> {
     /// Where a value's lanes start.
     pub(super) fn reg(&self, f: &Frame<'p>, v: Value) -> usize {
-        self.layouts[f.id].values[v.index()] as usize
+        f.layout.values[v.index()] as usize
     }
 
     /// The first lane.
@@ -27,22 +27,22 @@ impl<'p> Interp<'p> {
     }
 
     /// Where an element of a variable starts, and how many lanes it has.
-    pub(super) fn place(&self, f: &Frame<'p>, p: &Place) -> Result<(usize, usize), Fault> {
+    pub(super) fn place(&self, f: &Frame<'p>, p: &Place) -> Result<(usize, usize), Box<Fault>> {
         let def = &f.func.vars[p.var];
         let mut flat = 0;
         for (&v, &dim) in p.index.iter().zip(&def.dims) {
             let i = self.int(f, v);
             if i < 0 || i >= i64::from(dim) {
-                return Err(Fault::TileIndex(i));
+                return Err(Fault::TileIndex(i).into());
             }
             flat = flat * dim as usize + i as usize;
         }
         let lanes = usize::from(def.ty.lanes);
-        Ok((self.layouts[f.id].vars[p.var.index()] as usize + flat * lanes, lanes))
+        Ok((f.layout.vars[p.var.index()] as usize + flat * lanes, lanes))
     }
 
     /// Computes a value.
-    pub(super) fn compute(&mut self, f: &mut Frame<'p>, v: Value) -> Result<(), Fault> {
+    pub(super) fn compute(&mut self, f: &mut Frame<'p>, v: Value) -> Result<(), Box<Fault>> {
         let def = &f.func.values[v];
         let (to, lanes) = (self.reg(f, v), usize::from(def.ty.lanes));
         let dtype = def.ty.elem;
@@ -147,7 +147,7 @@ impl<'p> Interp<'p> {
         (buf, offset, mask): (Buf, Value, Option<Value>),
         to: usize,
         lanes: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Box<Fault>> {
         let (ptr, size, at) = (f.bufs[buf.index()], f.func.bufs[buf].dtype.size(), self.int(f, offset));
         if mask.is_none() {
             let bytes = self.mem.bytes(ptr, at, size, size * lanes)?;
@@ -170,7 +170,7 @@ impl<'p> Interp<'p> {
         (buf, offsets, mask): (Buf, Value, Option<Value>),
         to: usize,
         lanes: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Box<Fault>> {
         let (ptr, size) = (f.bufs[buf.index()], f.func.bufs[buf].dtype.size());
         for i in 0..lanes {
             let mut read = 0;
@@ -195,7 +195,7 @@ impl<'p> Interp<'p> {
         offset: Value,
         value: Value,
         mask: Option<Value>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Box<Fault>> {
         let (ptr, size, at) = (f.bufs[buf.index()], f.func.bufs[buf].dtype.size(), self.int(f, offset));
         let (from, lanes) = (self.reg(f, value), usize::from(f.func.values[value].ty.lanes));
         if mask.is_none() {
@@ -218,7 +218,7 @@ impl<'p> Interp<'p> {
         offsets: Value,
         value: Value,
         mask: Option<Value>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Box<Fault>> {
         let (ptr, size) = (f.bufs[buf.index()], f.func.bufs[buf].dtype.size());
         let (from, lanes) = (self.reg(f, value), usize::from(f.func.values[value].ty.lanes));
         for i in 0..lanes {

@@ -4,9 +4,9 @@ mod module;
 
 use super::*;
 use crate::loops::parse::parse_program;
-use crate::scalar::literal::literal;
 use crate::loops::print::tests::sample;
 use crate::loops::verify::{Stage, verify};
+use crate::scalar::literal::literal;
 
 #[test]
 fn the_printed_sample_runs() {

@@ -24,7 +24,7 @@ pub(super) enum Named {
 #[derive(Default)]
 pub(super) struct Body {
     pub func: Func,
-    names: BTreeMap<String, Named>,
+    pub names: BTreeMap<String, Named>,
     /// Statements of the open blocks.
     open: Vec<Vec<Stmt>>,
     /// Constants of the open blocks.
@@ -63,7 +63,7 @@ impl Body {
 }
 
 /// A name as a hint: nothing if it only counts.
-fn hint(name: &str) -> String {
+pub(super) fn hint(name: &str) -> String {
     if is_nameless(name) { String::new() } else { name.to_owned() }
 }
 
@@ -109,14 +109,14 @@ impl Parser<'_> {
     }
 
     /// `%name:`
-    fn new_name(&mut self) -> Result<(usize, String), Diagnostic> {
+    pub(super) fn new_name(&mut self) -> Result<(usize, String), Diagnostic> {
         let at = self.c.position();
         let name = self.c.sigil('%')?;
         self.c.expect(":")?;
         Ok((at, name))
     }
 
-    fn define(&mut self, b: &mut Body, at: usize, name: String, named: Named) -> Result<(), Diagnostic> {
+    pub(super) fn define(&mut self, b: &mut Body, at: usize, name: String, named: Named) -> Result<(), Diagnostic> {
         if b.names.contains_key(&name) {
             return Err(self.error("E7003", at, format!("%{name} is defined twice")));
         }
@@ -217,83 +217,6 @@ impl Parser<'_> {
         self.define(b, at, name, Named::Value(v))
     }
 
-    fn declaration(&mut self, b: &mut Body, word: &str) -> Result<(), Diagnostic> {
-        let (at, name) = self.new_name()?;
-        if word != "buf" {
-            let ty = self.ty()?;
-            let mut dims = Vec::new();
-            while self.c.eat("[") {
-                dims.push(self.small()?);
-                self.c.expect("]")?;
-            }
-            let var = b.func.vars.push(VarDef { ty, dims, name: hint(&name) });
-            return self.define(b, at, name, Named::Var(var));
-        }
-        let dtype = self.pointee()?;
-        let kind = match self.c.ident()?.as_str() {
-            "const" => {
-                let name = self.c.sigil('$')?;
-                match self.consts.get(&name) {
-                    Some(&c) => BufKind::Const(c),
-                    None => return self.unknown("constant", &name),
-                }
-            }
-            "stack" => BufKind::Stack(self.small()?),
-            "pointer" => BufKind::Pointer,
-            "param" => BufKind::Param(self.small()?),
-            _ => {
-                self.c.rewind(self.c.position() - 1);
-                return Err(self.c.expected("'const', 'stack', 'pointer' or 'param'"));
-            }
-        };
-        let buf = b.func.bufs.push(BufDef { dtype, kind, name: hint(&name) });
-        self.define(b, at, name, Named::Buf(buf))
-    }
-
-    /// `f32* =`
-    fn pointee(&mut self) -> Result<DType, Diagnostic> {
-        let dtype = self.dtype()?;
-        self.c.expect("*")?;
-        self.c.expect("=")?;
-        Ok(dtype)
-    }
-
-    /// A statement that gives a local buffer its memory.
-    fn local(&mut self, b: &mut Body, word: &str) -> Result<Stmt, Diagnostic> {
-        let (at, name) = self.new_name()?;
-        let dtype = self.pointee()?;
-        let buf = b.func.bufs.push(BufDef { dtype, kind: BufKind::Local, name: hint(&name) });
-        let s = match word {
-            "alloc" => {
-                let heap = self.c.eat("heap");
-                if !heap {
-                    self.c.expect("workspace")?;
-                }
-                let count = self.bracketed(b)?;
-                let bound = if self.c.eat("bound") { Some(self.c.parse_sym()?) } else { None };
-                Stmt::Alloc { buf, count, space: if heap { Space::Heap } else { Space::Workspace }, bound }
-            }
-            "view" => {
-                let base = self.buf(b)?;
-                self.c.expect("at")?;
-                self.c.expect("byte")?;
-                Stmt::View { buf, base, byte_offset: self.value(b)? }
-            }
-            _ => {
-                let table = self.c.sigil('%')?;
-                let Some(Named::Table(table)) = b.names.get(&table).copied() else {
-                    return self.unknown("table", &table);
-                };
-                self.c.expect("[")?;
-                let index = self.small()?;
-                self.c.expect("]")?;
-                Stmt::Entry { buf, table, index }
-            }
-        };
-        self.define(b, at, name, Named::Buf(buf))?;
-        Ok(s)
-    }
-
     fn for_loop(&mut self, b: &mut Body, kind: LoopKind) -> Result<Stmt, Diagnostic> {
         let at = self.c.position();
         let name = self.c.sigil('%')?;
@@ -315,93 +238,5 @@ impl Parser<'_> {
         self.c.expect("=")?;
         let value = self.value(b)?;
         Ok((buf, offset, value, self.mask(b)?))
-    }
-
-    /// `@f(args)` or `extern @f(args)`, after `call`
-    fn call(&mut self, b: &mut Body) -> Result<(Callee, Vec<Arg>), Diagnostic> {
-        let linked = self.c.eat("extern");
-        let name = self.c.sigil('@')?;
-        let callee = match (linked, self.funcs.get(&name), self.externs.get(&name)) {
-            (false, Some(&f), _) => Callee::Func(f),
-            (true, _, Some(&e)) => Callee::Extern(e),
-            (true, ..) => return self.unknown("linked function", &name),
-            (false, ..) => return self.unknown("function", &name),
-        };
-        self.c.expect("(")?;
-        let mut args = Vec::new();
-        while !self.c.eat(")") {
-            args.push(self.arg(b)?);
-            if !self.c.at(")") {
-                self.c.expect(",")?;
-            }
-        }
-        Ok((callee, args))
-    }
-
-    fn arg(&mut self, b: &mut Body) -> Result<Arg, Diagnostic> {
-        let named = match self.c.peek() {
-            Tok::Sigil('%', name) => b.names.get(name).copied(),
-            _ => None,
-        };
-        match named {
-            Some(Named::Table(t)) => {
-                self.c.next();
-                Ok(Arg::Table(t))
-            }
-            Some(Named::Buf(buf)) => {
-                self.c.next();
-                let offset = if self.c.at("[") { Some(self.bracketed(b)?) } else { None };
-                Ok(Arg::Buf { buf, offset })
-            }
-            _ => self.value(b).map(Arg::Value),
-        }
-    }
-
-    pub(super) fn value(&mut self, b: &mut Body) -> Result<Value, Diagnostic> {
-        if literal::at_literal(&self.c) {
-            let s = literal::parse_literal(&mut self.c)?;
-            return Ok(b.literal(s));
-        }
-        match self.named(b, "value")? {
-            (_, Some(Named::Value(v))) => Ok(v),
-            (name, _) => self.unknown("value", &name),
-        }
-    }
-
-    pub(super) fn buf(&mut self, b: &Body) -> Result<Buf, Diagnostic> {
-        match self.named(b, "buffer")? {
-            (_, Some(Named::Buf(buf))) => Ok(buf),
-            (name, _) => self.unknown("buffer", &name),
-        }
-    }
-
-    pub(super) fn place(&mut self, b: &mut Body) -> Result<Place, Diagnostic> {
-        let var = match self.named(b, "variable")? {
-            (_, Some(Named::Var(var))) => var,
-            (name, _) => return self.unknown("variable", &name),
-        };
-        let mut index = Vec::new();
-        while self.c.at("[") {
-            index.push(self.bracketed(b)?);
-        }
-        Ok(Place { var, index })
-    }
-
-    fn named(&mut self, b: &Body, what: &str) -> Result<(String, Option<Named>), Diagnostic> {
-        let name = self.c.eat_sigil('%').ok_or_else(|| self.c.expected(&format!("a {what}")))?;
-        let named = b.names.get(&name).copied();
-        Ok((name, named))
-    }
-
-    /// `[value]`
-    pub(super) fn bracketed(&mut self, b: &mut Body) -> Result<Value, Diagnostic> {
-        self.c.expect("[")?;
-        let v = self.value(b)?;
-        self.c.expect("]")?;
-        Ok(v)
-    }
-
-    pub(super) fn mask(&mut self, b: &mut Body) -> Result<Option<Value>, Diagnostic> {
-        if self.c.eat("mask") { self.value(b).map(Some) } else { Ok(None) }
     }
 }

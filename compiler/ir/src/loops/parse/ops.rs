@@ -2,8 +2,8 @@
 
 use super::Parser;
 use super::func::Body;
-use crate::scalar::literal;
 use crate::loops::*;
+use crate::scalar::literal;
 use onnxc_base::Diagnostic;
 
 impl Parser<'_> {

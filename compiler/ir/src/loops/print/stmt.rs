@@ -1,9 +1,9 @@
 //! Functions and statements in the text; see [`super`] for the syntax.
 
-use crate::scalar::literal::literal;
 use super::names::{Names, ProgramNames, is_literal};
 use super::{kind, ret};
 use crate::loops::*;
+use crate::scalar::literal::literal;
 use onnxc_base::text::{Writer, quoted, sigil};
 
 /// What is needed to print one function.

@@ -1,8 +1,12 @@
-//! Random programs that pass the verifier: every operation and statement, with accesses in bounds.
+//! Random programs that pass the verifier: every operation and statement, with accesses in bounds. For tests of
+//! whatever reads loops IR (feature `random`).
+//!
+//! NaNs may turn up with any bits, but never reach anything that isn't a float: compare floats accordingly.
 
-use crate::loops::*;
+use super::verify::Stage;
+use super::*;
 
-/// Elements of each buffer; offsets are taken modulo what fits.
+/// Elements of each buffer of [`program`].
 pub const SIZE: i64 = 64;
 
 /// Decisions, one number after the other; zeros when they run out.
@@ -27,12 +31,15 @@ struct Gen<'a> {
     tile: Var,
     in_loop: bool,
     depth: u32,
+    stage: Stage,
 }
 
 const ELEMS: [DType; 6] = [DType::F32, DType::I64, DType::I32, DType::F64, DType::U8, DType::Bool];
 
-/// `@f(x: const f32*, y: f32*, n: i64, d: f64) -> i64`, and what it calls.
-pub fn program(decisions: &[u32]) -> Program {
+/// A program whose last function is `@f(x: const f32*, y: f32*, n: i64, d: f64) -> i64`, for any `n` and `d` and
+/// buffers of [`SIZE`] elements. Any decisions give one; fewer and smaller numbers give a simpler one. `stage` says what
+/// must be absent.
+pub fn program(decisions: &[u32], stage: Stage) -> Program {
     let mut p = Program { name: "random".into(), ..Program::default() };
     let bytes: Vec<u8> = (0..SIZE).flat_map(|i| (i as f32).to_le_bytes()).collect();
     let table = p.consts.push(ConstData { name: "table".into(), dtype: DType::F32, data: bytes.into() });
@@ -51,7 +58,7 @@ pub fn program(decisions: &[u32]) -> Program {
     b.buf(DType::F32, BufKind::Const(table), "table");
     b.buf(DType::I32, BufKind::Stack(SIZE as u32), "");
     let tile = b.var(Ty::vector(DType::F32, 4), &[2, 3], "x");
-    let mut g = Gen { b, dice: Dice(decisions.iter()), pool: vec![n, d], x, y, tile, in_loop: false, depth: 0 };
+    let mut g = Gen { b, dice: Dice(decisions.iter()), pool: vec![n, d], x, y, tile, in_loop: false, depth: 0, stage };
     while g.dice.more() {
         g.statement();
     }
@@ -120,7 +127,7 @@ impl Gen<'_> {
         let ty = Ty::vector(elem, lanes);
         let float = Ty::vector([DType::F32, DType::F64][self.dice.roll(2)], lanes);
         let op = match self.dice.roll(10) {
-            0 => Op::Unary(UnOp::ALL[self.dice.roll(UnOp::ALL.len())], self.get(float)),
+            0 => Op::Unary(self.unary(), self.get(float)),
             1 => return self.binary(ty),
             2 => Op::Fma(self.get(float), self.get(float), self.get(float)),
             3 => return self.compare(ty),
@@ -133,15 +140,20 @@ impl Gen<'_> {
             6 => return self.load(lanes),
             7 => return self.lane_ops(elem),
             8 => {
-                let v = self.get(Ty::vector(DType::F32, lanes));
-                return self.push(Ty::vector(DType::I32, lanes), Op::Bitcast(v));
+                let v = self.get(Ty::vector(DType::I32, lanes));
+                return self.push(Ty::vector(DType::F32, lanes), Op::Bitcast(v));
             }
             _ => return self.push(Ty::I64, Op::ThreadId),
         };
-        // `not` is the one operation without a float meaning.
-        let op = if let Op::Unary(UnOp::Not, v) = op { Op::Unary(UnOp::Neg, v) } else { op };
         let ty = if matches!(op, Op::Select(..)) { ty } else { float };
         self.push(ty, op);
+    }
+
+    /// An operation with a float meaning.
+    fn unary(&mut self) -> UnOp {
+        let absent = |op: &UnOp| *op == UnOp::Not || (self.stage.expanded && op.is_math());
+        let all: Vec<UnOp> = UnOp::ALL.iter().copied().filter(|op| !absent(op)).collect();
+        all[self.dice.roll(all.len())]
     }
 
     fn push(&mut self, ty: Ty, op: Op) {
@@ -152,7 +164,8 @@ impl Gen<'_> {
     fn binary(&mut self, ty: Ty) {
         let op = match ty.elem {
             DType::Bool => [BinOp::And, BinOp::Or, BinOp::Xor][self.dice.roll(3)],
-            d if d.is_float() => BinOp::ALL[self.dice.roll(10)],
+            // The last of these is `pow`, a math function.
+            d if d.is_float() => BinOp::ALL[self.dice.roll(if self.stage.expanded { 9 } else { 10 })],
             _ => BinOp::ALL[self.dice.roll(BinOp::ALL.len())],
         };
         let (a, b) = (self.get(ty), self.get(ty));
@@ -239,7 +252,7 @@ impl Gen<'_> {
 
     fn for_loop(&mut self) {
         let (lo, hi) = (self.b.int(-1), self.b.int(self.dice.roll(5) as i64));
-        let kind = [LoopKind::Serial, LoopKind::Unrolled][self.dice.roll(2)];
+        let kind = [LoopKind::Serial, LoopKind::Unrolled][self.dice.roll(if self.stage.unrolled { 1 } else { 2 })];
         let step = 1 + self.dice.roll(3) as i64;
         let name = ["i", "i", ""][self.dice.roll(3)].to_owned();
         let index = self.b.func.values.push(ValueDef { ty: Ty::I64, op: Op::Index, name });
@@ -277,7 +290,7 @@ impl Gen<'_> {
         let name = ["", "tmp", "tmp"][self.dice.roll(3)];
         let (buf, count) = (self.b.buf(DType::F32, BufKind::Local, name), self.b.int(SIZE));
         match self.dice.roll(2) {
-            0 => {
+            0 if !self.stage.planned => {
                 self.b.stmt(Stmt::Alloc { buf, count, space: Space::Workspace, bound: Some(Sym::int(SIZE)) });
                 let (zero, v) = (self.b.int(0), self.get(Ty::scalar(DType::F32)));
                 self.b.store(buf, zero, v, None);
