@@ -1,0 +1,83 @@
+//! MatMul: y[.., m, n] = sum over k of a[.., m, k] * b[.., k, n], numpy's rules: leading axes broadcast; an operand of
+//! rank 1 is a row (the first) or a column (the second), and that axis is left out of the output.
+//!
+//! Since 1, 9, 13: more dtypes each time.
+//! From here down: no attributes. f16 and bf16 sum in f32.
+
+use super::conv::set_narrowed;
+use super::elementwise::{Class, tensor, tensor_of, wide};
+use crate::prelude::*;
+
+/// MatMul.
+pub static DEF: OpDef = OpDef {
+    domain: "",
+    name: "MatMul",
+    versions: &[(1, import), (9, import), (13, import)],
+    infer,
+    lower: Lower::Compute(lower),
+    extents: None,
+};
+
+fn import(_: &mut NodeReader) -> Result<Attrs> {
+    Ok(Attrs::default())
+}
+
+fn infer(cx: &mut InferCx) -> Result<()> {
+    let a = tensor(cx, 0, Class::Number)?;
+    let b = tensor_of(cx, 1, a.dtype)?.shape;
+    let dtype = a.dtype;
+    let a = a.shape;
+    if a.is_empty() || b.is_empty() {
+        return Err(cx.error("E2041", "an operand is a scalar").expected("operands of rank 1 or more"));
+    }
+    let (ka, kb) = (&a[a.len() - 1], &b[b.len().saturating_sub(2)]);
+    cx.unify(ka, kb, "the extent that is summed over")?;
+    let batch = |s: &[Sym]| s[..s.len().saturating_sub(2)].to_vec();
+    let mut out = cx.broadcast(&[batch(&a), batch(&b)])?;
+    if a.len() > 1 {
+        out.push(a[a.len() - 2].clone());
+    }
+    if b.len() > 1 {
+        out.push(b[b.len() - 1].clone());
+    }
+    cx.set_tensor(0, dtype, out);
+    Ok(())
+}
+
+fn lower(cx: &mut ComputeCx) -> Result<()> {
+    let (a, b, dtype) = (cx.input(0), cx.input(1), cx.dtype(0));
+    let (ashape, bshape) = (cx.shape(0), cx.shape(1));
+    let acc = wide(dtype);
+    let (ka, kb) = (&ashape[ashape.len() - 1], &bshape[bshape.len().saturating_sub(2)]);
+    let k = if ka.as_int().is_some() { ka } else { kb };
+    let (row, column) = (usize::from(ashape.len() > 1), usize::from(bshape.len() > 1));
+    let read = |i: &[Sym], k: &Sym| {
+        let batch = &i[..i.len() - row - column];
+        let mut ai = operand(batch, &ashape);
+        ai.extend(i[batch.len()..batch.len() + row].iter().cloned());
+        ai.push(k.clone());
+        let mut bi = operand(batch, &bshape);
+        bi.push(k.clone());
+        bi.extend(i[batch.len() + row..].iter().cloned());
+        cast(dtype, acc, load(a, &ai)) * cast(dtype, acc, load(b, &bi))
+    };
+    let (name, out) = (cx.node().name.clone(), cx.out_shape(0));
+    let sum = cx.k.reduce(&name, acc, &out, ReduceOp::Add, std::slice::from_ref(k), None, |_, i, r| read(i, &r[0]));
+    set_narrowed(cx, sum, acc);
+    Ok(())
+}
+
+/// The index of an operand's leading axes for an index of the output's.
+fn operand(batch: &[Sym], shape: &[Sym]) -> Vec<Sym> {
+    let own = &shape[..shape.len().saturating_sub(2)];
+    let beside = &batch[batch.len() - own.len()..];
+    own.iter().zip(beside).map(|(d, i)| if d.is_one() { Sym::int(0) } else { i.clone() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn stored() {
+        crate::testing::check_stored("matmul");
+    }
+}
