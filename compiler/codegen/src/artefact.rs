@@ -2,7 +2,7 @@
 //!
 //! Files are written whole or not at all; weights are streamed, so that memory holds the code only.
 
-use crate::abi::{Abi, ModuleInfo, add_plan_call};
+use crate::abi::{Abi, ModuleInfo, add_plan_call, plan_call};
 use crate::archive;
 use crate::backend::{Backend, CompileOptions, Emit, Unit};
 use crate::constants::ConstLayout;
@@ -25,9 +25,9 @@ pub struct Artefact<'a> {
 }
 
 /// Adds to a program what every module exports and isn't there yet. Before any backend sees it.
-pub fn complete(program: &mut Program, info: &mut ModuleInfo) {
-    if info.plan_call.is_none() {
-        info.plan_call = add_plan_call(program);
+pub fn complete(program: &mut Program) {
+    if plan_call(program).is_none() {
+        add_plan_call(program);
     }
 }
 

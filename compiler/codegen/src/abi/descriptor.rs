@@ -42,7 +42,7 @@ pub(super) fn build(program: &Program, info: &ModuleInfo, status_text: &str) -> 
     let symbol = |f: FuncId| program.funcs[f].name.clone();
     let functions = [
         (offset_of!(ModuleV1, workspace_bytes), face.entries.workspace_bytes.map(symbol)),
-        (offset_of!(ModuleV1, plan_call), info.plan_call.map(symbol)),
+        (offset_of!(ModuleV1, plan_call), super::plan_call(program).map(symbol)),
         (offset_of!(ModuleV1, call), face.entries.call.map(symbol)),
         (offset_of!(ModuleV1, status_text), Some(status_text.to_string())),
     ];

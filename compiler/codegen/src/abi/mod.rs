@@ -9,13 +9,13 @@ mod extent;
 mod plan_call;
 
 pub use dtype::{dtype_number, dtype_of_number};
-pub use plan_call::add_plan_call;
+pub use plan_call::{add_plan_call, plan_call};
 
 use crate::backend::{AddressFunction, Table};
 use crate::object_file::DataObject;
 use crate::target::Target;
 use onnxc_base::Diagnostics;
-use onnxc_ir::loops::{FuncId, Program};
+use onnxc_ir::loops::Program;
 use onnxc_runtime::{module, status};
 
 /// Bytes from one status text to the next, zero byte included.
@@ -28,8 +28,6 @@ pub struct ModuleInfo {
     pub compiler: String,
     /// SHA-256 of the model file, in hex; may be empty.
     pub model_sha256: String,
-    /// `NAME_plan_call`, from [`add_plan_call`].
-    pub plan_call: Option<FuncId>,
 }
 
 /// Data and address functions of a module.

@@ -3,11 +3,21 @@
 use onnxc_base::DType;
 use onnxc_ir::loops::{Arg, BufKind, Callee, FuncBuilder, FuncId, Linkage, ParamKind, Program, Stmt, Ty};
 
+fn name(program: &Program) -> String {
+    format!("{}_plan_call", program.name)
+}
+
+/// The function, if it was added.
+pub fn plan_call(program: &Program) -> Option<FuncId> {
+    let name = name(program);
+    program.funcs.iter().find(|(_, f)| f.name == name).map(|(id, _)| id)
+}
+
 /// Adds the function if the program has a plan, whose last parameter is `dims`; those before it are, in order, the entries
 /// of the table `inputs`.
 pub fn add_plan_call(program: &mut Program) -> Option<FuncId> {
     let plan = program.interface.entries.plan?;
-    let mut b = FuncBuilder::new(format!("{}_plan_call", program.name));
+    let mut b = FuncBuilder::new(name(program));
     b.func.linkage = Linkage::Export;
     b.func.ret = Some(Ty::I32);
     b.func.doc = "The plan behind a table of inputs.".into();

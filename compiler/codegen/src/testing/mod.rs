@@ -4,6 +4,8 @@
 //! [`programs`] control flow, variables, calls and buffers. A backend's own tests call [`check`]. NaNs are equal to each
 //! other whatever their bits. Behind the feature `testing`, as only tests need it.
 
+pub mod artefacts;
+pub mod module;
 pub mod moves;
 pub mod ops;
 pub mod programs;

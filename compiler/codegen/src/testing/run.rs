@@ -58,8 +58,8 @@ fn build(
     program: &mut Program,
     dir: &Path,
 ) -> Result<libloading::Library, String> {
-    let mut info = ModuleInfo::default();
-    complete(program, &mut info);
+    let info = ModuleInfo::default();
+    complete(program);
     let options = CompileOptions { opt_level, emit: Emit::Object };
     let artefact = compile(backend, program, &info, target, &options).map_err(|e| e.to_string())?;
     let path = dir.join("cases.so");
