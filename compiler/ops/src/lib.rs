@@ -5,11 +5,13 @@
 //! - [`import`]: an ONNX model to graph IR; nothing below it knows an opset.
 //! - [`infer`], [`compute`], [`routine`]: what an operator's functions are given to work with.
 //! - [`custom`]: operators that only the user knows.
+//! - [`eval`]: single nodes run on host tensors, by what they lower to.
 //!
 //! Absent here: schedules, fusion, memory, backends.
 
 pub mod compute;
 pub mod custom;
+pub mod eval;
 pub mod import;
 pub mod infer;
 pub mod ops;
@@ -21,6 +23,7 @@ mod testing;
 
 pub use compute::{ComputeCx, ViewCx};
 pub use custom::CustomOp;
+pub use eval::Evaluator;
 pub use import::NodeReader;
 pub use infer::InferCx;
 pub use registry::{OpRef, Registry};

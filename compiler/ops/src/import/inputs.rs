@@ -44,7 +44,7 @@ impl<'m> Importer<'m> {
 
     fn input_type(&mut self, input: &'m ValueInfoProto, v: ValueId) -> Result<Type, Diagnostic> {
         let unknown = |what: &str| {
-            Diagnostic::error("E2021", format!("the input has no {what}"))
+            Diagnostic::error("E2027", format!("the input has no {what}"))
                 .expected("a type with element type and rank; extents may be symbolic")
                 .help("declare the shape when exporting, or set it with onnx.tools.update_model_dims")
         };
@@ -64,7 +64,7 @@ impl<'m> Importer<'m> {
             (Some(n), _) if n >= 0 => return Sym::int(n),
             (Some(n), _) => self.report(
                 Diagnostic::warning(
-                    "E2031",
+                    "E2024",
                     format!("axis {axis} has the negative extent {n}; it is taken as unknown"),
                 )
                 .tensor(input)
@@ -130,7 +130,7 @@ impl<'m> Importer<'m> {
             let known =
                 if self.dim_names.is_empty() { "none, all dims are fixed".into() } else { self.dim_names.join(", ") };
             self.report(
-                Diagnostic::error("E2022", format!("--dim {name}: no input has a dim of that name"))
+                Diagnostic::error("E2028", format!("--dim {name}: no input has a dim of that name"))
                     .expected(format!("one of the model's dims: {known}")),
             );
         }

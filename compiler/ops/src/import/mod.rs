@@ -15,8 +15,8 @@
 //!
 //! Codes: `E2013` attribute not asked for · `E2014` unknown operator · `E2015` operator not in that opset · `E2016`
 //! domain without opset · `E2017` undefined value · `E2018` value defined twice · `E2019` attribute or Constant in a
-//! form that isn't supported · `E2021` input without a usable type · `E2022` `--dim` · `E2023` functions too deep or
-//! too many nodes · [`E2031`] negative extent.
+//! form that isn't supported · `E2027` input without a usable type · `E2028` `--dim` · `E2023` functions too deep or
+//! too many nodes · [`E2024`] negative extent.
 
 mod attrs;
 mod call;

@@ -29,7 +29,7 @@ impl ImportOptions {
     /// Adds what `--dim` was given: `NAME=EXTENT`, `NAME=LEAST..GREATEST` (both included) or `NAME=LEAST..`.
     pub fn add_dim(&mut self, text: &str) -> Result<(), Diagnostic> {
         let wrong = |why: &str| {
-            Diagnostic::error("E2022", format!("--dim {text}: {why}"))
+            Diagnostic::error("E2028", format!("--dim {text}: {why}"))
                 .expected("NAME=EXTENT, NAME=LEAST..GREATEST or NAME=LEAST..")
                 .help("for example --dim h=256 or --dim h=1..1024")
         };
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn what_is_no_extent_is_refused() {
         for text in ["h", "h=", "h=-1", "h=x", "h=3..1", "h=..4"] {
-            assert_eq!(ImportOptions::default().add_dim(text).map_err(|d| d.code), Err("E2022"), "{text}");
+            assert_eq!(ImportOptions::default().add_dim(text).map_err(|d| d.code), Err("E2028"), "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! May run again after a pass has changed the graph: types and contents get sharper, symbols stay.
 //!
-//! Codes: those of the operators · `E2030` an operator left an output without type · [`E2032`] the file declares
+//! Codes: those of the operators · `E2026` an operator left an output without type · [`E2025`] the file declares
 //! something else than what was inferred.
 
 use super::{InferCx, unknown_type};
@@ -86,14 +86,14 @@ impl Driver<'_> {
             let node = &graph.nodes[id];
             let data = &graph.values[v];
             if data.ty == unknown_type() || mentions_undefined(graph, &data.ty) {
-                let d = Diagnostic::error("E2030", "the operator says no type for this output")
+                let d = Diagnostic::error("E2026", "the operator says no type for this output")
                     .node(node.name.clone(), node.op.to_string())
                     .tensor(data.name.clone())
                     .help("for a custom operator, declare the type in the model; otherwise this is a bug of onnxc");
                 self.report(d);
                 forget(graph, &[v]);
             } else if let Some(why) = disagreement(declared, &data.ty) {
-                let d = Diagnostic::warning("E2032", format!("the file declares {why}"))
+                let d = Diagnostic::warning("E2025", format!("the file declares {why}"))
                     .node(node.name.clone(), node.op.to_string())
                     .tensor(data.name.clone())
                     .help("the inferred type is used; declared types are hints");

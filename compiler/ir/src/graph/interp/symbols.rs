@@ -5,6 +5,9 @@ use crate::graph::{NodeId, SymbolSource, Type, ValueId};
 use onnxc_base::Diagnostic;
 use onnxc_base::sym::Symbol;
 
+/// Tensors with more elements have no symbolic ones.
+const MAX_ELEMENTS: usize = 4096;
+
 impl Run<'_> {
     /// Binds the symbols that come from inputs, and compares the inputs with their types.
     pub(super) fn bind_inputs(&mut self) -> Result<(), Diagnostic> {
@@ -13,7 +16,6 @@ impl Run<'_> {
             let tensor = |v: ValueId| self.values.get(&v).and_then(HostValue::tensor);
             let value = match info.source {
                 SymbolSource::Dim(v, axis) => tensor(v).and_then(|t| t.shape().get(axis as usize).map(|&d| d as i64)),
-                SymbolSource::Element(v, i) => tensor(v).and_then(|t| t.to_i64()?.get(i as usize).copied()),
                 _ => continue,
             };
             if let Some(value) = value {
@@ -65,14 +67,31 @@ impl Run<'_> {
     pub(super) fn fit(&mut self, v: ValueId, value: &HostValue) -> Result<bool, String> {
         let ty = &self.graph.values[v].ty;
         let bound = self.fit_type(ty, value)?;
+        let elements = value.tensor().filter(|t| t.len() <= MAX_ELEMENTS).and_then(|t| t.to_i64());
+        let bound = self.bind_elements(v, elements.as_deref())? || bound;
         let content = self.graph.values[v].content.as_ref();
-        if let (Some(content), Some(actual)) = (content, value.tensor().and_then(|t| t.to_i64())) {
+        if let (Some(content), Some(actual)) = (content, elements) {
             for (i, (c, a)) in content.iter().zip(&actual).enumerate() {
                 if let Ok(c) = c.eval(&|s| self.env.get(s).copied())
                     && c != *a
                 {
                     return Err(format!("element {i} is {a}, but inference says {c}"));
                 }
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Gives symbols that are elements of `v` their values; says whether there are any.
+    fn bind_elements(&mut self, v: ValueId, elements: Option<&[i64]>) -> Result<bool, String> {
+        let graph = self.graph;
+        let mut bound = false;
+        for (symbol, info) in &graph.symbols {
+            let SymbolSource::Element(of, i) = info.source else { continue };
+            if let (true, Some(&value)) = (of == v, elements.and_then(|e| e.get(i as usize))) {
+                self.in_range(symbol, value)?;
+                self.env.insert(symbol.clone(), value);
+                bound = true;
             }
         }
         Ok(bound)
