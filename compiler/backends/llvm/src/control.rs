@@ -8,7 +8,7 @@ use crate::func::FuncGen;
 use crate::raw::fixed_loop;
 use inkwell::IntPredicate as P;
 use inkwell::basic_block::BasicBlock;
-use inkwell::values::BasicMetadataValueEnum;
+use inkwell::values::{BasicMetadataValueEnum, IntValue};
 use onnxc_ir::loops::*;
 
 impl<'c> FuncGen<'_, 'c> {
@@ -70,10 +70,17 @@ impl<'c> FuncGen<'_, 'c> {
     fn for_loop(&mut self, index: Value, lo: Value, hi: Value, step: i64, can_break: bool, body: &Block) -> Res<()> {
         let e = &self.m.e;
         let (lo, hi) = (self.int(lo)?, self.int(hi)?);
+        let constant = (lo.get_sign_extended_constant(), hi.get_sign_extended_constant());
+        if let (Some(a), Some(b)) = constant
+            && a >= b
+        {
+            return Ok(());
+        }
         let (start, end) = (self.new_block("for"), self.new_block("end"));
         let before = self.here()?;
-        match (lo.get_sign_extended_constant(), hi.get_sign_extended_constant()) {
-            (Some(a), Some(b)) => e.b.build_unconditional_branch(if a < b { start } else { end })?,
+        let last = self.last_start(lo, hi, step)?;
+        match constant {
+            (Some(_), Some(_)) => e.b.build_unconditional_branch(start)?,
             _ => {
                 let any = e.b.build_int_compare(P::SLT, lo, hi, "")?;
                 e.b.build_conditional_branch(any, start, end)?
@@ -89,14 +96,35 @@ impl<'c> FuncGen<'_, 'c> {
         self.breaks.pop();
         if open {
             let step = e.cx.i64_type().const_int(step as u64, true);
-            let next = e.b.build_int_nsw_add(i.into_int_value(), step, "")?;
-            let more = e.b.build_int_compare(P::SLT, next, hi, "")?;
+            let i = i.into_int_value();
+            // Overflow is impossible where `next` is used: only if there is one more iteration.
+            let next = e.b.build_int_nsw_add(i, step, "")?;
+            let more = match last {
+                Some(last) => e.b.build_int_compare(P::SLT, i, last, "")?,
+                None => e.b.build_int_compare(P::SLT, next, hi, "")?,
+            };
             phi.add_incoming(&[(&next, self.here()?)]);
             let back = e.b.build_conditional_branch(more, start, end)?;
             back.set_metadata(fixed_loop(e.cx), e.cx.get_kind_id("llvm.loop")).expect("a node is metadata");
         }
         e.b.position_at_end(end);
         Ok(())
+    }
+
+    /// What an index must be below for another iteration to follow: the end less the step. None where the next index
+    /// itself can be compared with the end, because it can't overflow.
+    fn last_start(&self, lo: IntValue<'c>, hi: IntValue<'c>, step: i64) -> Res<Option<IntValue<'c>>> {
+        let e = &self.m.e;
+        if step == 1 || hi.get_sign_extended_constant().is_some_and(|h| h.checked_add(step).is_some()) {
+            return Ok(None);
+        }
+        let step = e.cx.i64_type().const_int(step as u64, true);
+        if lo.get_sign_extended_constant().is_some_and(|l| l >= 0) {
+            // It is needed only in the loop, where the end is above the start and thus positive.
+            return Ok(Some(e.b.build_int_nsw_sub(hi, step, "")?));
+        }
+        let last = e.intrinsic_value("llvm.ssub.sat", &[hi.get_type().into()], &[hi.into(), step.into()])?;
+        Ok(Some(e.int(last)?))
     }
 
     fn endless(&mut self, body: &Block) -> Res<()> {

@@ -7,3 +7,4 @@ mod kernels;
 mod load;
 mod ops;
 mod quality;
+mod shared;
