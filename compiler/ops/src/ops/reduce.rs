@@ -86,10 +86,9 @@ fn infer(cx: &mut InferCx, class: Class) -> Result<()> {
     let axes = axes(cx.attrs(), rank, list.clone()).ok_or_else(|| {
         cx.error("E2004", format!("axes {:?} are out of range for a tensor of rank {rank}", list.unwrap_or_default()))
     })?;
-    if let (true, Some(c)) = (axes.is_all(), cx.content(0)) {
-        if let Some(c) = reduce_content(&cx.node().op.name, &c) {
-            cx.set_content(0, vec![c]);
-        }
+    let content = cx.content(0).filter(|_| axes.is_all());
+    if let Some(c) = content.and_then(|c| reduce_content(&cx.node().op.name, &c)) {
+        cx.set_content(0, vec![c]);
     }
     cx.set_tensor(0, x.dtype, axes.result(&x.shape));
     Ok(())

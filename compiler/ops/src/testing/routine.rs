@@ -2,13 +2,13 @@
 //!
 //! Holds: the function passes the verifier of loops IR before it runs.
 
-use super::{Env, Inferred};
+use super::Inferred;
 use crate::RoutineCx;
 use crate::routine::TensorBuf;
 use onnxc_base::{DType, Diagnostic, Sym, Symbol, Tensor};
 use onnxc_ir::graph::{SymbolSource, TensorType};
 use onnxc_ir::loops::interp::{ArgVal, Interp};
-use onnxc_ir::loops::{Buf, Func, FuncBuilder, Linkage, Program, Stmt, Ty, Value, verify};
+use onnxc_ir::loops::{Buf, FuncBuilder, Linkage, Program, Stmt, Ty, Value, verify};
 use onnxc_ir::scalar::Scalar;
 
 impl Inferred {
