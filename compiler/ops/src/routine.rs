@@ -61,6 +61,11 @@ impl<'a> RoutineCx<'a> {
     pub fn output(&self, i: usize) -> TensorBuf {
         self.outputs[i].clone()
     }
+    /// The tensor type of input `i`, also where its elements aren't at hand. Panics if it is absent.
+    pub fn input_type(&self, i: usize) -> &'a TensorType {
+        let v = self.node().inputs.get(i).copied().flatten().expect("infer has required this input");
+        self.graph.tensor_type(v).expect("infer has required a tensor")
+    }
     /// The tensor type of output `i`.
     pub fn output_type(&self, i: usize) -> &'a TensorType {
         self.graph.tensor_type(self.node().outputs[i]).expect("infer has set a tensor type")

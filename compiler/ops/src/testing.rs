@@ -20,7 +20,7 @@ use crate::infer::unknown_type;
 use crate::registry::{OpRef, Registry};
 use crate::{ComputeCx, InferCx, Lower, NodeReader, OpDef, ViewCx};
 use onnxc_base::sym::Symbol;
-use onnxc_base::{Diagnostic, Sym, Tensor};
+use onnxc_base::{DType, Diagnostic, Sym, Tensor};
 use onnxc_ir::graph::*;
 use onnxc_ir::kernel::KernelBuilder;
 use onnxc_ir::kernel::build::load;
@@ -47,6 +47,7 @@ pub(crate) struct Case {
     inputs: Vec<Given>,
     outputs: usize,
     symbolic: bool,
+    values: bool,
     fixed: bool,
 }
 
@@ -63,7 +64,7 @@ impl Case {
     /// An application of an operator of ONNX's own domain, at a version of the operator set, with one output.
     pub(crate) fn new(op: &str, opset: i64) -> Case {
         let (op, inputs) = (OpName::onnx(op), vec![]);
-        Case { op, opset, attrs: BTreeMap::new(), inputs, outputs: 1, symbolic: false, fixed: false }
+        Case { op, opset, attrs: BTreeMap::new(), inputs, outputs: 1, symbolic: false, values: false, fixed: false }
     }
     /// The next input, known when the module runs.
     pub(crate) fn input(mut self, t: Tensor) -> Case {
@@ -96,6 +97,12 @@ impl Case {
         self
     }
 
+    /// As [`Case::symbolic`], and the elements of short lists of integers are symbols, as they are for a model's inputs.
+    pub(crate) fn values(mut self) -> Case {
+        self.values = true;
+        self.symbolic()
+    }
+
     /// Leaves the run with symbolic extents out of [`Case::expect`] (the length of a shape can't be a symbol).
     pub(crate) fn fixed(mut self) -> Case {
         self.fixed = true;
@@ -115,7 +122,9 @@ impl Case {
                     given.push(t.clone());
                     let v = value(&mut graph, &format!("x{i}"), fixed(t), ValueDef::Param);
                     graph.body.params.push(v);
-                    if self.symbolic {
+                    if self.values && is_list(t) {
+                        free_elements(&mut graph, &mut env, v, t);
+                    } else if self.symbolic {
                         free_extents(&mut graph, &mut env, v, i);
                     }
                     Some(v)
@@ -157,10 +166,12 @@ impl Case {
         Ok(outputs)
     }
 
-    /// Runs it with fixed and with symbolic extents, and compares the outputs.
+    /// Runs it with fixed and with symbolic extents and elements, and compares the outputs.
     pub(crate) fn expect(&self, expected: &[Tensor], tolerance: f64) {
         let free = (!self.fixed).then(|| self.clone().symbolic());
-        for case in std::iter::once(self.clone()).chain(free) {
+        let lists = self.inputs.iter().any(|g| matches!(g, Given::Input(t) if is_list(t)));
+        let values = lists.then(|| self.clone().values());
+        for case in std::iter::once(self.clone()).chain(free).chain(values) {
             let outputs = case.run().unwrap_or_else(|d| panic!("{d}\nin {case:?}"));
             assert_eq!(outputs.len(), expected.len());
             for (o, e) in outputs.iter().zip(expected) {
@@ -295,6 +306,24 @@ fn fixed(t: &Tensor) -> Type {
 
 fn value(graph: &mut Graph, name: &str, ty: Type, def: ValueDef) -> ValueId {
     graph.values.push(ValueData { name: name.into(), ty, def, content: None })
+}
+
+/// Is it followed element by element if it is an input of a model?
+fn is_list(t: &Tensor) -> bool {
+    matches!(t.dtype(), DType::I64 | DType::I32) && t.shape().len() <= 1 && t.len() <= 8
+}
+
+/// Makes the elements symbols.
+fn free_elements(graph: &mut Graph, env: &mut Env, v: ValueId, t: &Tensor) {
+    let mut content = vec![];
+    for (k, value) in t.to_i64().unwrap_or_default().into_iter().enumerate() {
+        let s = Symbol::new(&format!("{}_{k}", graph.values[v].name));
+        let info = SymbolInfo { source: SymbolSource::Element(v, k as u32), lo: i64::MIN, hi: None };
+        graph.symbols.insert(s.clone(), info);
+        env.insert(s.clone(), value);
+        content.push(Sym::var(s));
+    }
+    graph.values[v].content = Some(content);
 }
 
 /// Replaces each extent but 1 by a symbol of its own.
