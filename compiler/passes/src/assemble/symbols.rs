@@ -27,7 +27,8 @@ pub(super) fn is_early(graph: &Graph, source: SymbolSource) -> bool {
     }
 }
 
-/// Input 0 of such a node gives dims only; what else it reads must be at hand before the run.
+/// Input 0 of such a node gives dims only, unless it is as small as what `Range` or `ConstantOfShape` read; what else it
+/// reads must be at hand before the run.
 fn planned_node(graph: &Graph, n: NodeId) -> bool {
     let at_hand = |v: &ValueId| graph.body.params.contains(v) || graph.constant(*v).is_some();
     let dims_early = |v: &ValueId| {
@@ -40,7 +41,10 @@ fn planned_node(graph: &Graph, n: NodeId) -> bool {
         })
     };
     let inputs: Vec<ValueId> = graph.nodes[n].inputs.iter().flatten().copied().collect();
-    inputs.iter().skip(1).all(at_hand) && inputs.first().is_none_or(|x| at_hand(x) || dims_early(x))
+    let small = |v: &ValueId| {
+        graph.tensor_type(*v).is_some_and(|t| t.rank() <= 1 && t.count().as_int().is_some_and(|n| n <= 16))
+    };
+    inputs.iter().skip(1).all(at_hand) && inputs.first().is_none_or(|x| at_hand(x) || !small(x) && dims_early(x))
 }
 
 impl Assembler<'_> {
