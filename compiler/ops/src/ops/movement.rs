@@ -1,0 +1,197 @@
+//! What operators share that move elements or compute shapes: axes, contents, values read before a node runs.
+//!
+//! Not here: anything that computes with the elements.
+
+use super::elementwise::{Class, tensor};
+use crate::infer::MAX_CONTENT;
+use crate::prelude::*;
+use onnxc_ir::graph::{Graph, SymbolSource, TensorType};
+use onnxc_ir::loops::Value;
+
+/// No attributes.
+pub(super) fn none(_: &mut NodeReader) -> Result<Attrs> {
+    Ok(Attrs::default())
+}
+
+/// The type of input `i`, of any machine dtype.
+pub(super) fn any(cx: &InferCx, i: usize) -> Result<TensorType> {
+    tensor(cx, i, Class::Any)
+}
+
+/// The product of extents.
+pub(super) fn product(shape: &[Sym]) -> Sym {
+    shape.iter().product()
+}
+
+/// Constant extents.
+pub(super) fn fixed(shape: &[Sym]) -> Option<Vec<usize>> {
+    shape.iter().map(|d| usize::try_from(d.as_int()?).ok()).collect()
+}
+
+/// The attribute `name` of a version in which it is one becomes input `i`, a list of i64.
+pub(super) fn ints_to_input(n: &mut NodeReader, name: &str, i: usize) -> Result<()> {
+    if let Some(v) = n.opt_ints(name)? {
+        n.set_input(i, name, Tensor::from_slice(&[v.len()], &v));
+    }
+    Ok(())
+}
+
+/// The axes that input `i` lists, as positions in a tensor of some rank; they have to be known and different.
+pub(super) fn axes_input(cx: &InferCx, i: usize, rank: usize) -> Result<Option<Vec<usize>>> {
+    if cx.opt(i).is_none() {
+        return Ok(None);
+    }
+    let axes = cx.const_ints(i).ok_or_else(|| {
+        cx.error("E2040", "the axes are computed when the model runs")
+            .expected("constant axes")
+            .help("fold the model's constants when exporting")
+    })?;
+    positions(cx, &axes, rank).map(Some)
+}
+
+/// Axes as different positions in a tensor of some rank.
+pub(super) fn positions(cx: &InferCx, axes: &[i64], rank: usize) -> Result<Vec<usize>> {
+    let mut found = Vec::new();
+    for &a in axes {
+        let a = cx.axis(a, rank)?;
+        if found.contains(&a) {
+            return Err(cx.error("E2004", format!("axis {a} is listed twice")).expected("different axes"));
+        }
+        found.push(a);
+    }
+    Ok(found)
+}
+
+/// Output 0 is known to have these elements: `f` gives the one at each index. Nothing happens if that isn't known.
+pub(super) fn set_moved(cx: &mut InferCx, shape: &[Sym], f: impl Fn(&[usize]) -> Option<Sym>) {
+    if let Some(content) = moved(shape, f) {
+        cx.set_content(0, content);
+    }
+}
+
+/// The elements of a tensor of these extents, if those are constant and `f` knows every element.
+pub(super) fn moved(shape: &[Sym], f: impl Fn(&[usize]) -> Option<Sym>) -> Option<Vec<Sym>> {
+    let shape = fixed(shape)?;
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_CONTENT)?;
+    let mut index = vec![0; shape.len()];
+    let mut content = Vec::with_capacity(count);
+    for _ in 0..count {
+        content.push(f(&index)?);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    Some(content)
+}
+
+/// A tensor's known content by index.
+pub(super) struct Known {
+    content: Vec<Sym>,
+    shape: Vec<usize>,
+}
+
+impl Known {
+    /// The content of input `i`, if it and the extents are known.
+    pub(super) fn input(cx: &InferCx, i: usize) -> Option<Known> {
+        Some(Known { content: cx.content(i)?, shape: fixed(&cx.shape(i).ok()?)? })
+    }
+
+    /// The element at an index, if there is one.
+    pub(super) fn at(&self, index: &[usize]) -> Option<Sym> {
+        let mut at = 0;
+        for (&d, &i) in self.shape.iter().zip(index) {
+            if i >= d {
+                return None;
+            }
+            at = at * d + i;
+        }
+        self.content.get(at).cloned()
+    }
+}
+
+/// Input 0's content under another shape is output 0's.
+pub(super) fn keep_content(cx: &mut InferCx) {
+    if let Some(c) = cx.content(0) {
+        cx.set_content(0, c);
+    }
+}
+
+/// The number of elements of input `i`, a list of constant length.
+pub(super) fn list_length(cx: &InferCx, i: usize) -> Result<usize> {
+    let t = cx.input_type(i)?;
+    let length = match t.shape.as_slice() {
+        [n] => n.as_int().and_then(|n| usize::try_from(n).ok()),
+        [] => Some(1),
+        _ => return Err(cx.error("E2005", format!("input {i} has rank {}", t.rank())).expected("a list (rank 1)")),
+    };
+    length.ok_or_else(|| {
+        cx.error("E2041", format!("the length of input {i} is computed when the model runs"))
+            .expected("a constant length: ranks are known at compile time")
+            .help("fix the model's shapes when exporting")
+    })
+}
+
+/// `values[index]`, by comparisons: for short lists. A list without elements gives 0.
+pub(super) fn pick(index: &Sym, values: &[Sym]) -> Expr {
+    let Some((last, rest)) = values.split_last() else { return int(0) };
+    rest.iter().enumerate().rev().fold(int(last.clone()), |other, (k, v)| {
+        let here = compare(CmpOp::Eq, int(index.clone()), int(k as i64));
+        select(here, int(v.clone()), other)
+    })
+}
+
+/// A dim that a model says is `d`: one that may be negative is guarded against.
+pub(super) fn not_negative(cx: &mut InferCx, d: &Sym) -> Result<()> {
+    let clamped = d.max(&Sym::int(0));
+    match cx.ranges().prove_le(&Sym::int(0), d) {
+        Some(true) => Ok(()),
+        Some(false) => Err(cx.error("E2042", format!("an extent is {d}")).expected("an extent of at least 0")),
+        None => cx.unify(&clamped, d, "an extent must not be negative").map(|_| ()),
+    }
+}
+
+/// The elements of input `i`, a short list of integers, as i64 values.
+pub(super) fn run_time_list(cx: &mut RoutineCx, i: usize) -> Result<Vec<Value>> {
+    let t = cx.opt(i).ok_or_else(|| cx.error("E2043", format!("the elements of input {i} aren't at hand")))?;
+    let n = product(&t.shape).as_int().unwrap_or(0);
+    let list = (0..n).map(|k| {
+        let at = cx.f.int(k);
+        let v = cx.f.load(t.buf, at, 1, None);
+        cx.f.cast(v, DType::I64)
+    });
+    Ok(list.collect())
+}
+
+/// `index < 0 ? index + extent : index`.
+pub(super) fn wrapped(index: Expr, extent: &Sym) -> Expr {
+    let negative = compare(CmpOp::Lt, index.clone(), int(0));
+    select(negative, index.clone() + int(extent.clone()), index)
+}
+
+/// `-extent <= index < extent`.
+pub(super) fn in_range(index: &Expr, extent: &Sym) -> Expr {
+    let low = compare(CmpOp::Ge, index.clone(), int(-extent));
+    binary(BinOp::And, low, compare(CmpOp::Lt, index.clone(), int(extent.clone())))
+}
+
+/// The status of an index from data that is out of range.
+pub(super) const OUT_OF_RANGE: i32 = 2;
+
+/// The symbol that `infer` made for number `which` of what `extents` computes.
+pub(super) fn extent_symbol(cx: &ViewCx, which: u32) -> Result<Sym> {
+    let source = SymbolSource::Extent(cx.node, which);
+    let found = cx.graph.symbols.iter().find(|(_, i)| i.source == source);
+    found.map(|(s, _)| Sym::var(s.clone())).ok_or_else(|| {
+        let n = &cx.graph.nodes[cx.node];
+        Diagnostic::error("E2043", format!("extent {which} isn't defined")).node(n.name.clone(), n.op.to_string())
+    })
+}
+
+/// Does it depend on elements of a tensor, not just on extents?
+pub(super) fn from_values(graph: &Graph, s: &Sym) -> bool {
+    s.any_symbol(&|s| graph.symbols.get(s).is_none_or(|i| matches!(i.source, SymbolSource::Element(..))))
+}
