@@ -114,3 +114,37 @@ fn deep_nesting_is_refused() {
         parse_graph(&types, None, None).expect_err("too deep").message.starts_with("the type is nested too deeply")
     );
 }
+
+/// Any text gives a graph or an error; a graph prints to what reads back.
+#[test]
+fn damaged_texts_never_panic() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |n: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % n as u64) as usize
+    };
+    let text = EVERYTHING.replace("  const $big: u8[20] = elided \"0b1f37de560a36b8\"\n", "").replace(", $big)", ")");
+    let pieces: Vec<&str> = text.split_inclusive([' ', ',', '(', ')', '\n']).collect();
+    let mut read = 0;
+    for _ in 0..500 {
+        let mut damaged = pieces.clone();
+        for _ in 0..1 + random(3) {
+            let (at, from) = (random(damaged.len()), random(pieces.len()));
+            match random(3) {
+                0 => _ = damaged.remove(at),
+                1 => damaged[at] = pieces[from],
+                _ => damaged.insert(at, pieces[from]),
+            }
+        }
+        if let Ok(graph) = parse_graph(&damaged.concat(), None, None) {
+            read += 1;
+            let _ = verify(&graph, Stage::Typed);
+            let full = print_graph(&graph, PrintOptions { full: true });
+            let again = parse_graph(&full, None, None).unwrap_or_else(|d| panic!("{d}\n{full}"));
+            assert_eq!(print_graph(&again, PrintOptions { full: true }), full);
+        }
+    }
+    assert!(read > 20, "{read}");
+}
