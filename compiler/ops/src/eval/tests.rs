@@ -1,5 +1,7 @@
 //! Whole graphs through inference and the graph's interpreter, with this evaluator.
 
+mod models;
+
 use super::Evaluator;
 use crate::custom::{CFunction, CustomBody, CustomOp};
 use crate::infer::infer_graph;

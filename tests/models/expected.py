@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Writes expected.json: what ONNX Runtime computes for the models in this folder. Needs onnx, onnxruntime, numpy.
+
+A case is a model and its inputs: dims alone for floats, of which element i of input k is
+((7919*i + 104729*k) % 1000) / 500 - 1; {"i64": [dims], "values": [..]} for integers. Outputs are [dtype, dims, elements].
+"""
+import json, pathlib
+import numpy as np, onnxruntime as ort
+
+HERE = pathlib.Path(__file__).parent
+CASES = [
+    ("asinh", [[3, 5]]), ("asinh", [[0, 5]]),
+    ("clip_on_export", None), ("linear_func", None), ("layernorm_decomposed", [[2, 3, 64]]),
+    ("model_2_script", None), ("model_2_trace", None), ("model_3_script", None), ("model_3_trace", None),
+    ("model_dynamic_0", [[2, 3, 10, 10]]), ("model_dynamic_23", [[1, 3, 4, 7]]), ("model_static", None),
+    ("model_if", [[1, 3, 10, 10]]),
+    ("model_loop", [[1, 3, 10, 10], {"i64": [], "values": [0]}]),
+    ("model_loop", [[1, 3, 10, 10], {"i64": [], "values": [3]}]),
+    ("nms_tail", [[1, 1, 4], [1, 1, 3]]), ("nms_tail", [[1, 12, 4], [1, 12, 3]]),
+    ("whole_model", None),
+]
+
+
+def floats(dims, k):
+    n = int(np.prod(dims, dtype=np.int64))
+    return (((7919 * np.arange(n) + 104729 * k) % 1000) / 500 - 1).astype(np.float32).reshape(dims)
+
+
+def case(name, inputs):
+    session = ort.InferenceSession(str(HERE / f"{name}.onnx"))
+    inputs = inputs or [i.shape for i in session.get_inputs()]
+    feed = {}
+    for k, (port, x) in enumerate(zip(session.get_inputs(), inputs)):
+        feed[port.name] = np.array(x["values"], np.int64).reshape(x["i64"]) if isinstance(x, dict) else floats(x, k)
+    outputs = []
+    for y in session.run(None, feed):
+        dtype = {"float32": "f32", "int64": "i64"}[str(y.dtype)]
+        values = [float(f"{v:.7g}") if dtype == "f32" else int(v) for v in y.flatten()]
+        outputs.append([dtype, list(y.shape), values])
+    return {"model": name, "inputs": inputs, "outputs": outputs}
+
+
+lines = [json.dumps(case(*c)) for c in CASES]
+(HERE / "expected.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
