@@ -4,7 +4,7 @@
 //! amounts, multiplication of bytes ...) takes lanes out and puts results in. Meaning: [`onnxc_ir::scalar`].
 
 use crate::func::Translator;
-use crate::rep::{Rep, canonical_width, scalar_type};
+use crate::rep::{Rep, scalar_type};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use onnxc_base::DType;
@@ -357,7 +357,7 @@ impl Translator<'_, '_> {
         }
         let width = a.width;
         let parts = (0..a.parts.len()).map(|i| self.compare_part(op, ty.elem, width, a.parts[i], b.parts[i])).collect();
-        debug_assert!(width == 0 || ty.elem == DType::Bool || width == canonical_width(ty), "one packed form");
+        debug_assert!(width == 0 || ty.elem == DType::Bool || width == self.width(ty), "one packed form");
         Rep { width, parts }
     }
 

@@ -1,7 +1,7 @@
 //! `Op::Cast`: between integers, floats, half floats and bools, by chunks where there are instructions, else by lanes.
 
 use crate::func::Translator;
-use crate::rep::{Rep, canonical_width, int_type, scalar_type};
+use crate::rep::{Rep, int_type, scalar_type};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use onnxc_base::DType;
@@ -19,7 +19,7 @@ impl Translator<'_, '_> {
                 let parts = rep.parts.iter().map(|&p| self.nonzero(from.elem, p)).collect();
                 return Rep::packed(rep.width, parts);
             }
-            if canonical_width(ty) != 0
+            if self.width(ty) != 0
                 && let Some(parts) = self.cast_chunks(rep, from, to)
             {
                 return Rep::packed(to.bits() as u32, parts);

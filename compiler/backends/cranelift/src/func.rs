@@ -3,7 +3,7 @@
 //! Values are in `value`, memory in `memory`. What can't be translated is noted in `problems` and replaced by zeros, so
 //! that one run finds everything; the caller throws the code away then.
 
-use crate::rep::{Rep, canonical_width, part_count, part_type, scalar_type};
+use crate::rep::{Rep, part_count, scalar_type};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, AbiParam, Block, FuncRef, GlobalValue, InstBuilder, Signature, StackSlot, StackSlotData, StackSlotKind,
@@ -27,6 +27,8 @@ pub(crate) struct Surroundings<'a> {
     pub pointer: Type,
     /// C calls.
     pub call_conv: CallConv,
+    /// True if there are vector registers.
+    pub vectors: bool,
     /// True if `Op::Fma` is one instruction.
     pub has_fma: bool,
 }
@@ -199,12 +201,12 @@ impl<'a, 'f> Translator<'a, 'f> {
         let dynamic = dynamic_tiles(self.func);
         for (var, def) in &self.func.vars {
             let count = def.dims.iter().map(|&d| d as usize).product::<usize>();
-            let Some(ty) = part_type(def.ty) else {
+            let Some(ty) = self.part_type(def.ty) else {
                 self.fail(format!("variable {var} is of type {}, which no register holds", def.ty));
                 self.homes.push(Home::Registers(vec![]));
                 continue;
             };
-            let parts = part_count(def.ty.lanes, canonical_width(def.ty));
+            let parts = part_count(def.ty.lanes, self.width(def.ty));
             let zero = self.zero(ty);
             if dynamic.contains(&var) {
                 let slot = self.slot((count * parts * ty.bytes() as usize) as u32);
@@ -258,15 +260,15 @@ impl<'a, 'f> Translator<'a, 'f> {
 
     /// Zeros of a type, in its canonical form.
     pub fn zeros(&mut self, ty: Ty) -> Rep {
-        let part = part_type(ty).unwrap_or(types::I64);
-        let width = canonical_width(ty);
+        let part = self.part_type(ty).unwrap_or(types::I64);
+        let width = self.width(ty);
         let zero = self.zero(part);
         Rep { width, parts: vec![zero; part_count(ty.lanes, width)] }
     }
 
     /// A value in the canonical form of its type.
     pub fn canonical(&mut self, rep: Rep, ty: Ty) -> Rep {
-        let width = canonical_width(ty);
+        let width = self.width(ty);
         if rep.width == width {
             return rep;
         }
@@ -468,13 +470,13 @@ impl<'a, 'f> Translator<'a, 'f> {
     /// Reads a variable.
     pub fn get(&mut self, place: &Place) -> Rep {
         let ty = self.func.vars[place.var].ty;
-        let width = canonical_width(ty);
+        let width = self.width(ty);
         let slot = match &self.homes[place.var] {
             Home::Registers(_) => None,
             Home::Stack(slot) => Some(*slot),
         };
         if let Some(slot) = slot {
-            let (part, n) = (part_type(ty).unwrap_or(types::I64), part_count(ty.lanes, width));
+            let (part, n) = (self.part_type(ty).unwrap_or(types::I64), part_count(ty.lanes, width));
             let at = self.tile_address(place, slot, (n * part.bytes() as usize) as i64);
             let load = |i: usize, t: &mut Self| {
                 t.b.ins().load(part, crate::memory::plain(), at, (i * part.bytes() as usize) as i32)
@@ -505,7 +507,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             Home::Stack(slot) => Some(*slot),
         };
         if let Some(slot) = slot {
-            let bytes = part_type(def.ty).map_or(8, |t| t.bytes()) as usize;
+            let bytes = self.part_type(def.ty).map_or(8, |t| t.bytes()) as usize;
             let at = self.tile_address(place, slot, (rep.parts.len() * bytes) as i64);
             for (i, &p) in rep.parts.iter().enumerate() {
                 self.b.ins().store(crate::memory::plain(), p, at, (i * bytes) as i32);

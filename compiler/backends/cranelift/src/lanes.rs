@@ -1,7 +1,7 @@
 //! Between the two forms of a value: lanes in and out of chunks, masks of one width to another.
 
 use crate::func::Translator;
-use crate::rep::{Rep, canonical_width, chunk_type, int_type, mask_type, part_count, scalar_type};
+use crate::rep::{Rep, chunk_type, int_type, mask_type, part_count, scalar_type};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, condcodes::IntCC, types};
 use onnxc_base::DType;
 use onnxc_ir::loops::Ty;
@@ -46,7 +46,7 @@ impl Translator<'_, '_> {
 
     /// Scalars, one per lane, in the canonical form of `ty`.
     pub fn from_lanes(&mut self, ty: Ty, lanes: Vec<Value>) -> Rep {
-        let width = canonical_width(ty);
+        let width = self.width(ty);
         if width == 0 {
             return Rep::scalars(lanes);
         }

@@ -4,7 +4,7 @@
 //! touches 64 bytes of the stack frame instead, so no address outside of a buffer is ever used.
 
 use crate::func::Translator;
-use crate::rep::{Rep, canonical_width, part_type, scalar_type};
+use crate::rep::{Rep, scalar_type};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AbiParam, Endianness, GlobalValueData, InstBuilder, MemFlagsData, Signature, types};
 use onnxc_base::DType;
@@ -166,8 +166,8 @@ impl Translator<'_, '_> {
 
     /// Bytes next to each other, in the canonical form.
     fn load_all(&mut self, ty: Ty, base: ir::Value, at: i32, flags: MemFlagsData) -> Rep {
-        let width = canonical_width(ty);
-        let part = part_type(ty).unwrap_or(types::I64);
+        let width = self.width(ty);
+        let part = self.part_type(ty).unwrap_or(types::I64);
         let n = crate::rep::part_count(ty.lanes, width);
         let parts = (0..n as i32)
             .map(|i| {

@@ -30,6 +30,7 @@ pub(crate) fn compile(unit: &Unit<'_>, target: &Target, options: &CompileOptions
         constants: unit.constants,
         pointer: isa.pointer_type(),
         call_conv: isa.default_call_conv(),
+        vectors: target.vector_bits >= 128,
         has_fma: target.has_fma,
     };
     let builder = ObjectBuilder::new(isa, unit.program.name.as_str(), cranelift_module::default_libcall_names());

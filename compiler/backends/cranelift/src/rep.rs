@@ -4,8 +4,9 @@
 //! - *packed* (`width` = bits of a lane): whole 128-bit chunks, lane 0 in the low lane of the first. Every vector of at
 //!   least 128 bits. Bool vectors are masks of 0 / -1 lanes; their width follows the lanes that were compared, so a
 //!   mask is ready for the select that uses it.
-//! - *scalars* (`width` = 0): one CLIF scalar per lane. Scalars, and vectors of fewer bits. Bools are 0 or 1 in an i8.
+//! - *scalars* (`width` = 0): one CLIF scalar per lane. Scalars, vectors of fewer bits, and all on a machine without vectors. Bools are 0 or 1 in an i8.
 
+use crate::func::Translator;
 use cranelift_codegen::ir::{Type, Value, types};
 use onnxc_base::DType;
 use onnxc_ir::loops::Ty;
@@ -74,19 +75,21 @@ pub(crate) fn mask_type(width: u32) -> Type {
     chunk_type(int_type(width))
 }
 
-/// The form in which variables, loads and fallbacks hold a type: its lane width if packed, else 0.
-pub(crate) fn canonical_width(ty: Ty) -> u32 {
-    let bits = ty.elem.bits() as u32;
-    if ty.lanes > 1 && u32::from(ty.lanes) * bits >= 128 { bits } else { 0 }
+impl Translator<'_, '_> {
+    /// The form in which variables, loads and fallbacks hold a type: its lane width if packed, else 0.
+    pub fn width(&self, ty: Ty) -> u32 {
+        let bits = ty.elem.bits() as u32;
+        if self.cx.vectors && ty.lanes > 1 && u32::from(ty.lanes) * bits >= 128 { bits } else { 0 }
+    }
+
+    /// The CLIF type of each part of a type's canonical form.
+    pub fn part_type(&self, ty: Ty) -> Option<Type> {
+        let scalar = scalar_type(ty.elem)?;
+        Some(if self.width(ty) == 0 { scalar } else { chunk_type(scalar) })
+    }
 }
 
 /// Number of parts of a form.
 pub(crate) fn part_count(lanes: u16, width: u32) -> usize {
     if width == 0 { usize::from(lanes) } else { usize::from(lanes) * width as usize / 128 }
-}
-
-/// The CLIF type of each part of a type's canonical form.
-pub(crate) fn part_type(ty: Ty) -> Option<Type> {
-    let scalar = scalar_type(ty.elem)?;
-    Some(if canonical_width(ty) == 0 { scalar } else { chunk_type(scalar) })
 }

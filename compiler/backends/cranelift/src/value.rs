@@ -1,7 +1,7 @@
 //! `Stmt::Let`: one operation to CLIF, packed chunks where there are instructions for them, else lane by lane.
 
 use crate::func::Translator;
-use crate::rep::{Rep, canonical_width, chunk_type, int_type, part_type, scalar_type};
+use crate::rep::{Rep, chunk_type, int_type, scalar_type};
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use onnxc_base::DType;
 use onnxc_ir::loops::{Op, ReduceOp, Scalar, Ty, UnOp, Value};
@@ -66,11 +66,11 @@ impl Translator<'_, '_> {
     fn splat(&mut self, a: Value, ty: Ty) -> Rep {
         let v = self.scalar(a);
         // A bool stays a list of equal scalars: how wide its mask must be shows where it is used.
-        let width = if ty.elem == DType::Bool { 0 } else { canonical_width(ty) };
+        let width = if ty.elem == DType::Bool { 0 } else { self.width(ty) };
         if width == 0 {
             return Rep::scalars(vec![v; usize::from(ty.lanes)]);
         }
-        let chunk = part_type(ty).unwrap_or(types::I64X2);
+        let chunk = self.part_type(ty).unwrap_or(types::I64X2);
         let v = self.b.ins().splat(chunk, v);
         Rep::packed(width, vec![v; crate::rep::part_count(ty.lanes, width)])
     }
@@ -107,7 +107,7 @@ impl Translator<'_, '_> {
         if ty.elem == DType::Bool {
             return self.select_bools(&c, scalar_cond, &a, &b, ty);
         }
-        let width = canonical_width(ty);
+        let width = self.width(ty);
         if scalar_cond {
             let parts = a.parts.iter().zip(&b.parts).map(|(&x, &y)| self.b.ins().select(c.one(), x, y)).collect();
             return Rep { width, parts };
@@ -118,7 +118,7 @@ impl Translator<'_, '_> {
             return Rep::scalars(parts);
         }
         let c = self.mask_of_width(&c, ty.lanes, width);
-        let chunk = part_type(ty).unwrap_or(types::I64X2);
+        let chunk = self.part_type(ty).unwrap_or(types::I64X2);
         let parts = (0..c.parts.len())
             .map(|i| {
                 let m = self.recast(chunk, c.parts[i]);
@@ -149,8 +149,8 @@ impl Translator<'_, '_> {
             return self.zeros(ty);
         }
         let rep = self.rep(a);
-        let part = part_type(ty).unwrap_or(types::I64);
-        let width = canonical_width(ty);
+        let part = self.part_type(ty).unwrap_or(types::I64);
+        let width = self.width(ty);
         if width != 0 || from.lanes == ty.lanes {
             let parts = rep.parts.iter().map(|&p| self.recast(part, p)).collect();
             return Rep { width, parts };
@@ -206,7 +206,7 @@ impl Translator<'_, '_> {
         let from = self.func.values[a].ty;
         let (a, b) = (self.rep(a), self.rep(b));
         let (a, b) = (self.canonical(a, from), self.canonical(b, from));
-        let width = canonical_width(ty);
+        let width = self.width(ty);
         if a.width == 0 || width == 0 {
             let mut all = self.lanes(&a, from);
             all.extend(self.lanes(&b, from));

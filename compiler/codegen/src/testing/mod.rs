@@ -9,10 +9,11 @@ pub mod module;
 pub mod moves;
 pub mod ops;
 pub mod programs;
+pub mod random;
 mod run;
 mod values;
 
-pub use run::{check, check_cases};
+pub use run::{check, check_cases, check_compiles};
 
 use onnxc_base::DType;
 use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, Linkage, LoopKind, Value};

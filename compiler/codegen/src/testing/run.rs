@@ -6,7 +6,7 @@ use crate::backend::{Backend, CompileOptions, Emit};
 use crate::{Linker, ModuleInfo, Target};
 use onnxc_base::DType;
 use onnxc_ir::loops::interp::{ArgVal, Interp};
-use onnxc_ir::loops::{Op, Program, Scalar};
+use onnxc_ir::loops::{FuncId, Op, Program, Scalar};
 use std::ffi::c_void;
 use std::path::Path;
 
@@ -19,12 +19,27 @@ pub fn check(backend: &dyn Backend, target: &Target, opt_level: u8) -> Result<()
     check_cases(backend, target, opt_level, all())
 }
 
-/// The same for a choice of cases.
-pub fn check_cases(backend: &dyn Backend, target: &Target, opt_level: u8, mut cases: Vec<Case>) -> Result<(), String> {
+/// Compiles every case to an object file for a machine that isn't this one; merges it, but runs nothing.
+pub fn check_compiles(backend: &dyn Backend, target: &Target) -> Result<(), String> {
+    let (_, mut program, _) = assemble(target, all());
+    complete(&mut program);
+    let artefact = compile(backend, &program, &ModuleInfo::default(), target, &CompileOptions::default());
+    let bytes = artefact.map_err(|e| e.to_string())?.code_bytes();
+    if bytes > 0 { Ok(()) } else { Err("there is no code".into()) }
+}
+
+/// The cases that a target can run, as one program.
+fn assemble(target: &Target, mut cases: Vec<Case>) -> (Vec<Case>, Program, Vec<FuncId>) {
     cases.retain(|c| target.has_fma || !c.func.values.values().any(|v| matches!(v.op, Op::Fma(..))));
     let mut program = Program { name: "cases".into(), ..Program::default() };
     super::programs::add_helpers(&mut program);
-    let ids: Vec<_> = cases.iter().map(|c| program.funcs.push(c.func.clone())).collect();
+    let ids = cases.iter().map(|c| program.funcs.push(c.func.clone())).collect();
+    (cases, program, ids)
+}
+
+/// Like [`check`], for a choice of cases.
+pub fn check_cases(backend: &dyn Backend, target: &Target, opt_level: u8, cases: Vec<Case>) -> Result<(), String> {
+    let (cases, mut program, ids) = assemble(target, cases);
     onnxc_ir::loops::verify::verify(&program, Default::default()).map_err(|e| e.to_string())?;
     let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
     let library = build(backend, target, opt_level, &mut program, dir.path())?;
@@ -51,7 +66,7 @@ pub fn check_cases(backend: &dyn Backend, target: &Target, opt_level: u8, mut ca
     ))
 }
 
-fn build(
+pub(super) fn build(
     backend: &dyn Backend,
     target: &Target,
     opt_level: u8,
