@@ -40,10 +40,8 @@ impl<'c> FuncGen<'_, 'c> {
             Stmt::Alloc { .. } | Stmt::Free(_) | Stmt::View { .. } | Stmt::Entry { .. } | Stmt::Assign { .. } => {
                 self.buffer_stmt(s)?;
             }
-            Stmt::For { index, lo, hi, step, kind, body } => match kind {
-                LoopKind::Parallel => self.parallel(*index, *lo, *hi, *step, body)?,
-                LoopKind::Serial | LoopKind::Unrolled => self.for_loop(*index, *lo, *hi, *step, true, body)?,
-            },
+            Stmt::For { kind: LoopKind::Parallel, .. } => self.parallel(s)?,
+            Stmt::For { .. } => self.for_loop(s)?,
             Stmt::Loop(body) => self.endless(body)?,
             Stmt::Break => return self.leave_loop(),
             Stmt::If { cond, then, els } => return self.branch(*cond, then, els),
@@ -63,11 +61,13 @@ impl<'c> FuncGen<'_, 'c> {
     }
 
     /// Iterations that don't depend on each other, in order on the calling thread.
-    fn parallel(&mut self, index: Value, lo: Value, hi: Value, step: i64, body: &Block) -> Res<()> {
-        self.for_loop(index, lo, hi, step, false, body)
+    fn parallel(&mut self, s: &Stmt) -> Res<()> {
+        self.for_loop(s)
     }
 
-    fn for_loop(&mut self, index: Value, lo: Value, hi: Value, step: i64, can_break: bool, body: &Block) -> Res<()> {
+    fn for_loop(&mut self, s: &Stmt) -> Res<()> {
+        let Stmt::For { index, lo, hi, step, kind, body } = s else { return program("this statement isn't a loop") };
+        let (index, lo, hi, step) = (*index, *lo, *hi, *step);
         let e = &self.m.e;
         let (lo, hi) = (self.int(lo)?, self.int(hi)?);
         let constant = (lo.get_sign_extended_constant(), hi.get_sign_extended_constant());
@@ -91,9 +91,15 @@ impl<'c> FuncGen<'_, 'c> {
         let i = phi.as_basic_value();
         phi.add_incoming(&[(&lo, before)]);
         self.values[index] = Some(i);
-        self.breaks.push(can_break.then_some(end));
+        let outside = self.breaks.len();
+        match kind {
+            LoopKind::Serial => self.breaks.push(Some(end)),
+            LoopKind::Parallel => self.breaks.push(None),
+            // Its iterations stand for themselves, so that a break among them leaves the loop around it.
+            LoopKind::Unrolled => {}
+        }
         let open = self.block(body)?;
-        self.breaks.pop();
+        self.breaks.truncate(outside);
         if open {
             let step = e.cx.i64_type().const_int(step as u64, true);
             let i = i.into_int_value();

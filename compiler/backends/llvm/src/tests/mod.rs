@@ -7,4 +7,5 @@ mod kernels;
 mod load;
 mod ops;
 mod quality;
+mod random;
 mod shared;

@@ -1,4 +1,4 @@
-//! The cases that all backends share, on processors with and without the instructions that code is chosen by.
+//! The cases and artefacts that all backends share, on processors with and without the instructions that code is chosen by.
 //!
 //! There are thousands, so each run takes its part of them; [`super::ops`] covers the operations densely.
 
@@ -36,5 +36,18 @@ fn programs_at_every_level() {
     for level in 0..4 {
         let result = testing::check_cases(&Llvm, &Target::host(), level, testing::programs::cases());
         result.unwrap_or_else(|e| panic!("-O{level}: {e}"));
+    }
+}
+
+#[test]
+fn artefacts() {
+    let checks = [
+        testing::artefacts::check_loading,
+        testing::artefacts::check_refusals,
+        testing::artefacts::check_linking,
+        testing::artefacts::check_symbols,
+    ];
+    for check in checks {
+        check(&Llvm).unwrap_or_else(|e| panic!("{e}"));
     }
 }
