@@ -213,7 +213,8 @@ mod tests {
                     AttributeKind::Floats => Some(Attr::Floats(vec![1.0])),
                     _ => None,
                 };
-                let attrs = schema.attributes.iter().filter_map(|(n, a)| Some((n.to_string(), plain(a.kind)?))).collect();
+                let attrs =
+                    schema.attributes.iter().filter_map(|(n, a)| Some((n.to_string(), plain(a.kind)?))).collect();
                 let (mut graph, inputs) = (Graph::default(), vec![None; schema.inputs.min]);
                 let name = OpName::onnx(op.name);
                 let (outputs, none) = (schema.outputs.min, BTreeMap::new());
