@@ -35,6 +35,8 @@ pub(crate) type Env = BTreeMap<Symbol, i64>;
 enum Given {
     Absent,
     Input(Tensor),
+    /// An input whose elements (not below 0) are symbols.
+    Followed(Tensor),
     Const(Tensor),
 }
 
@@ -69,6 +71,12 @@ impl Case {
     /// The next input, known when the module runs.
     pub(crate) fn input(mut self, t: Tensor) -> Case {
         self.inputs.push(Given::Input(t));
+        self
+    }
+    /// The next input, known when the module runs, of integers that shape arithmetic follows as symbols; none is
+    /// negative.
+    pub(crate) fn followed(mut self, t: Tensor) -> Case {
+        self.inputs.push(Given::Followed(t));
         self
     }
     /// The next input, known at compile time.
@@ -118,12 +126,14 @@ impl Case {
             inputs.push(match g {
                 Given::Absent => None,
                 Given::Const(t) => Some(value(&mut graph, &format!("k{i}"), fixed(t), ValueDef::Const(t.clone()))),
-                Given::Input(t) => {
+                Given::Input(t) | Given::Followed(t) => {
                     given.push(t.clone());
                     let v = value(&mut graph, &format!("x{i}"), fixed(t), ValueDef::Param);
                     graph.body.params.push(v);
-                    if self.values && is_list(t) {
-                        free_elements(&mut graph, &mut env, v, t);
+                    if matches!(g, Given::Followed(_)) {
+                        free_elements(&mut graph, &mut env, v, t, 0);
+                    } else if self.values && is_list(t) {
+                        free_elements(&mut graph, &mut env, v, t, i64::MIN);
                     } else if self.symbolic {
                         free_extents(&mut graph, &mut env, v, i);
                     }
@@ -313,12 +323,12 @@ fn is_list(t: &Tensor) -> bool {
     matches!(t.dtype(), DType::I64 | DType::I32) && t.shape().len() <= 1 && t.len() <= 8
 }
 
-/// Makes the elements symbols.
-fn free_elements(graph: &mut Graph, env: &mut Env, v: ValueId, t: &Tensor) {
+/// Makes the elements symbols of a least value.
+fn free_elements(graph: &mut Graph, env: &mut Env, v: ValueId, t: &Tensor, lo: i64) {
     let mut content = vec![];
     for (k, value) in t.to_i64().unwrap_or_default().into_iter().enumerate() {
         let s = Symbol::new(&format!("{}_{k}", graph.values[v].name));
-        let info = SymbolInfo { source: SymbolSource::Element(v, k as u32), lo: i64::MIN, hi: None };
+        let info = SymbolInfo { source: SymbolSource::Element(v, k as u32), lo, hi: None };
         graph.symbols.insert(s.clone(), info);
         env.insert(s.clone(), value);
         content.push(Sym::var(s));

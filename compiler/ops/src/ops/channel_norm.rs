@@ -147,6 +147,8 @@ fn infer_group(cx: &mut InferCx) -> Result<()> {
         let message = format!("{} channels can't be divided into {groups} groups", x.shape[1]);
         return Err(cx.error("E2005", message).expected("a multiple of num_groups"));
     }
+    let whole = &x.shape[1].floordiv(&Sym::int(groups)) * groups;
+    cx.unify(&x.shape[1], &whole, "channels divide into groups")?;
     let grouped = cx.attrs().int("grouped") == Some(1);
     infer_affine(cx, grouped.then(|| Sym::int(groups)))
 }

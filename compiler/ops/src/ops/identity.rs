@@ -1,6 +1,7 @@
 //! Identity, and Dropout, which is one when a model is not being trained.
 //!
-//! Dropout since 1, 6: attribute `is_test`; 7, 10: always inference; 12, 13, 22: input `training_mode`. Training is an error.
+//! Dropout since 1, 6: attribute `is_test`; 7, 10: always inference; 12, 13, 22: input `training_mode`. Training is an
+//! error, but at ratio 0.
 //! Its mask (all true) is bool since 10, of the data's dtype before: attribute `bool_mask`.
 
 use super::elementwise::*;
@@ -65,10 +66,11 @@ fn import_dropout(n: &mut NodeReader, bool_mask: bool) -> Result<Attrs> {
 
 fn infer_dropout(cx: &mut InferCx) -> Result<()> {
     let x = tensor(cx, 0, Class::Float)?;
-    if cx.opt(2).is_some() && cx.const_ints(2) != Some(vec![0]) {
+    let never = |i: usize| cx.constant(i).and_then(Tensor::to_f64).is_some_and(|v| v == [0.0]);
+    if cx.opt(2).is_some() && !never(2) && !never(1) {
         return Err(cx
             .error("E2030", "the node drops values at random: training mode is, or may be, on")
-            .expected("training_mode left out, or the constant false")
+            .expected("training_mode left out, or the constant false (or a ratio of 0)")
             .help("export the model for inference (PyTorch: model.eval())"));
     }
     let mask = if cx.attrs().int("bool_mask") == Some(1) { DType::Bool } else { x.dtype };

@@ -2,8 +2,8 @@
 //!
 //! A file is a list of cases, one a line:
 //! `{"op": "Add", "opset": 7, "attrs": {"alpha": 0.5}, "inputs": [["f32", [2], [1.0, "nan"]], null], "outputs": [..],
-//! "tolerance": 1e-6}`. A tensor is `[dtype, shape, elements]`, with `"const"` as a fourth member if it is known at compile
-//! time. Attributes are as a model has them; a number with a point is a float. `"fixed": true` leaves out the run with
+//! "tolerance": 1e-6}`. A tensor is `[dtype, shape, elements]`, with a fourth member `"const"` if it is known at compile
+//! time, or `"followed"` if its elements are symbols to shape arithmetic. Attributes are as a model has them; a number with a point is a float. `"fixed": true` leaves out the run with
 //! symbolic extents.
 
 use super::Case;
@@ -64,6 +64,7 @@ fn case(c: &Value) -> Case {
         case = match i {
             Value::Null => case.absent(),
             t if t[3] == "const" => case.constant(tensor(t)),
+            t if t[3] == "followed" => case.followed(tensor(t)),
             t => case.input(tensor(t)),
         };
     }

@@ -1,7 +1,7 @@
 """Operators of two operands."""
 import numpy as np
 
-from generate import Const
+from generate import Const, Followed
 
 F = np.float32
 A = np.array([[1, -2, 3], [4, 5.5, -6]], F)
@@ -92,6 +92,17 @@ def contents(add):
         add(op, 13, [Const(a), Const(b)], [NUMPY[op](a, b)])
     add("Div", 13, [Const(a), Const(b)], [np.trunc(a / b).astype(np.int64)])
     add("Mod", 13, [Const(np.abs(a)), Const(b)], [np.mod(np.abs(a), b)])
+    c, d = Followed([6, 5, 8]), Followed([[2], [3]])
+    for op in ("Add", "Sub", "Mul"):
+        add(op, 13, [c, d], [NUMPY[op](c.value, d.value)])
+        add(op, 13, [c, Const([2, 3, 4])], [NUMPY[op](c.value, np.array([2, 3, 4]))])
+    add("Div", 13, [c, Const([4])], [c.value // 4])
+    add("Div", 13, [c, d], [c.value // d.value])
+    add("Div", 13, [Followed([6, 5, 8]), Const([-4])], [np.array([-1, -1, -2])])
+    add("Mod", 13, [c, Const([4])], [c.value % 4])
+    for op in ("Equal", "Less", "Greater"):
+        add(op, 13, [c, Const([-1])], [NUMPY[op](c.value, np.array([-1]))])
+        add(op, 13, [c, d], [NUMPY[op](c.value, d.value)])
     for op in ("And", "Or"):
         add(op, 7, [Const(BOOLS), Const(OTHER[0])], [NUMPY[op](BOOLS, OTHER[0])])
 

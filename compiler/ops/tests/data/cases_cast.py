@@ -3,7 +3,7 @@ import ml_dtypes
 import numpy as np
 from onnx import TensorProto as T
 
-from generate import Const
+from generate import Const, Followed
 
 F = np.float32
 X = np.array([[-1.5, 0.0, 2.5], [3.99, 100.0, -0.2]], F)
@@ -30,3 +30,5 @@ def cases(add):
     add("Cast", 25, [wide], [np.array([0, 127, -128, 127], np.int8)], to=T.INT8, tolerance=0)
     add("Cast", 25, [Const(np.array([3, 0, 7]))], [np.array([3, 0, 7], np.int32)], to=T.INT32, tolerance=0)
     add("Cast", 25, [Const(np.array([3, 0, 7]))], [np.array([True, False, True])], to=T.BOOL, tolerance=0)
+    add("Cast", 25, [Followed([3, 0, 7])], [np.array([3, 0, 7], np.int32)], to=T.INT32, tolerance=0)
+    add("Cast", 25, [Followed([3, 0, 7])], [np.array([3, 0, 7], F)], to=T.FLOAT, tolerance=0)

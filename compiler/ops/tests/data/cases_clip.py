@@ -1,7 +1,7 @@
 """Clip."""
 import numpy as np
 
-from generate import Const
+from generate import Const, Followed
 
 F = np.float32
 X = np.array([[-3, -1, 0], [0.5, 2, np.nan]], F)
@@ -22,3 +22,4 @@ def cases(add):
     add("Clip", 13, [X, np.array(2, F), np.array(1, F)], clip(2, 1))
     add("Clip", 13, [np.array([-5, 3, 120], np.int8), np.array(-1, np.int8), np.array(7, np.int8)])
     add("Clip", 13, [Const(np.array([-5, 3, 120])), Const(np.array(-1)), Const(np.array(7))], [np.array([-1, 3, 7])])
+    add("Clip", 13, [Followed([5, 3, 120]), Const(np.array(4)), Followed(7)], [np.array([5, 4, 7])])

@@ -1,6 +1,8 @@
 """Identity and Dropout."""
 import numpy as np
 
+from generate import Const, Followed
+
 F = np.float32
 X = np.array([[1, -2], [3, 4]], F)
 
@@ -16,3 +18,5 @@ def cases(add):
     for v in (12, 13, 22):
         add("Dropout", v, [X], outputs=2, tolerance=0)
         add("Dropout", v, [X, np.array(0.9, F)], tolerance=0, seed=7)
+        add("Dropout", v, [X, Const(np.array(0, F)), Const(np.array(True))], [X, np.ones(X.shape, bool)], outputs=2, tolerance=0)
+    add("Identity", 25, [Followed([3, 0])], [np.array([3, 0])], tolerance=0)

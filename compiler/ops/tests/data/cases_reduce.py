@@ -1,7 +1,7 @@
 """Reductions."""
 import numpy as np
 
-from generate import Const
+from generate import Const, Followed
 
 F = np.float32
 X = np.array([[[1, 2, 0.5], [3, 1.5, 2]], [[0.25, 4, 7], [0.5, 0.75, 8]], [[3, 2, 1], [9, 1, 0.125]]], F)
@@ -40,6 +40,7 @@ def cases(add):
             add(op, new[-1], [i.astype(np.int64)[1:], Const(np.array([1]))], by=("ref",), tolerance=0)
     for op in ("ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin"):
         add(op, 13 if op == "ReduceSum" else 18, [Const(np.array([3, 5, 2]))], by=("ref",), keepdims=0, tolerance=0)
+        add(op, 13 if op == "ReduceSum" else 18, [Followed([3, 5, 2])], by=("ref",), tolerance=0)
     for op in ("ReduceMax", "ReduceMin"):
         add(op, 20, [np.array([[True, False], [False, False]]), Const(np.array([1]))], by=("ref",), tolerance=0)
     add("ReduceSum", 13, [np.zeros((2, 0, 3), F), Const(np.array([1]))], by=("ref",), tolerance=0)

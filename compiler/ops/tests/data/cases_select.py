@@ -1,7 +1,7 @@
 """Where."""
 import numpy as np
 
-from generate import Const
+from generate import Const, Followed
 
 F = np.float32
 
@@ -16,3 +16,4 @@ def cases(add):
     add("Where", 16, [c, np.array([True, False]), np.array([[False, True]])], tolerance=0, by=("ref",))
     # Known contents: the condition decides at compile time.
     add("Where", 16, [Const(np.array([True, False])), Const(np.array([1, 2])), Const(np.array(-1))], tolerance=0)
+    add("Where", 16, [Const(np.array([True, False])), Followed([4, 5]), Const(np.array(-1))], [np.array([4, -1])])

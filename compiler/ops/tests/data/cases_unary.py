@@ -3,6 +3,8 @@ import math
 
 import numpy as np
 
+from generate import Followed
+
 F = np.float32
 ANY = np.array([[-2.5, -1.0, -0.5, -0.0], [0.3, 0.5, 1.5, 2.5]], F)
 POSITIVE = np.array([0.01, 0.5, 1.0, 3.7, 100.0], F)
@@ -50,3 +52,4 @@ def cases(add):
             add("IsInf", v, [NAN], **attrs)
     for t in (np.int8, np.uint8, np.int32, np.uint64):
         add("BitwiseNot", 18, [np.array([0, 1, 77], t)], by=("ref",))
+    add("Neg", 13, [Followed([3, 0])], [np.array([-3, 0])])

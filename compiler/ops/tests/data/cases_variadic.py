@@ -1,7 +1,7 @@
 """Max, Min, Sum, Mean."""
 import numpy as np
 
-from generate import Const
+from generate import Const, Followed
 
 F = np.float32
 A, B, C = np.array([[1, 5, -2], [0, 3, 8]], F), np.array([[4, 2, -1], [7, -3, 8]], F), np.array([[2, 2, 2], [1, 1, 1]], F)
@@ -25,4 +25,5 @@ def cases(add):
         add(op, 13, [nan, Const(np.array(2, F))], [f(nan, F(2))])
         add(op, 13, [np.array([1, 200], np.uint8), np.array([[100], [250]], np.uint8)])
         add(op, 13, [Const(np.array([3, 4])), Const(np.array([[1], [9]])), Const(np.array(2))])
+        add(op, 13, [Followed([3, 4]), Followed([[1], [9]]), Const([2])], [f(f(np.array([3, 4]), np.array([[1], [9]])), 2)])
         add(op, 13, [np.array([2**63 + 1, 5], np.uint64), np.array([2**62, 7], np.uint64)])

@@ -32,6 +32,10 @@ class Const:
         self.value = np.asarray(value)
 
 
+class Followed(Const):
+    """An input of integers (not below 0) whose elements are symbols to shape arithmetic."""
+
+
 def element(v, digits):
     if isinstance(v, (bool, np.bool_)):
         return int(v)
@@ -41,11 +45,11 @@ def element(v, digits):
     return str(v) if v != v or v in (float("inf"), float("-inf")) else float(f"{v:.{digits}g}") if abs(v) < 1e38 else v
 
 
-def tensor(a, const=False):
+def tensor(a, kind=None):
     a = np.asarray(a)
     # Digits that tell neighbouring floats apart.
     digits = 17 if a.dtype == np.float64 else 9
-    return [NAMES[a.dtype.name], list(a.shape), [element(v, digits) for v in a.flatten().tolist()]] + (["const"] if const else [])
+    return [NAMES[a.dtype.name], list(a.shape), [element(v, digits) for v in a.flatten().tolist()]] + ([kind] if kind else [])
 
 
 def model_of(op, opset, attrs, arrays, outputs):
@@ -81,15 +85,15 @@ def main(name):
     lines = []
 
     def add(op, opset, inputs, expect=None, outputs=1, tolerance=1e-6, fixed=False, by=("ort", "ref"), **attrs):
-        consts = [isinstance(x, Const) for x in inputs]
-        arrays = [x.value if c else None if x is None else np.asarray(x) for x, c in zip(inputs, consts)]
+        kinds = ["followed" if isinstance(x, Followed) else "const" if isinstance(x, Const) else None for x in inputs]
+        arrays = [x.value if k else None if x is None else np.asarray(x) for x, k in zip(inputs, kinds)]
         if expect is None:
             with np.errstate(all="ignore"):
                 expect = compute(op, opset, attrs, arrays, outputs, by)
         case = {"op": op, "opset": opset}
         if attrs:
             case["attrs"] = attrs
-        case["inputs"] = [None if a is None else tensor(a, c) for a, c in zip(arrays, consts)]
+        case["inputs"] = [None if a is None else tensor(a, k) for a, k in zip(arrays, kinds)]
         case["outputs"] = [tensor(e) for e in expect]
         if tolerance:
             case["tolerance"] = tolerance
