@@ -128,6 +128,39 @@ impl UnOp {
     pub fn is_math(self) -> bool {
         self as u8 >= UnOp::Exp as u8
     }
+
+    /// Can the operand have this type?
+    pub fn takes(self, dtype: DType) -> bool {
+        match self {
+            UnOp::Not => dtype.is_int() || dtype == DType::Bool,
+            UnOp::Neg | UnOp::Abs => dtype.is_int() || arithmetic_float(dtype),
+            _ => arithmetic_float(dtype),
+        }
+    }
+}
+
+/// f16 and bf16 are storage only.
+pub(crate) fn arithmetic_float(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F64)
+}
+
+impl BinOp {
+    /// Can the operands have this type?
+    pub fn takes(self, dtype: DType) -> bool {
+        match self {
+            BinOp::And | BinOp::Or | BinOp::Xor => dtype.is_int() || dtype == DType::Bool,
+            BinOp::Shl | BinOp::Shr => dtype.is_int(),
+            _ => dtype.is_int() || arithmetic_float(dtype),
+        }
+    }
+}
+
+impl CmpOp {
+    /// Can the operands have this type?
+    pub fn takes(self, dtype: DType) -> bool {
+        let equality = matches!(self, CmpOp::Eq | CmpOp::Ne);
+        dtype.is_int() || arithmetic_float(dtype) || (dtype == DType::Bool && equality)
+    }
 }
 
 impl ReduceOp {

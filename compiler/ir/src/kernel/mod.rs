@@ -14,6 +14,9 @@
 
 pub mod build;
 pub mod interp;
+pub mod parse;
+pub mod print;
+pub mod verify;
 
 pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::KernelBuilder;
@@ -268,3 +271,6 @@ impl Def {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::{Checker, code};
 use crate::loops::*;
+use crate::scalar::arithmetic_float;
 
 impl Checker<'_> {
     pub(super) fn op(&mut self, def: &ValueDef) {
@@ -20,7 +21,7 @@ impl Checker<'_> {
             Op::Binary(op, a, b) => {
                 self.typed(*a, Some(ty), "operand");
                 self.typed(*b, Some(ty), "operand");
-                self.check(binary_takes(*op, ty.elem), code::TYPE, |_| format!("{} of {ty}", op.name()));
+                self.check(op.takes(ty.elem), code::TYPE, |_| format!("{} of {ty}", op.name()));
             }
             Op::Fma(a, b, c) => {
                 [a, b, c].into_iter().for_each(|v| self.typed(*v, Some(ty), "operand"));
@@ -54,7 +55,7 @@ impl Checker<'_> {
             Op::Reduce(op, a) => {
                 let from = self.uses(*a);
                 self.follows(ty, from.map(|t| Ty::scalar(t.elem)));
-                self.check(binary_takes(op.binary(), ty.elem), code::TYPE, |_| format!("reduce {} of {ty}", op.name()));
+                self.check(op.binary().takes(ty.elem), code::TYPE, |_| format!("reduce {} of {ty}", op.name()));
             }
             Op::Shuffle(a, b, pick) => self.shuffle(ty, *a, *b, pick),
             Op::IsNull(b) => {
@@ -81,12 +82,7 @@ impl Checker<'_> {
 
     fn unary(&mut self, ty: Ty, op: UnOp, a: Value) {
         self.typed(a, Some(ty), "operand");
-        let ok = match op {
-            UnOp::Not => ty.elem.is_int() || ty.elem == DType::Bool,
-            UnOp::Neg | UnOp::Abs => ty.elem.is_int() || arithmetic_float(ty.elem),
-            _ => arithmetic_float(ty.elem),
-        };
-        self.check(ok, code::TYPE, |_| format!("{} of {ty}", op.name()));
+        self.check(op.takes(ty.elem), code::TYPE, |_| format!("{} of {ty}", op.name()));
         let late = self.stage.expanded && op.is_math();
         self.check(!late, code::STAGE, |_| format!("{} is left after expand-math", op.name()));
     }
@@ -96,9 +92,7 @@ impl Checker<'_> {
         self.typed(b, from, "operand");
         self.follows(ty, from.map(|t| t.with_elem(DType::Bool)));
         let elem = from.map_or(DType::I64, |t| t.elem);
-        let equality = matches!(op, CmpOp::Eq | CmpOp::Ne);
-        let ok = elem.is_int() || arithmetic_float(elem) || (elem == DType::Bool && equality);
-        self.check(ok, code::TYPE, |_| format!("cmp {} of {elem}", op.name()));
+        self.check(op.takes(elem), code::TYPE, |_| format!("cmp {} of {elem}", op.name()));
     }
 
     fn select(&mut self, ty: Ty, cond: Value, a: Value, b: Value) {
@@ -133,18 +127,5 @@ impl Checker<'_> {
         if let Some(bad) = pick.iter().find(|&&p| u32::from(p) >= lanes) {
             self.report(code::TYPE, |_| format!("lane {bad} of {lanes}"));
         }
-    }
-}
-
-/// f16 and bf16 are storage only.
-fn arithmetic_float(d: DType) -> bool {
-    matches!(d, DType::F32 | DType::F64)
-}
-
-fn binary_takes(op: BinOp, elem: DType) -> bool {
-    match op {
-        BinOp::And | BinOp::Or | BinOp::Xor => elem.is_int() || elem == DType::Bool,
-        BinOp::Shl | BinOp::Shr => elem.is_int(),
-        _ => elem.is_int() || arithmetic_float(elem),
     }
 }
