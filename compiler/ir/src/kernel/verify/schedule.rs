@@ -137,9 +137,11 @@ impl<'c, 'a> Rules<'c, 'a> {
         let each = |axes: &[Axis], order: &[Symbol]| {
             order.len() == axes.len() && axes.iter().all(|a| order.iter().filter(|v| **v == a.var).count() == 1)
         };
-        let list = |axes: &[Axis]| axes.iter().map(|a| format!(" {}", a.var)).collect::<String>();
-        self.require(each(own, first), |_| format!("the order begins with each of{} once", list(own)));
-        self.require(each(over, last), |_| format!("the order ends with each of{} once", list(over)));
+        let all: Vec<String> = own.iter().chain(over).map(|a| a.var.to_string()).collect();
+        let count = own.len();
+        self.require(each(own, first) && each(over, last), |_| {
+            format!("the order isn't [{}], the first {count} in any order, then the rest", all.join(", "))
+        });
         if let Some(l) = &s.vector {
             let lanes = l.lanes.is_power_of_two() && l.lanes <= MAX_LANES;
             self.require(lanes, |_| format!("{} lanes are no power of two up to {MAX_LANES}", l.lanes));
