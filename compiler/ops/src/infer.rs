@@ -119,13 +119,12 @@ impl<'a> InferCx<'a> {
     pub fn set_tensor(&mut self, i: usize, dtype: DType, shape: Vec<Sym>) {
         self.set_output(i, Type::tensor(dtype, shape));
     }
-    /// Sets the symbolic elements of output `i`, if they are few.
+    /// Sets the symbolic elements of output `i`, if they are few and can be said (tensors wrap, symbols don't).
     pub fn set_content(&mut self, i: usize, content: Vec<Sym>) {
-        if content.len() <= MAX_CONTENT {
-            if let Some(&v) = self.node().outputs.get(i) {
-                let ranges = self.graph.ranges();
-                self.graph.values[v].content = Some(content.iter().map(|s| ranges.simplify(s)).collect());
-            }
+        let Some(&v) = self.node().outputs.get(i) else { return };
+        if content.len() <= MAX_CONTENT && !content.iter().any(Sym::is_overflow) {
+            let ranges = self.graph.ranges();
+            self.graph.values[v].content = Some(content.iter().map(|s| ranges.simplify(s)).collect());
         }
     }
 

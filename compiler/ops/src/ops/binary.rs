@@ -1,7 +1,7 @@
 //! Elementwise operators of two operands: arithmetic, comparison, logic, bits; PRelu.
 //!
-//! Since 7: the operands broadcast as in numpy. Before: `broadcast` = 1 puts the second operand's axes beside the first's
-//! from `axis` on (default: the last ones); 0 wants equal shapes, which is a special case.
+//! Since 7: the operands broadcast as in numpy. Before: `broadcast` = 1 puts the second operand's axes beside the
+//! first's from `axis` on (default: the last ones); 0 wants equal shapes, which is a special case.
 //! From here down: attribute `axis` only where an old version had it.
 //! Integer division truncates; Mod takes the divisor's sign, with `fmod` the dividend's. Shape arithmetic is followed.
 
@@ -17,7 +17,8 @@ type SymFormula = fn(&Ranges, &Sym, &Sym) -> Option<Sym>;
 /// Defines operators of two operands, one a line: name of the static, name, versions before 7, versions since,
 /// class of dtypes, dtype of the output if it isn't the operands', attributes' import, formula for symbols, formula.
 macro_rules! binary_operators {
-    ($($id:ident $name:literal [$($old:literal),*] [$($new:literal),*] $class:ident $out:expr, $import:expr, $sym:expr, $formula:expr;)*) => { $(
+    ($($id:ident $name:literal [$($old:literal),*] [$($new:literal),*] $class:ident $out:expr,
+        $import:expr, $sym:expr, $formula:expr;)*) => { $(
         #[doc = concat!($name, ".")]
         pub static $id: OpDef = OpDef {
             domain: "",
@@ -115,9 +116,11 @@ pub(super) fn infer_shapes(cx: &mut InferCx, out: DType, a: Vec<Sym>, mut b: Vec
     }
     let shape = cx.broadcast(&[a.clone(), b.clone()])?;
     // Narrow integers wrap: symbols don't.
-    if matches!(cx.dtype(0)?, DType::I32 | DType::I64 | DType::Bool) {
+    let dtype = cx.dtype(0)?;
+    if matches!(dtype, DType::I32 | DType::I64 | DType::Bool) {
         let ranges = cx.ranges();
-        if let Some(c) = content(cx, &[(0, &a), (1, &b)], &shape, |x| sym(&ranges, x[0], x[1])) {
+        let fits = |s: &Sym| dtype != DType::I32 || s.as_int().is_none_or(|v| i32::try_from(v).is_ok());
+        if let Some(c) = content(cx, &[(0, &a), (1, &b)], &shape, |x| sym(&ranges, x[0], x[1]).filter(fits)) {
             cx.set_content(0, c);
         }
     }

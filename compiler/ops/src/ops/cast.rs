@@ -1,8 +1,10 @@
 //! Cast and CastLike: another dtype, by the rules of `ir::scalar` (floats to integers truncate and saturate).
 //!
 //! Cast since 1: `to` is a dtype's name; since 6: its number. CastLike: the dtype of input 1.
-//! `saturate` and `round_mode` are about 8-bit floats, which are not supported yet, so they are accepted without effect.
-//! From here down: attribute `to`, a dtype (Cast only). Known contents of integers go through, so shape arithmetic does.
+//! `saturate` and `round_mode` are about 8-bit floats, which are not supported yet, so they are accepted without
+//! effect.
+//! From here down: attribute `to`, a dtype (Cast only). Known contents of integers go through, so shape arithmetic
+//! does.
 
 use super::elementwise::*;
 use crate::prelude::*;

@@ -1,8 +1,8 @@
 //! Normalisation per channel (axis 1): BatchNormalization by given statistics, InstanceNormalization and
 //! GroupNormalization by those of each sample; LRN by neighbouring channels.
 //!
-//! BatchNormalization: 1, 6, 7 have `spatial`; 0 means one statistic for each element of a sample. Training is an error,
-//! whether said by `training_mode` (14, 15) or by outputs that only training has.
+//! BatchNormalization: 1, 6, 7 have `spatial`; 0 means one statistic for each element of a sample. Training is an
+//! error, whether said by `training_mode` (14, 15) or by outputs that only training has.
 //! GroupNormalization: 18 scales by group (attribute `grouped`), 21 by channel.
 
 use super::axes::Axes;

@@ -1,6 +1,7 @@
 //! Clip: min(max(x, low), high), so `high` wins where the bounds cross, and a NaN stays.
 //!
-//! Since 1, 6: bounds are attributes, floats whatever the dtype of x. Since 11: inputs. A bound left out bounds nothing.
+//! Since 1, 6: bounds are attributes, floats whatever the dtype of x. Since 11: inputs. A bound left out bounds
+//! nothing.
 //! From here down: inputs 1 and 2, optional scalars.
 
 use super::elementwise::*;

@@ -1,10 +1,10 @@
 //! Reductions: Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare over any axes.
 //!
-//! Before 18 (ReduceSum: 13): the attribute `axes`; since: input 1, which must be known at compile time. No axes: all of
-//! them, unless `noop_with_empty_axes` says none; then each element is a reduction of its own.
+//! Before 18 (ReduceSum: 13): the attribute `axes`; since: input 1, which must be known at compile time. No axes: all
+//! of them, unless `noop_with_empty_axes` says none; then each element is a reduction of its own.
 //! From here down: input 1 (a constant, optional), attributes `keepdims` and `noop`.
-//! Narrow floats are summed in f32. Integers wrap; where a root or logarithm is taken they go through f64. A reduction of
-//! nothing gives the operation's identity: 0, 1, or the least or greatest value.
+//! Narrow floats are summed in f32. Integers wrap; where a root or logarithm is taken they go through f64. A
+//! reduction of nothing gives the operation's identity: 0, 1, or the least or greatest value.
 
 use super::axes::Axes;
 use super::elementwise::*;

@@ -1,5 +1,5 @@
-//! Softmax: exp(x - max) / sum(exp(x - max)), taken jointly over a set of axes; LogSoftmax, its logarithm; Hardmax, 1 at
-//! the first greatest element and 0 elsewhere.
+//! Softmax: exp(x - max) / sum(exp(x - max)), taken jointly over a set of axes; LogSoftmax, its logarithm; Hardmax, 1
+//! at the first greatest element and 0 elsewhere.
 //!
 //! Since 1, 11: input viewed as 2-D, cut at `axis` (default 1)  => axes = axis..rank.
 //! Since 13:    a single axis (default -1)                      => axes = {axis}.

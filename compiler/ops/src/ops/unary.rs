@@ -1,6 +1,7 @@
 //! Elementwise functions of one operand that have no attributes: arithmetic, roots, exponentials, trigonometry, tests.
 //!
-//! All versions mean the same: version 1 adds the attribute `consumed_inputs`, which has no effect, later ones add dtypes.
+//! All versions mean the same: version 1 adds the attribute `consumed_inputs`, which has no effect, later ones add
+//! dtypes.
 //! NaN goes through each function; Round takes the even neighbour of a half.
 
 use super::elementwise::*;

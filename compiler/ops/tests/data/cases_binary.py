@@ -92,6 +92,10 @@ def contents(add):
         add(op, 13, [Const(a), Const(b)], [NUMPY[op](a, b)])
     add("Div", 13, [Const(a), Const(b)], [np.trunc(a / b).astype(np.int64)])
     add("Mod", 13, [Const(np.abs(a)), Const(b)], [np.mod(np.abs(a), b)])
+    # Tensors wrap, symbols don't: such contents are let go.
+    for t in (np.int32, np.int64):
+        big = np.array([np.iinfo(t).max], t)
+        add("Add", 13, [Const(big), Const(np.array([1], t))], [np.array([np.iinfo(t).min], t)])
     c, d = Followed([6, 5, 8]), Followed([[2], [3]])
     for op in ("Add", "Sub", "Mul"):
         add(op, 13, [c, d], [NUMPY[op](c.value, d.value)])
