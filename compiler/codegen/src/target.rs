@@ -60,6 +60,11 @@ pub const CPUS: &[Cpu] = &[
         extends: Some("x86-64-v3"),
         features: &["avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"],
     },
+    Cpu { name: "haswell", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
+    Cpu { name: "skylake", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
+    Cpu { name: "alderlake", arch: "x86_64", extends: Some("x86-64-v3"), features: &["avxvnni"] },
+    Cpu { name: "cascadelake", arch: "x86_64", extends: Some("x86-64-v4"), features: &["avx512vnni"] },
+    Cpu { name: "icelake-server", arch: "x86_64", extends: Some("x86-64-v4"), features: &["avx512vbmi", "avx512vnni"] },
     Cpu { name: "skylake-avx512", arch: "x86_64", extends: Some("x86-64-v4"), features: &[] },
     Cpu {
         name: "sapphirerapids",
@@ -67,6 +72,7 @@ pub const CPUS: &[Cpu] = &[
         extends: Some("x86-64-v4"),
         features: &["avx512bf16", "avx512fp16", "avx512vbmi", "avx512vnni", "avxvnni"],
     },
+    Cpu { name: "znver2", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
     Cpu { name: "znver3", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
     Cpu {
         name: "znver4",
@@ -75,6 +81,7 @@ pub const CPUS: &[Cpu] = &[
         features: &["avx512bf16", "avx512vbmi", "avx512vnni"],
     },
     Cpu { name: "generic", arch: "aarch64", extends: None, features: &["neon"] },
+    Cpu { name: "cortex-a53", arch: "aarch64", extends: Some("generic"), features: &["crc"] },
     Cpu { name: "cortex-a72", arch: "aarch64", extends: Some("generic"), features: &["crc"] },
     Cpu {
         name: "neoverse-n1",
@@ -83,6 +90,12 @@ pub const CPUS: &[Cpu] = &[
         features: &["crc", "lse", "dotprod", "fullfp16"],
     },
     Cpu { name: "generic-rv64", arch: "riscv64gc", extends: None, features: &[] },
+    // Microcontrollers: scalar code. Floats of 64 bits, and on those without a unit all floats, are library calls.
+    Cpu { name: "cortex-m0", arch: "thumbv6m", extends: None, features: &[] },
+    Cpu { name: "cortex-m3", arch: "thumbv7m", extends: None, features: &[] },
+    Cpu { name: "cortex-m4", arch: "thumbv7em", extends: None, features: &[] },
+    Cpu { name: "cortex-m7", arch: "thumbv7em", extends: Some("cortex-m4"), features: &[] },
+    Cpu { name: "cortex-m33", arch: "thumbv8m.main", extends: None, features: &[] },
 ];
 
 impl Target {
@@ -157,7 +170,7 @@ fn unknown_cpu(cpu: &str, arch: &str) -> Diagnostic {
     let known: Vec<&str> = CPUS.iter().filter(|c| c.arch == arch).map(|c| c.name).collect();
     if known.is_empty() {
         return Diagnostic::error("E5002", format!("no processor of architecture '{arch}' is known"))
-            .expected("x86_64, aarch64 or riscv64gc");
+            .expected("x86_64, aarch64, riscv64gc or a thumb architecture such as thumbv7em");
     }
     Diagnostic::error("E5003", format!("processor '{cpu}' isn't known for {arch}"))
         .expected(format!("native (on such a machine) or one of: {}", known.join(", ")))

@@ -132,10 +132,13 @@ fn the_same_program_gives_the_same_object() {
 /// Objects of other machines: their magic numbers.
 #[test]
 fn cross_compilation() {
-    let cases: [(&str, &[u8]); 6] = [
+    let cases: [(&str, &[u8]); 9] = [
         ("x86_64-unknown-linux-gnu", b"\x7fELF\x02"),
         ("aarch64-unknown-linux-gnu", b"\x7fELF\x02"),
         ("riscv64gc-unknown-linux-gnu", b"\x7fELF\x02"),
+        ("thumbv6m-none-eabi", b"\x7fELF\x01"),
+        ("thumbv7em-none-eabihf", b"\x7fELF\x01"),
+        ("thumbv8m.main-none-eabihf", b"\x7fELF\x01"),
         ("x86_64-pc-windows-msvc", &[0x64, 0x86]),
         ("aarch64-apple-darwin", &[0xcf, 0xfa, 0xed, 0xfe]),
         ("x86_64-apple-darwin", &[0xcf, 0xfa, 0xed, 0xfe]),
