@@ -8,6 +8,7 @@ pub mod cast;
 pub mod channel_norm;
 pub mod clip;
 pub mod concat;
+pub mod control;
 pub mod conv;
 pub mod cumulative;
 mod elementwise;

@@ -1,0 +1,92 @@
+//! If: one of two regions, by a condition. Versions differ in dtypes.
+//!
+//! Regions: `then`, `else`; without parameters. Results of both have one dtype and rank; extents may differ.
+
+use super::super::movement::product;
+use super::*;
+use crate::Control;
+use onnxc_ir::graph::TensorType;
+
+/// If.
+pub static IF: OpDef = OpDef {
+    domain: "",
+    name: "If",
+    versions: &[
+        (1, import),
+        (11, import),
+        (13, import),
+        (16, import),
+        (19, import),
+        (21, import),
+        (23, import),
+        (24, import),
+        (25, import),
+    ],
+    infer,
+    lower: Lower::Control(Control::If),
+    extents: None,
+};
+
+fn import(n: &mut NodeReader) -> Result<Attrs> {
+    n.region("then_branch")?;
+    n.region("else_branch")?;
+    Ok(Attrs::default())
+}
+
+fn infer(cx: &mut InferCx) -> Result<()> {
+    let cond = cx.input_type(0)?;
+    if cond.dtype != DType::Bool || product(&cond.shape).as_int().is_some_and(|n| n != 1) {
+        return Err(cx.error("E2051", "the condition isn't one bool").expected("a tensor of one bool"));
+    }
+    let types = [cx.infer_region(0)?, cx.infer_region(1)?];
+    let regions = [region(cx, 0), region(cx, 1)];
+    let outputs = cx.output_count();
+    if types.iter().any(|t| t.len() != outputs) {
+        return Err(cx
+            .error("E2051", "the branches give another number of values than the node")
+            .expected(format!("{outputs} results of each branch")));
+    }
+    let mut which = 0;
+    for i in 0..outputs {
+        let [a, b] = [0, 1].map(|r| tensor_at(cx, regions[r].results[i], "a branch's result"));
+        let (a, b) = (a?, b?);
+        if (a.dtype, a.rank()) != (b.dtype, b.rank()) {
+            let found = format!("result {i} is {} of rank {} or {} of rank {}", a.dtype, a.rank(), b.dtype, b.rank());
+            return Err(cx.error("E2051", found).expected("one dtype and rank in both branches").help(
+                "if the condition is known, fold it when exporting (onnx-simplifier, or PyTorch's tracing export)",
+            ));
+        }
+        let shape = merged(cx, &regions, &a, &b, which);
+        which += a.rank() as u32;
+        same_content(cx, &regions, i);
+        cx.set_tensor(i, a.dtype, shape);
+    }
+    Ok(())
+}
+
+/// Extents that both branches agree on, and symbols for the others.
+fn merged(cx: &mut InferCx, regions: &[Region; 2], a: &TensorType, b: &TensorType, which: u32) -> Vec<Sym> {
+    let inside = [0, 1].map(|r| Inside::of(cx.graph, &regions[r]));
+    let mut shape = Vec::new();
+    for (axis, (x, y)) in a.shape.iter().zip(&b.shape).enumerate() {
+        let own = inside[0].depends(cx.graph, x) || inside[1].depends(cx.graph, y);
+        if !own && cx.ranges().prove_eq(x, y) == Some(true) {
+            shape.push(x.clone());
+            continue;
+        }
+        let bounds = inside[0].bound(cx.graph, x).zip(inside[1].bound(cx.graph, y));
+        let hi = bounds.map(|(x, y)| Sym::max(&x, &y));
+        shape.push(cx.fresh_result(which + axis as u32, "branch", 0, hi));
+    }
+    shape
+}
+
+/// Elements that both branches agree on.
+fn same_content(cx: &mut InferCx, regions: &[Region; 2], i: usize) {
+    let [a, b] = [0, 1].map(|r| crate::infer::content_of(cx.graph, regions[r].results[i]));
+    let Some(content) = a.filter(|a| Some(a) == b.as_ref()) else { return };
+    let inside = Inside::of(cx.graph, &regions[0]);
+    if !content.iter().any(|s| inside.depends(cx.graph, s)) {
+        cx.set_content(i, content);
+    }
+}

@@ -1,0 +1,114 @@
+//! Values that an iteration hands to the next. Their dtype and rank stay; an extent that doesn't is a symbol of the body,
+//! found anew at each entry.
+
+use super::*;
+use onnxc_ir::graph::TensorType;
+
+/// How often a body runs.
+pub(super) struct Trips {
+    /// Exactly that often, if it is known.
+    pub exact: Option<Sym>,
+    /// At most that often, if it is known.
+    pub most: Option<Sym>,
+}
+
+/// Carried values: parameters and results of region 0 by position, and the node's inputs that they start from.
+pub(super) struct Carried {
+    pub params: Vec<ValueId>,
+    pub results: Vec<ValueId>,
+    pub inputs: Vec<usize>,
+}
+
+/// Types the body until what it hands on fits what it is given. `prepare` sets types and contents of parameters that
+/// aren't carried.
+pub(super) fn infer_body(cx: &mut InferCx, c: &Carried, prepare: impl Fn(&mut InferCx) -> Result<()>) -> Result<()> {
+    let body = region(cx, 0);
+    let inside = Inside::of(cx.graph, &body);
+    let mut types = Vec::new();
+    for &i in &c.inputs {
+        types.push(cx.input_type(i)?);
+    }
+    let rounds = types.iter().map(TensorType::rank).sum::<usize>() + 1;
+    for _ in 0..rounds {
+        inside.forget_contents(cx.graph);
+        for (&p, t) in c.params.iter().zip(&types) {
+            cx.graph.values[p].ty = Type::Tensor(t.clone());
+        }
+        prepare(cx)?;
+        cx.infer_region(0)?;
+        if !widen(cx, c, &mut types)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces extents that an iteration changes by symbols; true if there are new ones.
+fn widen(cx: &mut InferCx, c: &Carried, types: &mut [TensorType]) -> Result<bool> {
+    let mut changed = false;
+    for (k, t) in types.iter_mut().enumerate() {
+        let result = tensor_at(cx, c.results[k], "a carried value")?;
+        if (result.dtype, result.rank()) != (t.dtype, t.rank()) {
+            let found = format!(
+                "carried value {k} starts as {} of rank {} and becomes {} of rank {}",
+                t.dtype,
+                t.rank(),
+                result.dtype,
+                result.rank()
+            );
+            return Err(cx.error("E2052", found).expected("one dtype and rank in every iteration"));
+        }
+        for (axis, d) in t.shape.iter_mut().enumerate() {
+            let source = SymbolSource::Carried(c.params[k], axis as u32);
+            let own = d.as_symbol().and_then(|s| cx.graph.symbols.get(s)).is_some_and(|i| i.source == source);
+            if !own && cx.ranges().prove_eq(d, &result.shape[axis]) != Some(true) {
+                *d = cx.fresh(source, "carried", 0, None);
+                changed = true;
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// Sets the types of the outputs for the carried values; gives the number of extents that they have.
+pub(super) fn set_outputs(cx: &mut InferCx, c: &Carried, trips: &Trips) -> Result<u32> {
+    let mut which = 0;
+    for (k, &p) in c.params.iter().enumerate() {
+        let ty = tensor_at(cx, p, "a carried value")?;
+        let mut shape = Vec::new();
+        for (axis, d) in ty.shape.iter().enumerate() {
+            let source = SymbolSource::Carried(p, axis as u32);
+            let own = d.as_symbol().and_then(|s| cx.graph.symbols.get(s)).is_some_and(|i| i.source == source);
+            shape.push(if own { last(cx, c, k, axis, d, trips, which)? } else { d.clone() });
+            which += 1;
+        }
+        cx.set_tensor(k, ty.dtype, shape);
+    }
+    Ok(which)
+}
+
+/// The extent after the last iteration. Where each iteration adds a constant, it follows from the number of trips.
+fn last(cx: &mut InferCx, c: &Carried, k: usize, axis: usize, d: &Sym, trips: &Trips, which: u32) -> Result<Sym> {
+    let start = cx.shape(c.inputs[k])?[axis].clone();
+    let growth = (tensor_at(cx, c.results[k], "a carried value")?.shape[axis].clone() - d).as_int();
+    let most = growth.zip(trips.most.clone()).map(|(by, n)| &start + n * by.max(0));
+    if let (Some(by), Some(n)) = (growth.filter(|by| *by >= 0), &trips.exact) {
+        cx.fresh(SymbolSource::Carried(c.params[k], axis as u32), "carried", 0, most);
+        return Ok(start + n * by);
+    }
+    cx.fresh(SymbolSource::Carried(c.params[k], axis as u32), "carried", 0, most.clone());
+    Ok(cx.fresh_result(which, "last", 0, most))
+}
+
+/// The extents of a value that each iteration gives; they must not change from one to the next.
+pub(super) fn scanned(cx: &InferCx, v: ValueId) -> Result<TensorType> {
+    let t = tensor_at(cx, v, "a scan output")?;
+    let inside = Inside::of(cx.graph, &region(cx, 0));
+    match t.shape.iter().find(|d| inside.depends(cx.graph, d)) {
+        Some(d) => Err(cx
+            .error("E2053", format!("a scan output has an extent of {d}, which may differ between iterations"))
+            .tensor(cx.graph.values[v].name.clone())
+            .expected("equal extents in every iteration")),
+        None => Ok(t),
+    }
+}

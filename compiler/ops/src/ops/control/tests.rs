@@ -1,0 +1,172 @@
+//! Types of control flow, by models built by hand.
+
+use crate::infer::{infer_graph, unknown_type};
+use crate::registry::Registry;
+use onnxc_base::{DType, Sym, Tensor};
+use onnxc_ir::graph::*;
+
+/// A graph under construction.
+#[derive(Default)]
+struct Build {
+    graph: Graph,
+}
+
+impl Build {
+    fn value(&mut self, name: &str, ty: Type, def: ValueDef) -> ValueId {
+        self.graph.values.push(ValueData { name: name.into(), ty, def, content: None })
+    }
+    fn param(&mut self, name: &str) -> ValueId {
+        self.value(name, unknown_type(), ValueDef::Param)
+    }
+    fn input(&mut self, name: &str, dtype: DType, dims: &[&str]) -> ValueId {
+        let shape = dims.iter().map(|d| Sym::parse(d).expect("an extent")).collect::<Vec<_>>();
+        let v = self.value(name, Type::tensor(dtype, shape.clone()), ValueDef::Param);
+        for (axis, d) in shape.iter().enumerate() {
+            if let Some(s) = d.as_symbol() {
+                let source = SymbolSource::Dim(v, axis as u32);
+                self.graph.symbols.entry(s.clone()).or_insert(SymbolInfo { source, lo: 0, hi: None });
+            }
+        }
+        self.graph.body.params.push(v);
+        v
+    }
+    /// A scalar input whose element is a symbol.
+    fn count(&mut self, name: &str) -> ValueId {
+        let v = self.input(name, DType::I64, &[]);
+        let info = SymbolInfo { source: SymbolSource::Element(v, 0), lo: i64::MIN, hi: None };
+        self.graph.symbols.insert(name.into(), info);
+        self.graph.values[v].content = Some(vec![Sym::var(name)]);
+        v
+    }
+    fn constant(&mut self, name: &str, t: Tensor) -> ValueId {
+        let shape = t.shape().iter().map(|&d| Sym::int(d as i64)).collect();
+        let ty = Type::tensor(t.dtype(), shape);
+        self.value(name, ty, ValueDef::Const(t))
+    }
+    fn node(&mut self, op: &str, inputs: &[Option<ValueId>], outputs: usize, regions: Vec<Region>) -> NodeId {
+        let name = format!("{op}{}", self.graph.nodes.len());
+        let attrs = Attrs::default().with("axis", Attr::Int(0)).with("num_scan_inputs", Attr::Int(1));
+        let node = Node { name, op: OpName::onnx(op), attrs, inputs: inputs.to_vec(), outputs: vec![], regions };
+        let id = self.graph.nodes.push(node);
+        for i in 0..outputs {
+            let name = format!("{op}{}_{i}", self.graph.nodes.len());
+            let v = self.value(&name, unknown_type(), ValueDef::Node(id, i as u32));
+            self.graph.nodes[id].outputs.push(v);
+        }
+        id
+    }
+    fn out(&self, n: NodeId) -> ValueId {
+        self.graph.nodes[n].outputs[0]
+    }
+    /// Infers the node, the only one of the graph; gives the types of its outputs and the bounds of its symbols.
+    fn infer(mut self, n: NodeId) -> Vec<String> {
+        self.graph.body.nodes.push(n);
+        let found = infer_graph(&mut self.graph, &Registry::new());
+        if found.has_errors() {
+            return found.0.iter().map(|d| d.code.to_string()).collect();
+        }
+        let shape = |v: &ValueId| {
+            let t = self.graph.tensor_type(*v).expect("a tensor");
+            format!("{}{:?}", t.dtype, t.shape.iter().map(Sym::to_string).collect::<Vec<_>>()).replace('"', "")
+        };
+        let mut said: Vec<String> = self.graph.nodes[n].outputs.iter().map(shape).collect();
+        for (s, i) in &self.graph.symbols {
+            if matches!(i.source, SymbolSource::Result(..) | SymbolSource::Carried(..)) {
+                said.push(format!("{s} <= {}", i.hi.as_ref().map_or("?".into(), Sym::to_string)));
+            }
+        }
+        said
+    }
+}
+
+/// A loop over `x` of extents [r, 4], carried; its body concatenates `rows` rows and gives x as scan output, if asked.
+fn growing_loop(count: bool, cond: bool, grow: bool, scan: bool) -> Vec<String> {
+    let mut b = Build::default();
+    let x = b.input("x", DType::F32, &["r", "4"]);
+    let go = b.input("go", DType::Bool, &[]);
+    let n = b.count("n");
+    let row = b.constant("row", Tensor::from_slice(&[2, 4], &[0f32; 8]));
+    let params = vec![b.param("i"), b.param("c"), b.param("state")];
+    let (c, state) = (params[1], params[2]);
+    let next = if grow {
+        b.node("Concat", &[Some(state), Some(row)], 1, vec![])
+    } else {
+        b.node("Relu", &[Some(state)], 1, vec![])
+    };
+    let result = b.out(next);
+    let mut results = vec![c, result];
+    if scan {
+        results.push(if grow { row } else { result });
+    }
+    let body = Region { params, nodes: vec![next], results };
+    let inputs = [count.then_some(n), cond.then_some(go), Some(x)];
+    let l = b.node("Loop", &inputs, 1 + usize::from(scan), vec![body]);
+    b.infer(l)
+}
+
+#[test]
+fn loops() {
+    // A `for`: the trip count is what it says.
+    assert_eq!(growing_loop(true, false, false, true), ["f32[r, 4]", "f32[max(0, n), r, 4]"]);
+    assert_eq!(
+        growing_loop(true, false, true, true),
+        ["f32[r + 2*max(0, n), 4]", "f32[max(0, n), 2, 4]", "carried <= r + 2*max(0, n)"]
+    );
+    // With a condition it is a bound.
+    assert_eq!(growing_loop(true, true, false, true), ["f32[r, 4]", "f32[trips, r, 4]", "trips <= max(0, n)"]);
+    assert_eq!(
+        growing_loop(true, true, true, false),
+        ["f32[last, 4]", "carried <= r + 2*max(0, n)", "last <= r + 2*max(0, n)"]
+    );
+    // A `while`: no bound.
+    assert_eq!(growing_loop(false, true, false, true), ["f32[r, 4]", "f32[trips, r, 4]", "trips <= ?"]);
+    // What an iteration gives can't be put side by side if it grows; see `scanned`.
+    let mut b = Build::default();
+    let x = b.input("x", DType::F32, &["r"]);
+    let params = vec![b.param("i"), b.param("c"), b.param("state")];
+    let next = b.node("Concat", &[Some(params[2]), Some(x)], 1, vec![]);
+    let results = vec![params[1], b.out(next), b.out(next)];
+    let l = b.node("Loop", &[None, None, Some(x)], 2, vec![Region { params, nodes: vec![next], results }]);
+    assert_eq!(b.infer(l), ["E2053"]);
+}
+
+/// An If whose branches give what `make` makes of the inputs x[r, 4] and y[s, 4].
+fn branches(make: impl Fn(&mut Build, ValueId, ValueId) -> [NodeId; 2]) -> Vec<String> {
+    let mut b = Build::default();
+    let x = b.input("x", DType::F32, &["r", "4"]);
+    let y = b.input("y", DType::F32, &["s", "4"]);
+    let c = b.input("c", DType::Bool, &[]);
+    let regions = make(&mut b, x, y).map(|n| Region { params: vec![], nodes: vec![n], results: vec![b.out(n)] });
+    let n = b.node("If", &[Some(c)], 1, regions.to_vec());
+    b.infer(n)
+}
+
+#[test]
+fn branches_of_equal_and_of_different_extents() {
+    let relu = |b: &mut Build, v| b.node("Relu", &[Some(v)], 1, vec![]);
+    assert_eq!(branches(|b, x, _| [relu(b, x), relu(b, x)]), ["f32[r, 4]"]);
+    assert_eq!(branches(|b, x, y| [relu(b, x), relu(b, y)]), ["f32[branch, 4]", "branch <= max(r, s)"]);
+    let shape = |b: &mut Build, v| b.node("Size", &[Some(v)], 1, vec![]);
+    assert_eq!(branches(|b, x, _| [relu(b, x), shape(b, x)]), ["E2051"]);
+}
+
+#[test]
+fn scans_go_over_the_first_axis() {
+    let mut b = Build::default();
+    let (s, x) = (b.input("s", DType::F32, &["4"]), b.input("x", DType::F32, &["t", "4"]));
+    let params = vec![b.param("state"), b.param("slice")];
+    let sum = b.node("Add", &[Some(params[0]), Some(params[1])], 1, vec![]);
+    let results = vec![b.out(sum), b.out(sum)];
+    let n = b.node("Scan", &[Some(s), Some(x)], 2, vec![Region { params, nodes: vec![sum], results }]);
+    assert_eq!(b.infer(n), ["f32[4]", "f32[t, 4]"]);
+}
+
+#[test]
+fn a_body_that_does_not_fit_is_refused() {
+    let mut b = Build::default();
+    let x = b.input("x", DType::F32, &["4"]);
+    let params = vec![b.param("i"), b.param("c")];
+    let results = vec![params[1]];
+    let l = b.node("Loop", &[None, None, Some(x)], 1, vec![Region { params, nodes: vec![], results }]);
+    assert_eq!(b.infer(l), ["E2054"]);
+}
