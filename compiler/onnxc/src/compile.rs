@@ -1,0 +1,152 @@
+//! From a model's file to a module's files.
+
+use crate::backends;
+use crate::options::Options;
+use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, Linker, ModuleInfo};
+use onnxc_ir::graph::Graph;
+use onnxc_ir::graph::patch::Editor;
+use onnxc_ir::loops::Program;
+use onnxc_passes::assemble::c_identifier;
+use onnxc_passes::from_kernel::Machine;
+use onnxc_passes::manager::{Manager, Observer, Quiet, Stop, Timings};
+use onnxc_passes::pipeline::{self, Lowered};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A model: read, checked, imported.
+pub struct Source {
+    /// The graph as imported.
+    pub graph: Graph,
+    /// SHA-256 of the model file, in hex.
+    pub sha256: String,
+    /// What the user should know.
+    pub warnings: Diagnostics,
+}
+
+/// A compiled module.
+pub struct Module {
+    /// The program that the backend was given.
+    pub program: Program,
+    /// Steps, kernels and memory, for the report.
+    pub lowered: Lowered,
+    /// What the module says of itself.
+    pub info: ModuleInfo,
+    /// How long each pass took.
+    pub timings: Timings,
+}
+
+impl Source {
+    /// Reads, checks and imports a model.
+    ///
+    /// # Errors
+    /// Every problem of the file.
+    pub fn open(path: &Path, options: &Options) -> Result<Source, Diagnostics> {
+        let model = onnxc_onnx::load(path, &options.limits)?;
+        let found = onnxc_onnx::check(&model);
+        if found.has_errors() {
+            return Err(found);
+        }
+        let (mut graph, more) = onnxc_ops::import::import(&model, &options.registry, &options.import)?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        graph.name = c_identifier(options.name.as_deref().unwrap_or(&stem));
+        let mut warnings = found;
+        warnings.extend(more);
+        Ok(Source { graph, sha256: file_hash(path)?, warnings })
+    }
+}
+
+/// SHA-256 of a file, in hex.
+fn file_hash(path: &Path) -> Result<String, Diagnostics> {
+    let failed = |e: std::io::Error| {
+        Diagnostic::error("E0001", format!("can't read the model: {e}")).file(path.display().to_string())
+    };
+    let mut hasher = Sha256::new();
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut chunk = vec![0u8; 1 << 16];
+    loop {
+        let n = file.read(&mut chunk).map_err(failed)?;
+        if n == 0 {
+            break;
+        }
+        hasher.update(&chunk[..n]);
+    }
+    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// The machine as the scheduler sees it through a backend.
+pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
+    let bits = backend.max_vector_bits(&options.target).min(options.target.vector_bits);
+    let registers = if bits < options.target.vector_bits { 16 } else { options.target.vector_registers };
+    Machine { vector_bits: bits, registers, fma: options.target.has_fma }
+}
+
+/// Everything up to the loops program, watched by an observer.
+///
+/// # Errors
+/// The observer's wish to stop, or every problem found.
+pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) -> Result<Module, Stop> {
+    let backend = backends::find(options.backend.as_deref())?;
+    let mut manager = Manager::new(observer);
+    manager.verify = options.verify;
+    let mut editor = options.max_patches.map_or_else(Editor::new, Editor::stop_after);
+    let mut graph = source.graph.clone();
+    let machine = machine(options, backend);
+    let lowered = pipeline::lower(&mut graph, &options.registry, machine, options.opt_level, &mut editor, &mut manager)?;
+    let mut program = lowered.assembled.program.clone();
+    let mut info = ModuleInfo {
+        compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
+        model_sha256: source.sha256.clone(),
+        plan_call: None,
+    };
+    onnxc_codegen::complete(&mut program, &mut info);
+    Ok(Module { program, lowered, info, timings: manager.timings })
+}
+
+/// Compiles a model to a program that a backend can take.
+///
+/// # Errors
+/// Every problem found.
+pub fn compile(source: &Source, options: &Options) -> Result<Module, Diagnostics> {
+    lower(source, options, &mut Quiet).map_err(|s| match s {
+        Stop::Failed(d) => d,
+        Stop::Asked => Diagnostics::new(),
+    })
+}
+
+impl Module {
+    /// Machine code.
+    ///
+    /// # Errors
+    /// What the backend can't do.
+    pub fn code(&self, options: &Options) -> Result<Artefact<'_>, Diagnostics> {
+        let backend = backends::find(options.backend.as_deref())?;
+        let how = CompileOptions { opt_level: options.opt_level, emit: Emit::Object };
+        onnxc_codegen::compile(backend, &self.program, &self.info, &options.target, &how)
+    }
+
+    /// Writes a file of the kind that its suffix says: `.so`, `.a`, `.o`, `.s`, `.ll`.
+    ///
+    /// # Errors
+    /// An unknown suffix, or a file that can't be written.
+    pub fn write(&self, path: &Path, options: &Options) -> Result<(), Diagnostics> {
+        self.write_with(path, &[], options)
+    }
+
+    /// Writes a file; a shared library is linked with further objects.
+    ///
+    /// # Errors
+    /// An unknown suffix, or a file that can't be written.
+    pub fn write_with(&self, path: &Path, link: &[PathBuf], options: &Options) -> Result<(), Diagnostics> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("so") => self.code(options)?.write_shared(path, link, &Linker::find()?),
+            Some("a") => self.code(options)?.write_archive(path),
+            Some("o") => self.code(options)?.write_object(path),
+            other => Err(Diagnostic::error("E5011", format!("don't know how to write '{}'", path.display()))
+                .expected("a file name that ends in .so, .a or .o")
+                .help(format!("the suffix '{}' says nothing", other.unwrap_or("")))
+                .into()),
+        }
+    }
+}

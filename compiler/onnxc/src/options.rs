@@ -1,0 +1,44 @@
+//! Options of a compilation, resolved: what the command line's flags come down to.
+
+use onnxc_codegen::Target;
+use onnxc_ops::Registry;
+use onnxc_ops::import::ImportOptions;
+
+/// Everything that influences what comes out.
+#[derive(Clone)]
+pub struct Options {
+    /// -O level, 0 to 3.
+    pub opt_level: u8,
+    /// Name of the backend; the preferred one when absent.
+    pub backend: Option<String>,
+    /// The machine to compile for.
+    pub target: Target,
+    /// Dims given on the command line.
+    pub import: ImportOptions,
+    /// Operators, the user's own included.
+    pub registry: Registry,
+    /// Limits on what a model may contain.
+    pub limits: onnxc_onnx::Limits,
+    /// Name of the module (prefix of its symbols); from the model's file name when absent.
+    pub name: Option<String>,
+    /// Stop after this many graph patches.
+    pub max_patches: Option<usize>,
+    /// Verify after every pass.
+    pub verify: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            opt_level: 2,
+            backend: None,
+            target: Target::host(),
+            import: ImportOptions::default(),
+            registry: Registry::new(),
+            limits: onnxc_onnx::Limits::default(),
+            name: None,
+            max_patches: None,
+            verify: cfg!(debug_assertions),
+        }
+    }
+}
