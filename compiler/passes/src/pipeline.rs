@@ -14,7 +14,17 @@ use onnxc_ir::loops::verify::Stage;
 use onnxc_ops::Registry;
 
 /// Passes over the graph, in order.
-pub static GRAPH: &[GraphPass] = &[g::dead_code::PASS];
+pub static GRAPH: &[GraphPass] = &[
+    g::fold_constants::PASS,
+    g::simplify::PASS,
+    g::dead_code::PASS,
+    g::common_subexpressions::PASS,
+    g::fold_batch_norm::PASS,
+    g::fuse_layer_norm::PASS,
+    g::fold_constants::PASS,
+    g::simplify::PASS,
+    g::dead_code::PASS,
+];
 
 /// Passes over the program, in order.
 pub static LOOPS: &[LoopsPass] = &[loops::unroll::PASS, loops::release::PASS];

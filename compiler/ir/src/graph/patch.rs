@@ -170,6 +170,15 @@ impl Editor {
         Editor { limit: Some(limit), log: vec![] }
     }
 
+    /// Counts an edit that a pass makes by itself, without a patch; false beyond the limit: it must not be made then.
+    pub fn note(&mut self, pass: &'static str, node: &str) -> bool {
+        let free = self.limit.is_none_or(|n| self.log.len() < n);
+        if free {
+            self.log.push((pass, node.to_string()));
+        }
+        free
+    }
+
     /// Applies a patch entirely or not at all; says which. It isn't applied beyond the limit, where its anchor is gone,
     /// or where an output of the model would lose its name.
     pub fn apply(&mut self, graph: &mut Graph, patch: Patch) -> bool {

@@ -1,3 +1,11 @@
 //! Passes over the graph, one file each.
 
+pub mod common_subexpressions;
 pub mod dead_code;
+pub mod fold_batch_norm;
+pub mod fold_constants;
+pub mod fuse_layer_norm;
+mod patterns;
+pub mod simplify;
+#[cfg(test)]
+mod tests;

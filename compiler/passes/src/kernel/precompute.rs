@@ -76,7 +76,7 @@ pub fn drop_unused(kernel: &mut Kernel) {
     let mut defs = vec![None; kernel.defs.len()];
     let old_params = std::mem::take(&mut kernel.params);
     for (id, p) in old_params {
-        if used[id.index()] || p.value.is_none() {
+        if used[id.index()] {
             params[id.index()] = Some(kernel.params.push(p));
         }
     }

@@ -1,0 +1,106 @@
+//! Each pass on a small graph: the text before and after, and the same numbers.
+
+use crate::manager::{GraphCx, GraphPass, Manager, Quiet};
+use onnxc_base::{DType, Tensor};
+use onnxc_ir::graph::build::GraphBuilder;
+use onnxc_ir::graph::interp::{HostValue, run};
+use onnxc_ir::graph::patch::Editor;
+use onnxc_ir::graph::{Attr, Attrs, Graph, OpName, ValueId};
+use onnxc_ops::Registry;
+use onnxc_ops::eval::Evaluator;
+use onnxc_ops::infer::infer_graph;
+
+/// Adds a node of ONNX's own; types come from inference.
+fn node(b: &mut GraphBuilder, op: &str, attrs: Attrs, inputs: &[ValueId]) -> ValueId {
+    let inputs: Vec<Option<ValueId>> = inputs.iter().map(|&v| Some(v)).collect();
+    b.node(OpName::onnx(op), attrs, &inputs, vec![onnxc_ir::graph::Type::unknown()])[0]
+}
+
+fn numbers(shape: &[usize]) -> Tensor {
+    let n: usize = shape.iter().product();
+    let v: Vec<f32> = (0..n).map(|i| ((i * 31 + 7) % 23) as f32 / 8.0 + 0.25).collect();
+    Tensor::from_slice(shape, &v)
+}
+
+/// Runs passes; the outputs must stay the same numbers. Gives the operators that are left.
+fn check(mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<String> {
+    let registry = Registry::new();
+    let problems = infer_graph(&mut graph, &registry);
+    assert!(!problems.has_errors(), "{problems}");
+    let eval = Evaluator::new(&registry);
+    let given: Vec<HostValue> = inputs.iter().cloned().map(HostValue::Tensor).collect();
+    let before = run(&graph, &eval, &given).expect("the graph runs");
+    let (mut quiet, mut editor) = (Quiet, Editor::new());
+    let mut manager = Manager::new(&mut quiet);
+    manager.verify = true;
+    for pass in passes {
+        let mut cx = GraphCx { registry: &registry, editor: &mut editor };
+        manager.graph(pass, &mut graph, &mut cx).expect("the pass leaves a valid graph");
+    }
+    let after = run(&graph, &eval, &given).expect("the graph still runs");
+    for (a, b) in before.iter().zip(&after) {
+        let (a, b) = (a.tensor().and_then(Tensor::to_f64), b.tensor().and_then(Tensor::to_f64));
+        for (x, y) in a.expect("numbers").iter().zip(&b.expect("numbers")) {
+            assert!((x - y).abs() <= 1e-4 * x.abs().max(1.0), "{x} became {y}");
+        }
+    }
+    graph.body.nodes.iter().map(|&n| graph.nodes[n].op.to_string()).collect()
+}
+
+#[test]
+fn batch_norm_goes_into_the_weights() {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["1", "2", "4", "4"]);
+    let w = b.constant("w", numbers(&[3, 2, 1, 1]));
+    let c = node(&mut b, "Conv", Attrs::default(), &[x, w]);
+    let stats: Vec<ValueId> = ["s", "b", "m", "v"].iter().map(|n| b.constant(n, numbers(&[3]))).collect();
+    let y = node(&mut b, "BatchNormalization", Attrs::default().with("epsilon", Attr::Float(1e-3)), &[&[c], &stats[..]].concat());
+    let left = check(b.finish(&[y]), &[&super::fold_batch_norm::PASS], &[numbers(&[1, 2, 4, 4])]);
+    assert_eq!(left, ["Conv"]);
+}
+
+#[test]
+fn layer_norm_is_recognised() {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["2", "8"]);
+    let keep = || Attrs::default().with("keepdims", Attr::Int(1));
+    let axes = b.constant("axes", Tensor::from_slice(&[1], &[-1i64]));
+    let mean = node(&mut b, "ReduceMean", keep(), &[x, axes]);
+    let d = node(&mut b, "Sub", Attrs::default(), &[x, mean]);
+    let two = b.constant("two", Tensor::scalar(2.0f32));
+    let sq = node(&mut b, "Pow", Attrs::default(), &[d, two]);
+    let var = node(&mut b, "ReduceMean", keep(), &[sq, axes]);
+    let eps = b.constant("eps", Tensor::scalar(1e-5f32));
+    let var = node(&mut b, "Add", Attrs::default(), &[var, eps]);
+    let sd = node(&mut b, "Sqrt", Attrs::default(), &[var]);
+    let y = node(&mut b, "Div", Attrs::default(), &[d, sd]);
+    let (g, s) = (b.constant("g", numbers(&[8])), b.constant("s", numbers(&[8])));
+    let y = node(&mut b, "Mul", Attrs::default(), &[y, g]);
+    let y = node(&mut b, "Add", Attrs::default(), &[y, s]);
+    let left = check(b.finish(&[y]), &[&super::fuse_layer_norm::PASS], &[numbers(&[2, 8])]);
+    assert_eq!(left, ["LayerNormalization"]);
+}
+
+#[test]
+fn constants_fold_and_equal_nodes_merge() {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["3"]);
+    let (p, q) = (b.constant("p", numbers(&[3])), b.constant("q", numbers(&[3])));
+    let pq = node(&mut b, "Add", Attrs::default(), &[p, q]);
+    let s = node(&mut b, "Mul", Attrs::default(), &[x, pq]);
+    let t = node(&mut b, "Mul", Attrs::default(), &[x, pq]);
+    let y = node(&mut b, "Add", Attrs::default(), &[s, t]);
+    let passes = [&super::fold_constants::PASS, &super::common_subexpressions::PASS, &super::dead_code::PASS];
+    assert_eq!(check(b.finish(&[y]), &passes, &[numbers(&[3])]), ["Mul", "Add"]);
+}
+
+#[test]
+fn identities_disappear() {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["3"]);
+    let i = node(&mut b, "Identity", Attrs::default(), &[x]);
+    let j = node(&mut b, "Identity", Attrs::default(), &[i]);
+    let y = node(&mut b, "Add", Attrs::default(), &[j, i]);
+    let left = check(b.finish(&[y]), &[&super::simplify::PASS, &super::dead_code::PASS], &[numbers(&[3])]);
+    assert_eq!(left, ["Add"]);
+}
