@@ -25,6 +25,7 @@ use onnxc_ir::graph::*;
 use onnxc_ir::kernel::KernelBuilder;
 use onnxc_ir::kernel::build::load;
 use onnxc_ir::kernel::interp::{self, InterpError};
+use onnxc_ir::kernel::verify;
 use std::collections::BTreeMap;
 
 /// Values of symbols.
@@ -268,6 +269,7 @@ impl Inferred {
             .filter(|&i| inputs[i].is_some_and(|v| self.graph.constant(v).is_none()))
             .map(|i| self.input(i))
             .collect();
+        verify::verify(&k.kernel).unwrap_or_else(|problems| panic!("{problems}"));
         interp::run(&k.kernel, &|s| self.env.get(s).copied(), &data).map_err(|e| {
             let code = if matches!(e, InterpError::Status(_)) { "E6000" } else { panic!("{e}") };
             Diagnostic::error(code, e.to_string()).node(self.graph.nodes[self.node].name.clone(), "")
