@@ -120,9 +120,14 @@ fn lower(cx: &mut ComputeCx, f: &Formula) -> Result<()> {
         map_from(cx, d, |i| finish(f, (f.before)(x.at_as(d, i)), n));
         return Ok(());
     }
+    let op = match f.op {
+        ReduceOp::Max if d == DType::Bool => ReduceOp::Or,
+        ReduceOp::Min if d == DType::Bool => ReduceOp::And,
+        op => op,
+    };
     let acc = cx
         .k
-        .reduce("acc", d, &out, f.op, &axes.reduced(&shape), None, |_, i, r| (f.before)(x.at_as(d, &axes.index(i, r))));
+        .reduce("acc", d, &out, op, &axes.reduced(&shape), None, |_, i, r| (f.before)(x.at_as(d, &axes.index(i, r))));
     if d == to && f.after.is_none() {
         cx.set_output(0, acc);
     } else {
