@@ -3,8 +3,8 @@
 //! A file is a list of cases, one a line:
 //! `{"op": "Add", "opset": 7, "attrs": {"alpha": 0.5}, "inputs": [["f32", [2], [1.0, "nan"]], null], "outputs": [..],
 //! "tolerance": 1e-6}`. A tensor is `[dtype, shape, elements]`, with a fourth member `"const"` if it is known at compile
-//! time, or `"followed"` if its elements are symbols to shape arithmetic. Attributes are as a model has them; a number with a point is a float. `"fixed": true` leaves out the run with
-//! symbolic extents.
+//! time, or `"followed"` if its elements are symbols to shape arithmetic. Attributes are as a model has them; a number
+//! with a point is a float, `{"tensor": ..}` a tensor. `"fixed": true` leaves out the run with symbolic extents.
 
 use super::Case;
 use crate::registry::OPS;
@@ -88,6 +88,7 @@ fn attribute(v: &Value) -> Attr {
         }
         Value::Array(a) if a.iter().all(Value::is_number) => Attr::Floats(a.iter().map(|v| number(v) as f32).collect()),
         Value::Array(a) => Attr::Strs(a.iter().map(|v| text(v).into()).collect()),
+        Value::Object(o) if o.contains_key("tensor") => Attr::Tensor(tensor(&v["tensor"])),
         other => panic!("no attribute: {other}"),
     }
 }

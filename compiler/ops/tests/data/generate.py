@@ -92,7 +92,7 @@ def main(name):
                 expect = compute(op, opset, attrs, arrays, outputs, by)
         case = {"op": op, "opset": opset}
         if attrs:
-            case["attrs"] = attrs
+            case["attrs"] = {k: {"tensor": tensor(v)} if isinstance(v, np.ndarray) else v for k, v in attrs.items()}
         case["inputs"] = [None if a is None else tensor(a, k) for a, k in zip(arrays, kinds)]
         case["outputs"] = [tensor(e) for e in expect]
         if tolerance:
