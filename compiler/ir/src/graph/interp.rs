@@ -6,7 +6,7 @@
 //! - `Loop(trips?, cond?, carried...)`: region `(i, cond, carried...) -> (cond, carried..., scanned...)`; the outputs
 //!   are the last carried values, then the scanned ones stacked on a new axis 0.
 //! - `Scan(carried..., scanned...)`, with attributes `num_scan_inputs`, `scan_input_axes`, `scan_input_directions`,
-//!   `scan_output_axes`, `scan_output_directions` (empty lists: all 0): region `(carried..., slices...) ->
+//!   `scan_output_axes`, `scan_output_directions` (absent or short lists: 0): region `(carried..., slices...) ->
 //!   (carried..., scanned...)`.
 //!
 //! Symbols get their values as the run goes: from the inputs, from what a node says, and from the extents of outputs.

@@ -59,6 +59,9 @@ fn known_constants(graph: &Graph) -> HashMap<String, onnxc_base::Tensor> {
 /// A name and where it stands.
 type Name = (String, usize);
 
+/// A type, and symbolic contents.
+type Typed = (Type, Option<Vec<Sym>>);
+
 /// A symbol whose source isn't looked up yet, as it may stand further down.
 struct RawSymbol {
     symbol: Symbol,
@@ -216,7 +219,7 @@ impl Parser<'_> {
     }
 
     /// A type, and symbolic contents if they follow.
-    fn typed(&mut self) -> Result<(Type, Option<Vec<Sym>>), Diagnostic> {
+    fn typed(&mut self) -> Result<Typed, Diagnostic> {
         let ty = self.ty(0)?;
         if !self.c.eat("=") {
             return Ok((ty, None));

@@ -17,7 +17,7 @@ impl Run<'_> {
         };
         outputs.map_err(|f| match f {
             Failure::Form(message) => self.node_error(id, "E3204", message),
-            Failure::Inner(d) => d,
+            Failure::Inner(d) => *d,
         })
     }
 
@@ -39,8 +39,7 @@ impl Run<'_> {
             return Err(Failure::Form(format!("{} values for {} parameters", args.len(), body.params.len())));
         }
         for (&param, arg) in body.params.iter().zip(args) {
-            self.enter(param, arg)
-                .map_err(|e| Failure::Inner(Diagnostic::error("E3203", e).tensor(&self.graph.values[param].name)))?;
+            self.enter(param, arg).map_err(|e| Diagnostic::error("E3203", e).tensor(&self.graph.values[param].name))?;
         }
         Ok(self.region(body)?)
     }
@@ -57,7 +56,9 @@ impl Run<'_> {
         let mut scanned = vec![Vec::new(); scans];
         let mut i = 0;
         while i < trips && go_on {
-            let mut args = vec![self.iteration(&body, i), HostValue::Tensor(Tensor::from_bools(&[], &[true]))];
+            let shape = |k| vec![1; self.rank_of_param(&body, k)];
+            let holds = Tensor::from_bools(&shape(1), &[true]);
+            let mut args = vec![HostValue::Tensor(Tensor::from_slice(&shape(0), &[i])), HostValue::Tensor(holds)];
             args.append(&mut carried);
             let n = args.len() - 2;
             let mut results = self.body(&body, args)?.into_iter();
@@ -67,16 +68,20 @@ impl Run<'_> {
             i += 1;
         }
         let first = carried.len();
-        for (k, items) in scanned.into_iter().enumerate() {
+        for (k, items) in scanned.into_iter().enumerate().take(self.wanted(id, first)) {
             carried.push(self.stacked(id, first + k, items, 0)?);
         }
         Ok(carried)
     }
 
-    /// The iteration number in the shape of the body's first parameter.
-    fn iteration(&self, body: &Region, i: i64) -> HostValue {
-        let rank = body.params.first().and_then(|&p| self.graph.tensor_type(p)).map_or(0, |t| t.rank());
-        HostValue::Tensor(Tensor::from_slice(&vec![1; rank], &[i]))
+    /// How many outputs the node lists after the `carried` first ones; the body may give more.
+    fn wanted(&self, id: NodeId, carried: usize) -> usize {
+        self.graph.nodes[id].outputs.len().saturating_sub(carried)
+    }
+
+    /// The rank of a parameter that is one element; some exporters declare it with an axis.
+    fn rank_of_param(&self, body: &Region, k: usize) -> usize {
+        body.params.get(k).and_then(|&p| self.graph.tensor_type(p)).map_or(0, |t| t.rank())
     }
 
     fn scan(&mut self, id: NodeId, inputs: &[Option<HostValue>]) -> Result<Vec<HostValue>, Failure> {
@@ -86,14 +91,12 @@ impl Run<'_> {
         let states = inputs.len().checked_sub(count).ok_or("fewer inputs than num_scan_inputs")?;
         let outs = body.results.len().checked_sub(states).ok_or("too few results")?;
         let list = |name: &str, len: usize| {
-            let values = attrs.ints(name).unwrap_or_default().to_vec();
-            if values.is_empty() { vec![0; len] } else { values }
+            let mut values = attrs.ints(name).unwrap_or_default().to_vec();
+            values.resize(len, 0);
+            values
         };
         let (in_axes, in_dirs) = (list("scan_input_axes", count), list("scan_input_directions", count));
         let (out_axes, out_dirs) = (list("scan_output_axes", outs), list("scan_output_directions", outs));
-        if [in_axes.len(), in_dirs.len()] != [count; 2] || [out_axes.len(), out_dirs.len()] != [outs; 2] {
-            return Err(Failure::Form("lists of axes or directions of another length".into()));
-        }
         let mut carried = present(&inputs[..states])?;
         let scanned_inputs = present(&inputs[states..])?;
         let extent = |(x, &axis): (&HostValue, &i64)| {
@@ -118,7 +121,7 @@ impl Run<'_> {
             carried = results.by_ref().take(states).collect();
             collect(&mut scanned, results)?;
         }
-        for (k, mut items) in scanned.into_iter().enumerate() {
+        for (k, mut items) in scanned.into_iter().enumerate().take(self.wanted(id, states)) {
             if out_dirs[k] == 1 {
                 items.reverse();
             }
@@ -148,7 +151,7 @@ impl Run<'_> {
 /// Why control flow failed: it isn't in canonical form, or something inside it did.
 enum Failure {
     Form(String),
-    Inner(Diagnostic),
+    Inner(Box<Diagnostic>),
 }
 
 impl From<&str> for Failure {
@@ -159,7 +162,7 @@ impl From<&str> for Failure {
 
 impl From<Diagnostic> for Failure {
     fn from(d: Diagnostic) -> Self {
-        Failure::Inner(d)
+        Failure::Inner(Box::new(d))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Nodes and regions.
 
-use super::{MAX_NESTING, Name, Parser};
-use crate::graph::{Node, NodeId, OpName, Region, Type, ValueDef, ValueId};
+use super::{MAX_NESTING, Name, Parser, Typed};
+use crate::graph::{Node, NodeId, OpName, Region, ValueDef, ValueId};
+use onnxc_base::Diagnostic;
 use onnxc_base::text::Tok;
-use onnxc_base::{Diagnostic, Sym};
 
 impl Parser<'_> {
     /// Nodes up to a `}`, which is taken.
@@ -78,7 +78,7 @@ impl Parser<'_> {
     }
 
     /// `: f32[n], i64[] = [k]`.
-    fn output_types(&mut self, count: usize) -> Result<Vec<(Type, Option<Vec<Sym>>)>, Diagnostic> {
+    fn output_types(&mut self, count: usize) -> Result<Vec<Typed>, Diagnostic> {
         let mut types = Vec::new();
         if count > 0 {
             self.c.expect(":")?;

@@ -13,6 +13,8 @@ const MODELS: &[&str] = &[
     "layernorm_decomposed",
     "linear_func",
     "model_3_script",
+    "model_if",
+    "model_loop",
     "model_dynamic_0",
     "model_dynamic_23",
     "whole_model",
