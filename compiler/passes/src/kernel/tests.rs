@@ -5,7 +5,7 @@ use crate::from_kernel::{KernelArg, Machine, from_kernel};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym, Tensor};
 use onnxc_ir::kernel::build::{cast, constant, int, load, load_at, load_padded, number, select, unary};
-use onnxc_ir::kernel::{BinOp, CmpOp, Kernel, KernelBuilder, ReduceOp, Scalar, Src, UnOp, build, interp};
+use onnxc_ir::kernel::{self, BinOp, CmpOp, Kernel, KernelBuilder, ReduceOp, Scalar, Src, UnOp, build, interp};
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Program, verify};
 
@@ -28,6 +28,9 @@ fn agree(kernel: Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
     for machine in MACHINES {
         let mut k = kernel.clone();
         optimise(&mut k, machine).expect("constants evaluate");
+        if let Err(problems) = kernel::verify::verify(&k) {
+            panic!("{problems}\n{k}");
+        }
         let lowered = from_kernel(&k, "k", machine).expect("the schedule can be lowered");
         let mut program = Program { name: "t".into(), ..Program::default() };
         let f = program.funcs.push(lowered.func);
