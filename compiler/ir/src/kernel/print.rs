@@ -163,4 +163,3 @@ fn schedule(w: &mut Writer, s: &Schedule, names: &Names) {
     s.stages.iter().for_each(|s| w.line(names.stage_line(s)));
     w.close();
 }
-

@@ -3,7 +3,7 @@
 mod naive;
 mod random;
 
-pub(super) use random::{kernels, SIZES};
+pub(super) use random::{SIZES, kernels};
 
 /// A kernel in text that uses each construct once.
 pub(super) const SAMPLE: &str = r#"kernel @"conv/relu" {

@@ -173,7 +173,8 @@ impl Parser<'_> {
             (Some(c), Some(a), Some(b), None) if word == "select" => Some(ExprKind::Select(c, a, b)),
             _ => None,
         };
-        let kind = kind.ok_or_else(|| self.c.error_at(at, format!("there is no function '{word}' of so many values")))?;
+        let kind =
+            kind.ok_or_else(|| self.c.error_at(at, format!("there is no function '{word}' of so many values")))?;
         self.node(kind, below)
     }
 }

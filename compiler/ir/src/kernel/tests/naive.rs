@@ -78,7 +78,8 @@ fn points(axes: &[Axis], known: &Env) -> Vec<Env> {
 /// Some values for the parameters without one.
 fn inputs(kernel: &Kernel) -> Vec<Tensor> {
     let make = |(n, p): (usize, &Param)| {
-        let shape: Vec<usize> = p.shape.iter().map(|e| e.eval(&|v| dims().get(v).copied()).unwrap_or(0) as usize).collect();
+        let shape: Vec<usize> =
+            p.shape.iter().map(|e| e.eval(&|v| dims().get(v).copied()).unwrap_or(0) as usize).collect();
         let value = |i: usize| Scalar::from_f64(p.dtype, ((i * 7 + n) % 11) as f64 - 4.5);
         tensor(p.dtype, &shape, &(0..shape.iter().product()).map(value).collect::<Vec<_>>())
     };
@@ -92,7 +93,8 @@ fn tensor(dtype: DType, shape: &[usize], values: &[Scalar]) -> Tensor {
 
 /// Equal bits, or both NaN: which NaN is the processor's choice.
 fn agree(a: &Tensor, b: &Tensor) -> bool {
-    let scalars = |t: &Tensor| t.bytes().chunks(t.dtype().size()).map(|c| Scalar::read(t.dtype(), c)).collect::<Vec<_>>();
+    let scalars =
+        |t: &Tensor| t.bytes().chunks(t.dtype().size()).map(|c| Scalar::read(t.dtype(), c)).collect::<Vec<_>>();
     let same = |(a, b): (&Scalar, &Scalar)| a == b || (a.to_f64().is_nan() && b.to_f64().is_nan());
     a.shape() == b.shape() && a.dtype() == b.dtype() && scalars(a).iter().zip(&scalars(b)).all(same)
 }

@@ -8,8 +8,19 @@ use proptest::prelude::*;
 pub(in crate::kernel) const SIZES: [(&str, i64); 2] = [("n", 2), ("h", 3)];
 
 const TYPES: [DType; 13] = [
-    DType::F32, DType::Bool, DType::I64, DType::I8, DType::U8, DType::I16, DType::U16, DType::I32, DType::U32,
-    DType::U64, DType::F64, DType::F16, DType::BF16,
+    DType::F32,
+    DType::Bool,
+    DType::I64,
+    DType::I8,
+    DType::U8,
+    DType::I16,
+    DType::U16,
+    DType::I32,
+    DType::U32,
+    DType::U64,
+    DType::F64,
+    DType::F16,
+    DType::BF16,
 ];
 /// Names that aren't unique, no identifiers, or mean something else in the text.
 const NAMES: [&str; 10] = ["x", "max", "in", "a/b:0", "f32", "y.padded", "", "sum", "nan", "`\"\\\n"];
@@ -96,7 +107,8 @@ impl Maker {
             .map(|_| {
                 self.vars += 1;
                 // Some need backticks.
-                let var = if self.vars.is_multiple_of(5) { format!("i {}", self.vars) } else { format!("i{}", self.vars) };
+                let var =
+                    if self.vars.is_multiple_of(5) { format!("i {}", self.vars) } else { format!("i{}", self.vars) };
                 Axis { var: Symbol::new(&var), extent: self.extent() }
             })
             .collect()
@@ -153,15 +165,16 @@ impl Maker {
                 Some(ExprKind::Cast(dtype, self.expr(from, axes, depth - 1)))
             }
             1 if dtype == DType::I64 => Some(ExprKind::Int(self.sym(axes))),
-            1 | 2 => self.operation(UnOp::ALL, |o| o.takes(dtype)).map(|o| ExprKind::Unary(o, self.expr(dtype, axes, depth - 1))),
-            3 | 4 => self.operation(BinOp::ALL, |o| o.takes(dtype)).map(|o| {
-                ExprKind::Binary(o, self.expr(dtype, axes, depth - 1), self.expr(dtype, axes, depth - 1))
-            }),
+            1 | 2 => self
+                .operation(UnOp::ALL, |o| o.takes(dtype))
+                .map(|o| ExprKind::Unary(o, self.expr(dtype, axes, depth - 1))),
+            3 | 4 => self
+                .operation(BinOp::ALL, |o| o.takes(dtype))
+                .map(|o| ExprKind::Binary(o, self.expr(dtype, axes, depth - 1), self.expr(dtype, axes, depth - 1))),
             5 if dtype == DType::Bool => {
                 let of = self.pick(&TYPES);
-                self.operation(CmpOp::ALL, |o| o.takes(of)).map(|o| {
-                    ExprKind::Compare(o, self.expr(of, axes, depth - 1), self.expr(of, axes, depth - 1))
-                })
+                self.operation(CmpOp::ALL, |o| o.takes(of))
+                    .map(|o| ExprKind::Compare(o, self.expr(of, axes, depth - 1), self.expr(of, axes, depth - 1)))
             }
             5 | 6 => Some(ExprKind::Select(
                 self.expr(DType::Bool, axes, depth - 1),

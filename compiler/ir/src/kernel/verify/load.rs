@@ -39,9 +39,7 @@ mod tests {
     #[test]
     fn only_what_is_proved_is_refused() {
         let accepts = |dim: &str, index: &str| {
-            let text = format!(
-                "kernel @k {{ dim n in {dim} in x: f32[n] y[i in n, j in 2]: f32 = x[{index}] out y }}"
-            );
+            let text = format!("kernel @k {{ dim n in {dim} in x: f32[n] y[i in n, j in 2]: f32 = x[{index}] out y }}");
             super::super::verify(&parse_kernel(&text, None, None).expect("it parses")).is_ok()
         };
         assert!(accepts("1..=9", "i"));

@@ -53,7 +53,9 @@ impl Search<'_> {
                 self.found.push(Reached { src: *src, index, padded: pad.is_some() });
             }
             ExprKind::Unary(_, a) | ExprKind::Cast(_, a) => self.walk(a, env, done),
-            ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) => [a, b].iter().for_each(|e| self.walk(e, env, done)),
+            ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) => {
+                [a, b].iter().for_each(|e| self.walk(e, env, done))
+            }
             ExprKind::Select(c, a, b) => [c, a, b].iter().for_each(|e| self.walk(e, env, done)),
         }
     }

@@ -177,7 +177,9 @@ impl<'c, 'a> Rules<'c, 'a> {
             }
         }
         let stores = self.kernel.outputs.contains(&s.def);
-        self.require(!self.schedule.parallel || stores, |_| "the threads of the shared loop would share scratch".into());
+        self.require(!self.schedule.parallel || stores, |_| {
+            "the threads of the shared loop would share scratch".into()
+        });
     }
 
     fn loads(&mut self, i: usize, s: &Stage) {
