@@ -35,6 +35,14 @@ impl<'a> ComputeCx<'a> {
         self.outputs.into_iter().enumerate().map(|(i, o)| o.ok_or(i)).collect()
     }
 
+    /// The graph.
+    pub fn graph(&self) -> &'a Graph {
+        self.graph
+    }
+    /// The node's id.
+    pub fn id(&self) -> NodeId {
+        self.node
+    }
     /// The node.
     pub fn node(&self) -> &'a Node {
         &self.graph.nodes[self.node]

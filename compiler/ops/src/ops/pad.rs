@@ -1,0 +1,258 @@
+//! Pad and CenterCropPad: a tensor within more (or fewer) elements along each axis.
+//!
+//! Pad since 1: attributes `paddings`, `value`; since 2: `pads`; since 11: inputs pads, value; since 18: input axes; since
+//! 19: mode `wrap`. Negative pads cut. CenterCropPad since 18.
+//! From here down: the inputs of the newest versions, attribute `mode`. Pads that are known only when the model runs are
+//! symbols that `extents` gives values to.
+
+use super::movement::*;
+use crate::prelude::*;
+use onnxc_base::Ranges;
+use onnxc_ir::graph::{Graph, NodeId, SymbolSource};
+use onnxc_ir::loops::Value;
+
+/// Pad.
+pub static PAD: OpDef = OpDef {
+    domain: "",
+    name: "Pad",
+    versions: &[
+        (1, |n| import_attrs(n, "paddings")),
+        (2, |n| import_attrs(n, "pads")),
+        (11, |n| import(n, &MODES[..3])),
+        (13, |n| import(n, &MODES[..3])),
+        (18, |n| import(n, &MODES[..3])),
+        (19, |n| import(n, &MODES)),
+        (21, |n| import(n, &MODES)),
+        (23, |n| import(n, &MODES)),
+        (24, |n| import(n, &MODES)),
+        (25, |n| import(n, &MODES)),
+    ],
+    infer: infer_pad,
+    lower: Lower::Compute(lower_pad),
+    extents: Some(pad_extents),
+};
+
+/// CenterCropPad.
+pub static CENTER_CROP_PAD: OpDef = OpDef {
+    domain: "",
+    name: "CenterCropPad",
+    versions: &[(18, import_center)],
+    infer: infer_center,
+    lower: Lower::Compute(lower_center),
+    extents: Some(center_extents),
+};
+
+const MODES: [&str; 4] = ["constant", "reflect", "edge", "wrap"];
+/// More padding than this is a mistake.
+const MOST: i64 = 1 << 40;
+
+fn import(n: &mut NodeReader, modes: &[&str]) -> Result<Attrs> {
+    Ok(Attrs::default().with("mode", Attr::Str(n.choice("mode", modes)?)))
+}
+
+fn import_attrs(n: &mut NodeReader, pads: &str) -> Result<Attrs> {
+    let list = n.need_ints(pads)?;
+    n.set_input(1, "pads", Tensor::from_slice(&[list.len()], &list));
+    // A float whatever the dtype of the data; it is converted when it is used.
+    let value = n.float("value", 0.0)?;
+    n.set_input(2, "value", Tensor::from_slice(&[], &[value]));
+    import(n, &MODES[..3])
+}
+
+/// How much is added at both ends of each axis.
+type Pads = Vec<(Sym, Sym)>;
+
+fn infer_pad(cx: &mut InferCx) -> Result<()> {
+    let x = any(cx, 0)?;
+    let axes = axes_input(cx, 3, x.rank())?.unwrap_or_else(|| (0..x.rank()).collect());
+    let length = list_length(cx, 1)?;
+    if length != 2 * axes.len() {
+        return Err(cx
+            .error("E2005", format!("there are {length} pads for {} axes", axes.len()))
+            .expected("two for each axis: begins, then ends"));
+    }
+    if cx.opt(2).is_some() && any(cx, 2)?.count().as_int() != Some(1) {
+        return Err(cx.error("E2005", "the value to pad with isn't one element").expected("a scalar"));
+    }
+    if cx.content(1).is_none() {
+        for k in 0..length {
+            cx.fresh_extent(k as u32, "pad", -MOST, Some(Sym::int(MOST)));
+        }
+    }
+    let pads = pads(cx.graph, cx.id(), x.rank(), &axes);
+    let mut shape = Vec::new();
+    for (d, (begin, end)) in x.shape.iter().zip(&pads) {
+        let d = cx.ranges().simplify(&(d + begin + end));
+        not_negative(cx, &d)?;
+        shape.push(d);
+    }
+    cx.set_tensor(0, x.dtype, shape);
+    Ok(())
+}
+
+/// The pads of each axis: known, or the symbols that `infer` has made.
+fn pads(graph: &Graph, node: NodeId, rank: usize, axes: &[usize]) -> Pads {
+    let input = graph.nodes[node].inputs[1].expect("infer has required it");
+    let content = crate::infer::content_of(graph, input);
+    let at = |k: usize| match &content {
+        Some(c) => c[k].clone(),
+        None => {
+            let source = SymbolSource::Extent(node, k as u32);
+            let symbol = graph.symbols.iter().find(|(_, i)| i.source == source).map(|(s, _)| s.clone());
+            Sym::var(symbol.expect("infer has made it"))
+        }
+    };
+    let mut pads = vec![(Sym::int(0), Sym::int(0)); rank];
+    for (k, &a) in axes.iter().enumerate() {
+        pads[a] = (at(k), at(k + axes.len()));
+    }
+    pads
+}
+
+fn pad_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
+    let pads = run_time_list(cx, 1)?;
+    let (least, most) = (cx.f.int(-MOST), cx.f.int(MOST));
+    for &p in &pads {
+        let (low, high) = (cx.f.compare(CmpOp::Lt, p, least), cx.f.compare(CmpOp::Gt, p, most));
+        let bad = cx.f.binary(BinOp::Or, low, high);
+        cx.fail_if(bad, OUT_OF_RANGE);
+    }
+    Ok(pads)
+}
+
+fn lower_pad(cx: &mut ComputeCx) -> Result<()> {
+    let (x, shape, dtype) = (cx.input(0), cx.shape(0), cx.dtype(0));
+    let rank = shape.len() as i64;
+    let axes = match cx.content(3) {
+        Some(a) => a.iter().filter_map(Sym::as_int).map(|a| a.rem_euclid(rank.max(1)) as usize).collect(),
+        None => (0..shape.len()).collect::<Vec<_>>(),
+    };
+    let pads = pads(cx.graph(), cx.id(), shape.len(), &axes);
+    let (mode, ranges) = (cx.attrs().str("mode").unwrap_or("constant"), cx.ranges());
+    if mode == "constant" {
+        let value = padding(cx, dtype);
+        cx.map_output(|_, i| {
+            let from: Vec<Sym> = i.iter().zip(&pads).map(|(i, (begin, _))| i - begin).collect();
+            match &value {
+                Padding::Known(v) => load_padded(x, &from, *v),
+                Padding::Later(v) => {
+                    let inside = from.iter().zip(&shape).zip(&pads).filter(|(_, p)| !(p.0.is_zero() && p.1.is_zero()));
+                    let inside = inside.map(|((i, d), _)| in_bounds(i, d)).reduce(|a, b| binary(BinOp::And, a, b));
+                    let element = load_padded(x, &from, Scalar::from_i64(dtype, 0));
+                    inside.map_or(element.clone(), |c| select(c, element, v.clone()))
+                }
+            }
+        });
+        return Ok(());
+    }
+    cx.map_output(|_, i| {
+        let from: Vec<Sym> =
+            i.iter().zip(&shape).zip(&pads).map(|((i, d), p)| source(mode, &ranges, &(i - &p.0), d, p)).collect();
+        load(x, &from)
+    });
+    Ok(())
+}
+
+/// What Pad puts around: known now, or an element of input 2.
+enum Padding {
+    Known(Scalar),
+    Later(Expr),
+}
+
+fn padding(cx: &ComputeCx, dtype: DType) -> Padding {
+    let Some(v) = cx.opt(2) else { return Padding::Known(Scalar::from_i64(dtype, 0)) };
+    let from = cx.dtype(2);
+    let e = match cx.constant(2) {
+        Some(t) => constant(Scalar::read(from, t.bytes())),
+        None => load(v, &vec![Sym::int(0); cx.shape(2).len()]),
+    };
+    let e = cast(from, dtype, e);
+    as_const(&e).map_or_else(|| Padding::Later(e.clone()), Padding::Known)
+}
+
+fn in_bounds(i: &Sym, extent: &Sym) -> Expr {
+    let low = compare(CmpOp::Ge, int(i.clone()), int(0));
+    binary(BinOp::And, low, compare(CmpOp::Lt, int(i.clone()), int(extent.clone())))
+}
+
+/// Which element is at position `i`, counted from the first one, which may be below 0 or beyond the extent.
+fn source(mode: &str, ranges: &Ranges, i: &Sym, extent: &Sym, (begin, end): &(Sym, Sym)) -> Sym {
+    let zero = Sym::int(0);
+    if ranges.prove_le(begin, &zero) == Some(true) && ranges.prove_le(end, &zero) == Some(true) {
+        return i.clone();
+    }
+    let last = extent - 1;
+    match mode {
+        "edge" => Sym::min(&Sym::max(i, &zero), &last),
+        "wrap" => i.modulo(extent),
+        _ => {
+            // To and fro, with a period of 2 * last; without `mod` if one reflection is enough.
+            let twice = &last * 2;
+            let once = ranges.prove_le(begin, &last) == Some(true) && ranges.prove_le(end, &last) == Some(true);
+            let m = if once { Sym::max(i, &-i) } else { i.modulo(&Sym::max(&twice, &Sym::int(1))) };
+            Sym::min(&m, &(twice - &m))
+        }
+    }
+}
+
+fn import_center(n: &mut NodeReader) -> Result<Attrs> {
+    // As an input, so that it is read like others.
+    ints_to_input(n, "axes", 2)?;
+    Ok(Attrs::default())
+}
+
+fn infer_center(cx: &mut InferCx) -> Result<()> {
+    let x = any(cx, 0)?;
+    let axes = axes_input(cx, 2, x.rank())?.unwrap_or_else(|| (0..x.rank()).collect());
+    let length = list_length(cx, 1)?;
+    if length != axes.len() {
+        return Err(cx
+            .error("E2005", format!("there are {length} extents for {} axes", axes.len()))
+            .expected("one for each axis"));
+    }
+    let mut shape = x.shape;
+    let content = cx.content(1);
+    for (k, &a) in axes.iter().enumerate() {
+        shape[a] = match &content {
+            Some(c) => {
+                not_negative(cx, &c[k])?;
+                c[k].clone()
+            }
+            None => cx.fresh_extent(k as u32, "center", 0, None),
+        };
+    }
+    cx.set_tensor(0, x.dtype, shape);
+    Ok(())
+}
+
+fn center_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
+    let extents = run_time_list(cx, 1)?;
+    let zero = cx.f.int(0);
+    for &d in &extents {
+        let negative = cx.f.compare(CmpOp::Lt, d, zero);
+        cx.fail_if(negative, OUT_OF_RANGE);
+    }
+    Ok(extents)
+}
+
+/// An odd element that is cut, or added, is one at the end.
+fn lower_center(cx: &mut ComputeCx) -> Result<()> {
+    let (x, from, to) = (cx.input(0), cx.shape(0), cx.out_shape(0));
+    let (zero, two) = (Sym::int(0), Sym::int(2));
+    let offset = |a: usize| {
+        let half = |d: Sym| Sym::max(&d, &zero).floordiv(&two);
+        half(&from[a] - &to[a]) - half(&to[a] - &from[a])
+    };
+    let offsets: Vec<Sym> = (0..from.len()).map(offset).collect();
+    let pad = Scalar::from_i64(cx.dtype(0), 0);
+    cx.map_output(|_, i| load_padded(x, &i.iter().zip(&offsets).map(|(i, o)| i + o).collect::<Vec<_>>(), pad));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn stored() {
+        crate::testing::check_stored("pad");
+    }
+}
