@@ -11,7 +11,7 @@ use onnxc_base::{DType, Diagnostic, Tensor};
 use onnxc_ir::graph::{Attr, TensorType};
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::verify::{Stage, verify};
-use onnxc_ir::loops::{FuncBuilder, Linkage, Program, Stmt, Ty, Value};
+use onnxc_ir::loops::{DimInfo, DimSource, FuncBuilder, Linkage, Program, Stmt, Ty, Value};
 use onnxc_ir::scalar::Scalar;
 use std::collections::BTreeSet;
 
@@ -115,6 +115,10 @@ impl One<'_> {
         let ok = b.scalar(Scalar::from_i64(DType::I32, 0));
         b.stmt(Stmt::Return(Some(ok)));
         let mut program = Program { name: "node".into(), ..Program::default() };
+        // Bounds of scratch memory may mention every symbol that has a value.
+        for name in self.env.keys().map(|s| s.as_str().to_string()) {
+            program.interface.dims.push(DimInfo { name, lo: i64::MIN, hi: None, source: DimSource::Input });
+        }
         let func = program.funcs.push(b.finish());
         verify(&program, Stage::FRESH).map_err(|problems| self.error("E3303", problems.to_string()))?;
         let mut args: Vec<ArgVal> = self.env.values().map(|&v| ArgVal::Scalar(Scalar::i64(v))).collect();

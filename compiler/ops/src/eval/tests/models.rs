@@ -9,8 +9,6 @@ use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::interp::{HostValue, run};
 use serde_json::Value;
 
-/// Models whose operators don't exist yet.
-const LATER: &[&str] = &["nms_tail"];
 
 fn list(v: &Value) -> &[Value] {
     v.as_array().expect("a list")
@@ -57,9 +55,6 @@ fn tutorial_models_agree_with_onnx_runtime() {
     let cases: Value = serde_json::from_str(&text).expect("JSON");
     for case in list(&cases) {
         let name = case["model"].as_str().expect("a name");
-        if LATER.contains(&name) {
-            continue;
-        }
         let model = onnxc_onnx::load(&folder.join(format!("{name}.onnx")), &Default::default()).expect("a good model");
         let registry = registry();
         let (mut graph, _) =

@@ -15,6 +15,7 @@ const MODELS: &[&str] = &[
     "model_3_script",
     "model_if",
     "model_loop",
+    "nms_tail",
     "model_dynamic_0",
     "model_dynamic_23",
     "whole_model",
