@@ -373,7 +373,10 @@ impl<'a, 'f> Translator<'a, 'f> {
 
     /// `if lo < hi { do { body; index += step } while index < hi }`: one branch per iteration.
     fn for_loop(&mut self, index: Value, lo: Value, hi: Value, step: i64, body: &l::Block) {
+        // Beside the greatest integer, `next` could wrap: then `index < hi - step` decides.
+        let near_edge = step > 1 && self.constant(hi).is_none_or(|hi| hi.checked_add(step).is_none());
         let (lo, hi) = (self.scalar(lo), self.scalar(hi));
+        let last = near_edge.then(|| self.saturating_sub(hi, step));
         let (head, exit) = (self.b.create_block(), self.b.create_block());
         let i = self.b.append_block_param(head, types::I64);
         let any = self.b.ins().icmp(IntCC::SignedLessThan, lo, hi);
@@ -385,11 +388,23 @@ impl<'a, 'f> Translator<'a, 'f> {
         self.exits.pop();
         let step = self.int(types::I64, step);
         let next = self.b.ins().iadd(i, step);
-        let more = self.b.ins().icmp(IntCC::SignedLessThan, next, hi);
+        let more = match last {
+            Some(last) => self.b.ins().icmp(IntCC::SignedLessThan, i, last),
+            None => self.b.ins().icmp(IntCC::SignedLessThan, next, hi),
+        };
         self.b.ins().brif(more, head, &[next.into()], exit, &[]);
         self.b.seal_block(head);
         self.b.switch_to_block(exit);
         self.b.seal_block(exit);
+    }
+
+    /// `v - by` for a positive `by`, or the least integer.
+    fn saturating_sub(&mut self, v: ir::Value, by: i64) -> ir::Value {
+        let (least, by_value) = (self.int(types::I64, i64::MIN), self.int(types::I64, by));
+        let difference = self.b.ins().isub(v, by_value);
+        let floor = self.int(types::I64, i64::MIN.saturating_add(by));
+        let wraps = self.b.ins().icmp(IntCC::SignedLessThan, v, floor);
+        self.b.ins().select(wraps, least, difference)
     }
 
     fn loop_forever(&mut self, body: &l::Block) {

@@ -24,6 +24,7 @@ pub fn cases() -> Vec<Case> {
         heap(),
         no_memory(),
         empty_loops(),
+        loops_at_the_edge(),
     ];
     vector.chain(single).collect()
 }
@@ -309,6 +310,28 @@ fn no_memory() -> Case {
         c.b.stmt(Stmt::Free(block));
     }
     c.finish([vec![], vec![], vec![]], 3)
+}
+
+/// Counts iterations whose next index would be beyond every i64.
+fn loops_at_the_edge() -> Case {
+    let mut c = CaseBuilder::new("loops_at_the_edge", [DType::I64; 3], DType::I64);
+    let out = c.out;
+    let bounds =
+        [(i64::MAX - 9, i64::MAX), (i64::MIN, i64::MIN + 1), (i64::MAX - 1, i64::MAX), (i64::MIN, i64::MIN + 7)];
+    for i in 0..bounds.len() as i64 {
+        let count = c.b.var(Ty::I64, &[], "count");
+        let (at, to) = (c.b.int(2 * i), c.b.int(2 * i + 1));
+        let (lo, hi) = (c.load(0, at, 1), c.load(0, to, 1));
+        c.b.for_loop("i", lo, hi, 4, LoopKind::Serial, |b, _| {
+            let (old, one) = (b.get(count, &[]), b.int(1));
+            let new = b.add(old, one);
+            b.set(count, &[], new);
+        });
+        let (n, at) = (c.b.get(count, &[]), c.b.int(i));
+        c.b.store(out, at, n, None);
+    }
+    let bytes = bounds.iter().flat_map(|(lo, hi)| [lo.to_le_bytes(), hi.to_le_bytes()].concat()).collect();
+    c.finish([bytes, vec![], vec![]], bounds.len())
 }
 
 fn empty_loops() -> Case {
