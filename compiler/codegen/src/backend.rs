@@ -40,6 +40,11 @@ pub trait Backend: Sync {
         target.vector_bits
     }
 
+    /// How many of those vectors a register tile may count on, accumulators, weights and broadcasts together.
+    fn usable_vector_registers(&self, target: &Target) -> u32 {
+        target.vector_registers
+    }
+
     /// Compiles a unit to what `options.emit` asks for: a relocatable object file, or UTF-8 text.
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics>;
 }
