@@ -95,12 +95,11 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     let machine = machine(options, backend);
     let lowered = pipeline::lower(&mut graph, &options.registry, machine, options.opt_level, &mut editor, &mut manager)?;
     let mut program = lowered.assembled.program.clone();
-    let mut info = ModuleInfo {
+    let info = ModuleInfo {
         compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
         model_sha256: source.sha256.clone(),
-        plan_call: None,
     };
-    onnxc_codegen::complete(&mut program, &mut info);
+    onnxc_codegen::complete(&mut program);
     Ok(Module { program, lowered, info, timings: manager.timings })
 }
 

@@ -107,6 +107,8 @@ pub struct LoopsPass {
 pub struct LoopsCx {
     /// What is known of the dims.
     pub ranges: onnxc_base::Ranges,
+    /// The machine has a fused multiply-add.
+    pub fma: bool,
 }
 
 /// How long each pass took, in order of first run.

@@ -27,7 +27,7 @@ pub static GRAPH: &[GraphPass] = &[
 ];
 
 /// Passes over the program, in order.
-pub static LOOPS: &[LoopsPass] = &[loops::unroll::PASS, loops::release::PASS];
+pub static LOOPS: &[LoopsPass] = &[loops::unroll::PASS, loops::math::PASS, loops::release::PASS];
 
 /// What compiling to loops IR gives.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub fn lower(graph: &mut Graph, registry: &Registry, machine: Machine, level: u8
         manager.show("schedule", Ir::Kernel(k))?;
     }
     manager.show("assemble", Ir::Loops(&assembled.program))?;
-    let cx = LoopsCx { ranges: graph.ranges() };
+    let cx = LoopsCx { ranges: graph.ranges(), fma: machine.fma };
     let mut stage = Stage::FRESH;
     for pass in LOOPS.iter().filter(|p| p.level <= level) {
         stage = manager.loops(pass, &mut assembled.program, &cx, stage)?;

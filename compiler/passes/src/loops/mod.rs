@@ -1,6 +1,7 @@
 //! Passes over loops IR: what is between assembling and a backend.
 
 pub mod check_memory;
+pub mod math;
 pub mod plan_memory;
 pub mod release;
 pub mod unroll;
