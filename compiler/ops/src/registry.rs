@@ -111,6 +111,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::reduce::REDUCE_SUM_SQUARE,
     &ops::activation::RELU,
     &ops::reshape::RESHAPE,
+    &ops::resize::RESIZE,
     &ops::trilu::REVERSE_SEQUENCE,
     &ops::unary::ROUND,
     &ops::control::SCAN,
@@ -140,6 +141,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::transpose::DEF,
     &ops::trilu::TRILU,
     &ops::reshape::UNSQUEEZE,
+    &ops::resize::UPSAMPLE,
     &ops::select::DEF,
     &ops::binary::XOR,
 ];

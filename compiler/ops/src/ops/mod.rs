@@ -31,6 +31,7 @@ pub mod pool;
 pub mod pow;
 pub mod reduce;
 pub mod reshape;
+pub mod resize;
 pub mod select;
 pub mod shape;
 pub mod slice;
