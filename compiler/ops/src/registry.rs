@@ -35,6 +35,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::concat::CONCAT,
     &ops::fill::CONSTANT_OF_SHAPE,
     &ops::conv::DEF,
+    &ops::conv_transpose::DEF,
     &ops::unary::COS,
     &ops::unary::COSH,
     &ops::cumulative::CUM_PROD,

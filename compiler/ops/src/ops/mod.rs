@@ -11,6 +11,7 @@ pub mod clip;
 pub mod concat;
 pub mod control;
 pub mod conv;
+pub mod conv_transpose;
 pub mod cumulative;
 mod elementwise;
 pub mod expand;

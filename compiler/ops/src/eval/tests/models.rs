@@ -9,7 +9,6 @@ use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::interp::{HostValue, run};
 use serde_json::Value;
 
-
 fn list(v: &Value) -> &[Value] {
     v.as_array().expect("a list")
 }
