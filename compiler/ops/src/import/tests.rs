@@ -13,11 +13,11 @@ use onnxc_ir::graph::{Graph, OpName, PrintOptions, parse_graph, print_graph, ver
 use onnxc_onnx::{AttributeKind, GraphProto, Limits, ModelProto};
 use std::sync::Arc;
 
-/// The built-in operators, and `my.Op` and `my.Two`, which have the types that the model declares.
+/// The built-in operators, and a few of the user's, which have the types that the model declares.
 fn registry() -> Registry {
     let mut r = Registry::new();
-    for name in ["Op", "Two", "If", "Branch"] {
-        let name = OpName { domain: "my".into(), name: name.into() };
+    for (domain, name) in [("my", "Op"), ("my", "Two"), ("my", "Branch"), ("my_domain", "MyAdd")] {
+        let name = OpName { domain: domain.into(), name: name.into() };
         r.add(Arc::new(CFunction { name, symbol: "f".into() }));
     }
     r
@@ -200,7 +200,7 @@ fn all_problems_are_listed() {
         initializer: vec![floats("short", &[3], &[1.0])],
         node: vec![
             node("MyAdd", &["x"], &["a"], vec![]),
-            named("custom", node("my_domain.MyAdd", &["a", "later"], &["b"], vec![])),
+            named("custom", node("my_domain.YourAdd", &["a", "later"], &["b"], vec![])),
             named("softmax", node("Softmax", &["x"], &["later"], vec![axis("axis"), axis("axes"), axis("beta")])),
             node("Softmax", &["short"], &["c"], vec![attr("axis", Float, |a| a.f = Some(1.0))]),
             node("Constant", &[], &["d"], vec![]),

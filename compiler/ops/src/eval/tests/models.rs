@@ -34,7 +34,7 @@ fn input(k: usize, v: &Value) -> HostValue {
 }
 
 /// What differs from the stored output.
-fn difference(got: &HostValue, want: &Value) -> Option<String> {
+fn difference(got: &HostValue, want: &Value, tolerance: f64) -> Option<String> {
     let t = got.tensor().expect("a tensor");
     let dtype = want[0].as_str().and_then(DType::from_name).expect("a dtype");
     if (t.dtype(), t.shape()) != (dtype, &dims(&want[1])[..]) {
@@ -43,7 +43,7 @@ fn difference(got: &HostValue, want: &Value) -> Option<String> {
     let values = t.to_f64().expect("numbers");
     values.iter().zip(list(&want[2])).enumerate().find_map(|(i, (a, b))| {
         let b = b.as_f64().expect("a number");
-        ((a - b).abs() > 1e-5 * b.abs().max(1.0)).then(|| format!("element {i} is {a} instead of {b}"))
+        ((a - b).abs() > tolerance * b.abs().max(1.0)).then(|| format!("element {i} is {a} instead of {b}"))
     })
 }
 
@@ -65,7 +65,7 @@ fn tutorial_models_agree_with_onnx_runtime() {
         let wanted = list(&case["outputs"]);
         assert_eq!(results.len(), wanted.len(), "{name}");
         for (i, (got, want)) in results.iter().zip(wanted).enumerate() {
-            let difference = difference(got, want);
+            let difference = difference(got, want, case["tolerance"].as_f64().expect("a number"));
             assert_eq!(difference, None, "{name}, output {i}, inputs {}", case["inputs"]);
         }
     }
