@@ -1,0 +1,216 @@
+//! Scatter, ScatterElements, ScatterND: a copy of input 0 in which elements that indices pick are replaced by updates, or
+//! combined with them.
+//!
+//! Scatter (9, 11) is the old name of ScatterElements (11). Since 16: attribute `reduction` (none, add, mul); since 18 also
+//! max, min. Updates are applied in order, so of several for one element without reduction the last wins.
+//! From here down: attributes `reduction`, and `axis` but for ScatterND.
+
+use super::elementwise::{Class, tensor};
+use super::movement::*;
+use super::routines::*;
+use crate::prelude::*;
+use crate::routine::TensorBuf;
+use onnxc_ir::loops::{FuncBuilder, Value};
+
+/// Scatter.
+pub static SCATTER: OpDef = OpDef {
+    domain: "",
+    name: "Scatter",
+    versions: &[(9, import_old), (11, import_old)],
+    infer: infer_elements,
+    lower: Lower::Routine(lower_elements),
+    extents: None,
+};
+
+/// ScatterElements.
+pub static SCATTER_ELEMENTS: OpDef = OpDef {
+    domain: "",
+    name: "ScatterElements",
+    versions: &[(11, import_old), (13, import_old), (16, |n| import_axis(n, 3)), (18, |n| import_axis(n, 5))],
+    infer: infer_elements,
+    lower: Lower::Routine(lower_elements),
+    extents: None,
+};
+
+/// ScatterND.
+pub static SCATTER_ND: OpDef = OpDef {
+    domain: "",
+    name: "ScatterND",
+    versions: &[
+        (11, |_| Ok(reduction("none".into()))),
+        (13, |_| Ok(reduction("none".into()))),
+        (16, |n| import(n, 3)),
+        (18, |n| import(n, 5)),
+    ],
+    infer: infer_nd,
+    lower: Lower::Routine(lower_nd),
+    extents: None,
+};
+
+const REDUCTIONS: [&str; 5] = ["none", "add", "mul", "max", "min"];
+
+fn reduction(word: String) -> Attrs {
+    Attrs::default().with("reduction", Attr::Str(word))
+}
+
+fn import(n: &mut NodeReader, words: usize) -> Result<Attrs> {
+    Ok(reduction(n.choice("reduction", &REDUCTIONS[..words])?))
+}
+
+fn import_axis(n: &mut NodeReader, words: usize) -> Result<Attrs> {
+    Ok(import(n, words)?.with("axis", Attr::Int(n.int("axis", 0)?)))
+}
+
+fn import_old(n: &mut NodeReader) -> Result<Attrs> {
+    Ok(reduction("none".into()).with("axis", Attr::Int(n.int("axis", 0)?)))
+}
+
+/// Updates must have the data's dtype.
+fn check_updates(cx: &InferCx) -> Result<()> {
+    let (x, u) = (any(cx, 0)?, any(cx, 2)?);
+    if x.dtype == u.dtype {
+        return Ok(());
+    }
+    Err(cx.error("E2005", format!("the updates are {}, the data {}", u.dtype, x.dtype)).expected("one dtype"))
+}
+
+fn infer_elements(cx: &mut InferCx) -> Result<()> {
+    check_updates(cx)?;
+    let (x, at, updates) = (any(cx, 0)?, tensor(cx, 1, Class::Int)?, any(cx, 2)?);
+    cx.axis(cx.attrs().int("axis").unwrap_or(0), x.rank())?;
+    if (at.rank(), updates.rank()) != (x.rank(), x.rank()) {
+        let found = format!("ranks of data, indices, updates: {}, {}, {}", x.rank(), at.rank(), updates.rank());
+        return Err(cx.error("E2005", found).expected("equal ranks"));
+    }
+    for (a, (i, u)) in at.shape.iter().zip(&updates.shape).enumerate() {
+        cx.unify(i, u, &format!("axis {a} of indices and updates"))?;
+    }
+    cx.set_output(0, Type::Tensor(x));
+    Ok(())
+}
+
+/// Copies input 0 to the output.
+fn copy_data(cx: &mut RoutineCx) {
+    let (x, y) = (cx.input(0), cx.output(0));
+    let (zero, n) = (cx.f.int(0), cx.f.sym(&product(&x.shape)));
+    copy(cx.f, (x.buf, zero), (y.buf, zero), n);
+}
+
+/// Puts an update into the output.
+fn put(f: &mut FuncBuilder, word: &str, y: &TensorBuf, at: Value, update: Value) {
+    let op = match (word, y.dtype) {
+        ("add", DType::Bool) | ("max", DType::Bool) => BinOp::Or,
+        ("mul", DType::Bool) | ("min", DType::Bool) => BinOp::And,
+        ("add", _) => BinOp::Add,
+        ("mul", _) => BinOp::Mul,
+        ("max", _) => BinOp::Max,
+        ("min", _) => BinOp::Min,
+        _ => return f.store(y.buf, at, update, None),
+    };
+    let old = load_wide(f, y.buf, y.dtype, at);
+    let dtype = f.ty(old).elem;
+    let new = f.cast(update, dtype);
+    let v = f.binary(op, old, new);
+    let v = f.cast(v, y.dtype);
+    f.store(y.buf, at, v, None);
+}
+
+fn lower_elements(cx: &mut RoutineCx) -> Result<()> {
+    copy_data(cx);
+    let (at, updates, y) = (cx.input(1), cx.input(2), cx.output(0));
+    let axis = cx.attrs().int("axis").unwrap_or(0).rem_euclid(y.shape.len().max(1) as i64) as usize;
+    let word = cx.attrs().str("reduction").unwrap_or("none");
+    let f = &mut *cx.f;
+    let (outer, dims) = (extents(f, &at.shape), extents(f, &y.shape));
+    nest(f, &outer.clone(), &mut |f, i| {
+        let from = offset(f, &outer, i);
+        let mut index = i.to_vec();
+        index[axis] = index_at(f, &at, from, dims[axis]);
+        // Along other axes there may be fewer indices than elements, but not more.
+        for a in (0..index.len()).filter(|&a| a != axis && y.shape[a] != at.shape[a]) {
+            let beyond = f.compare(CmpOp::Ge, index[a], dims[a]);
+            leave_if(f, beyond);
+        }
+        let to = offset(f, &dims, &index);
+        let update = f.load(updates.buf, from, 1, None);
+        put(f, word, &y, to, update);
+    });
+    Ok(())
+}
+
+fn infer_nd(cx: &mut InferCx) -> Result<()> {
+    check_updates(cx)?;
+    let (x, at, updates) = (any(cx, 0)?, tensor(cx, 1, Class::Int)?, any(cx, 2)?);
+    let length = at.shape.last().and_then(Sym::as_int).and_then(|k| usize::try_from(k).ok());
+    let length = length.ok_or_else(|| {
+        cx.error("E2041", "the length of an index tuple isn't known").expected("indices with a constant last extent")
+    })?;
+    if length > x.rank() {
+        let found = format!("tuples of {length} indices for a tensor of rank {}", x.rank());
+        return Err(cx.error("E2005", found).expected("no more than its rank"));
+    }
+    let wanted = [&at.shape[..at.rank() - 1], &x.shape[length..]].concat();
+    if updates.rank() != wanted.len() {
+        let found = format!("the updates have rank {}", updates.rank());
+        return Err(cx.error("E2005", found).expected(format!("rank {}", wanted.len())));
+    }
+    for (a, (w, u)) in wanted.iter().zip(&updates.shape).enumerate() {
+        cx.unify(w, u, &format!("axis {a} of the updates"))?;
+    }
+    cx.set_output(0, Type::Tensor(x));
+    Ok(())
+}
+
+fn lower_nd(cx: &mut RoutineCx) -> Result<()> {
+    copy_data(cx);
+    let (at, updates, y) = (cx.input(1), cx.input(2), cx.output(0));
+    let word = cx.attrs().str("reduction").unwrap_or("none");
+    let (outer, tuple) = at.shape.split_at(at.shape.len() - 1);
+    let length = tuple[0].as_int().unwrap_or(0) as usize;
+    let f = &mut *cx.f;
+    let (rows, dims) = (f.sym(&product(outer)), extents(f, &y.shape[..length]));
+    let (size, width) = (f.sym(&product(&y.shape[length..])), f.int(length as i64));
+    nest(f, &[rows], &mut |f, i| {
+        let row = f.mul(i[0], width);
+        let mut index = Vec::new();
+        for (k, &d) in dims.iter().enumerate() {
+            let k = f.int(k as i64);
+            let from = f.add(row, k);
+            index.push(index_at(f, &at, from, d));
+        }
+        let to = offset(f, &dims, &index);
+        let (to, from) = (f.mul(to, size), f.mul(i[0], size));
+        if word == "none" {
+            copy(f, (updates.buf, from), (y.buf, to), size);
+            return;
+        }
+        nest(f, &[size], &mut |f, j| {
+            let (to, from) = (f.add(to, j[0]), f.add(from, j[0]));
+            let update = f.load(updates.buf, from, 1, None);
+            put(f, word, &y, to, update);
+        });
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Case;
+    use onnxc_base::Tensor;
+
+    #[test]
+    fn stored() {
+        crate::testing::check_stored("scatter");
+    }
+
+    #[test]
+    fn indices_out_of_range_are_a_status() {
+        let (x, u) = (Tensor::from_slice(&[3], &[1f32, 2.0, 3.0]), Tensor::from_slice(&[1], &[0f32]));
+        for i in [3i64, -4] {
+            let one = Case::new("ScatterElements", 18).input(x.clone()).input(Tensor::from_slice(&[1], &[i]));
+            assert_eq!(one.input(u.clone()).error(), "E6000");
+            let nd = Case::new("ScatterND", 18).input(x.clone()).input(Tensor::from_slice(&[1, 1], &[i]));
+            assert_eq!(nd.input(u.clone()).error(), "E6000");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! TopK: the k greatest (or least) elements along an axis and where they are, in order; equal ones by rising index.
+//!
+//! Since 1: k is an attribute; since 10: an input; since 11: `largest`, `sorted`. Unsorted output may be in any order, so
+//! it is sorted, too.
+
+use super::elementwise::{Class, tensor};
+use super::heap;
+use super::movement::*;
+use super::routines::*;
+use crate::prelude::*;
+use onnxc_ir::loops::{FuncBuilder, Value};
+
+/// TopK.
+pub static DEF: OpDef = OpDef {
+    domain: "",
+    name: "TopK",
+    versions: &[(1, import_attr), (10, import_axis), (11, import), (24, import)],
+    infer,
+    lower: Lower::Routine(lower),
+    extents: Some(extents_of_k),
+};
+
+fn import_axis(n: &mut NodeReader) -> Result<Attrs> {
+    Ok(Attrs::default().with("axis", Attr::Int(n.int("axis", -1)?)).with("largest", Attr::Int(1)))
+}
+
+fn import_attr(n: &mut NodeReader) -> Result<Attrs> {
+    let k = n.need_int("k")?;
+    n.set_input(1, "k", Tensor::from_slice(&[1], &[k]));
+    import_axis(n)
+}
+
+fn import(n: &mut NodeReader) -> Result<Attrs> {
+    n.ignore(&["sorted"]);
+    let largest = n.int("largest", 1)?;
+    Ok(import_axis(n)?.with("largest", Attr::Int(largest)))
+}
+
+fn infer(cx: &mut InferCx) -> Result<()> {
+    let x = tensor(cx, 0, Class::Number)?;
+    let axis = cx.axis(cx.attrs().int("axis").unwrap_or(-1), x.rank())?;
+    if tensor(cx, 1, Class::Int)?.count().as_int() != Some(1) {
+        return Err(cx.error("E2005", "input 1, k, isn't one element").expected("a scalar"));
+    }
+    let extent = &x.shape[axis];
+    let known = cx.content(1).and_then(|c| c.first().cloned()).filter(|k| !from_values(cx.graph, k));
+    let k = match known {
+        Some(k) => {
+            not_negative(cx, &k)?;
+            let most = Sym::min(&k, extent);
+            cx.unify(&most, &k, "k must not be more than the extent")?;
+            k
+        }
+        None => cx.fresh_extent(0, "k", 0, Some(extent.clone())),
+    };
+    let mut shape = x.shape.clone();
+    shape[axis] = k;
+    cx.set_tensor(0, x.dtype, shape.clone());
+    cx.set_tensor(1, DType::I64, shape);
+    Ok(())
+}
+
+fn axis_of(attrs: &Attrs, rank: usize) -> usize {
+    attrs.int("axis").unwrap_or(-1).rem_euclid(rank.max(1) as i64) as usize
+}
+
+fn extents_of_k(cx: &mut RoutineCx) -> Result<Vec<Value>> {
+    let x = cx.input_type(0).shape.clone();
+    let k = run_time_list(cx, 1)?;
+    let (zero, extent) = (cx.f.int(0), cx.f.sym(&x[axis_of(cx.attrs(), x.len())]));
+    for &k in &k {
+        let (low, high) = (cx.f.compare(CmpOp::Lt, k, zero), cx.f.compare(CmpOp::Gt, k, extent));
+        let bad = cx.f.binary(BinOp::Or, low, high);
+        cx.fail_if(bad, OUT_OF_RANGE);
+    }
+    Ok(k)
+}
+
+fn lower(cx: &mut RoutineCx) -> Result<()> {
+    let (x, values) = (cx.input(0), cx.output(0));
+    let places = if cx.node().outputs.len() > 1 { Some(cx.output(1)) } else { None };
+    let axis = axis_of(cx.attrs(), x.shape.len());
+    let better = if cx.attrs().int("largest") == Some(0) { CmpOp::Lt } else { CmpOp::Gt };
+    let heap = cx.scratch("order", DType::I64, x.shape[axis].clone());
+    let k = cx.output_type(0).shape[axis].clone();
+    let f = &mut *cx.f;
+    let (outer, inner) = (f.sym(&product(&x.shape[..axis])), f.sym(&product(&x.shape[axis + 1..])));
+    let (extent, k) = (f.sym(&x.shape[axis]), f.sym(&k));
+    // A guard may be only a warning elsewhere; this is memory.
+    let beyond = f.compare(CmpOp::Gt, k, extent);
+    leave_if(f, beyond);
+    nest(f, &[outer, inner], &mut |f, at| {
+        let row = |f: &mut FuncBuilder, extent: Value, i: Value| {
+            let start = f.mul(at[0], extent);
+            let line = f.add(start, i);
+            let start = f.mul(line, inner);
+            f.add(start, at[1])
+        };
+        let before = |f: &mut FuncBuilder, a: Value, b: Value| {
+            let [p, q] = [a, b].map(|i| {
+                let at = row(f, extent, i);
+                load_wide(f, x.buf, x.dtype, at)
+            });
+            let (first, equal) = (f.compare(better, p, q), f.compare(CmpOp::Eq, p, q));
+            let earlier = f.compare(CmpOp::Lt, a, b);
+            let tie = f.binary(BinOp::And, equal, earlier);
+            f.binary(BinOp::Or, first, tie)
+        };
+        nest(f, &[extent], &mut |f, i| f.store(heap, i[0], i[0], None));
+        heap::build(f, heap, extent, &before);
+        nest(f, &[k], &mut |f, i| {
+            let count = f.sub(extent, i[0]);
+            let top = heap::pop(f, heap, count, &before);
+            let (from, to) = (row(f, extent, top), row(f, k, i[0]));
+            let v = f.load(x.buf, from, 1, None);
+            f.store(values.buf, to, v, None);
+            if let Some(p) = &places {
+                f.store(p.buf, to, top, None);
+            }
+        });
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Case;
+    use onnxc_base::Tensor;
+
+    #[test]
+    fn stored() {
+        crate::testing::check_stored("topk");
+    }
+
+    #[test]
+    fn more_than_there_are() {
+        let x = Tensor::from_slice(&[3], &[1f32, 2.0, 3.0]);
+        let k = Tensor::from_slice(&[1], &[4i64]);
+        assert_eq!(Case::new("TopK", 11).input(x.clone()).constant(k.clone()).outputs(2).error(), "E2003");
+        assert_eq!(Case::new("TopK", 11).input(x).input(k).outputs(2).error(), "E6000");
+    }
+}
