@@ -56,6 +56,11 @@ impl<'a> ComputeCx<'a> {
         self.k.kernel.ranges.clone()
     }
 
+    /// The graph and the node, for functions that need no kernel.
+    pub fn as_view(&self) -> ViewCx<'a> {
+        ViewCx { graph: self.graph, node: self.node }
+    }
+
     /// Input `i`. Panics if it is absent: `infer` has refused such a node.
     pub fn input(&self, i: usize) -> Src {
         self.opt(i).expect("infer has required this input")

@@ -1,9 +1,10 @@
 //! CumSum, CumProd: running sums and products along an axis.
 //!
-//! `exclusive` leaves the element itself out, `reverse` runs from the end. The axis is input 1, a constant.
+//! `exclusive` leaves the element itself out, `reverse` runs from the end. The axis is input 1.
 //! Narrow floats are summed in f32. A routine, since each element follows from the one before it.
 
 use super::elementwise::*;
+use super::movement::{OUT_OF_RANGE, run_time_list};
 use crate::prelude::*;
 use onnxc_ir::loops::{FuncBuilder, LoopKind, Ty, Value};
 
@@ -37,13 +38,13 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 
 fn infer(cx: &mut InferCx) -> Result<()> {
     let x = tensor(cx, 0, Class::Number)?;
-    cx.input(1)?;
-    let axis = cx.const_ints(1).filter(|a| a.len() == 1).ok_or_else(|| {
-        cx.error("E2031", "the axis is not one number known at compile time")
-            .expected("a constant")
-            .help("make input 'axis' an initializer")
-    })?;
-    cx.axis(axis[0], x.rank())?;
+    let axis = tensor(cx, 1, Class::Int)?;
+    if axis.fixed().is_none_or(|s| s.iter().any(|&d| d != 1)) {
+        return Err(cx.error("E2005", format!("the axis has {} axes", axis.rank())).expected("a scalar"));
+    }
+    if let Some(axis) = cx.const_ints(1) {
+        cx.axis(axis[0], x.rank())?;
+    }
     cx.set_output(0, Type::Tensor(x));
     Ok(())
 }
@@ -51,15 +52,11 @@ fn infer(cx: &mut InferCx) -> Result<()> {
 /// For each outer and inner index, one run along the axis.
 fn lower(cx: &mut RoutineCx, op: BinOp, start: i64) -> Result<()> {
     let (x, y) = (cx.input(0), cx.output(0));
-    let axis = cx.content(1).and_then(|c| c[0].as_int()).expect("infer has required a constant axis");
-    let axis = axis.rem_euclid(x.shape.len() as i64) as usize;
     let [exclusive, reverse] = ["exclusive", "reverse"].map(|a| cx.attrs().int(a) == Some(1));
     let d = wide(x.dtype);
+    let [outer, n, inner] = sizes(cx, &x.shape)?;
     let f = &mut *cx.f;
     let acc = f.var(Ty::scalar(d), &[], "acc");
-    let [outer, n, inner] = [&x.shape[..axis], &x.shape[axis..=axis], &x.shape[axis + 1..]]
-        .map(|dims| dims.iter().product::<Sym>())
-        .map(|s| f.sym(&s));
     let zero = f.int(0);
     f.for_loop("outer", zero, outer, 1, LoopKind::Serial, |f, o| {
         f.for_loop("inner", zero, inner, 1, LoopKind::Serial, |f, i| {
@@ -80,6 +77,34 @@ fn lower(cx: &mut RoutineCx, op: BinOp, start: i64) -> Result<()> {
     Ok(())
 }
 
+/// How many elements lie before the axis, on it and after it.
+fn sizes(cx: &mut RoutineCx, shape: &[Sym]) -> Result<[Value; 3]> {
+    let rank = shape.len() as i64;
+    if let Some(axis) = cx.content(1).and_then(|c| c[0].as_int()) {
+        let axis = axis.rem_euclid(rank) as usize;
+        let parts = [&shape[..axis], &shape[axis..=axis], &shape[axis + 1..]];
+        return Ok(parts.map(|dims| cx.f.sym(&dims.iter().product::<Sym>())));
+    }
+    let given = run_time_list(cx, 1)?[0];
+    let (zero, one, rank) = (cx.f.int(0), cx.f.int(1), cx.f.int(rank));
+    let negative = cx.f.compare(CmpOp::Lt, given, zero);
+    let from_end = cx.f.add(given, rank);
+    let axis = cx.f.select(negative, from_end, given);
+    for (op, end) in [(CmpOp::Lt, zero), (CmpOp::Ge, rank)] {
+        let out_of_range = cx.f.compare(op, axis, end);
+        cx.fail_if(out_of_range, OUT_OF_RANGE);
+    }
+    let f = &mut *cx.f;
+    Ok([CmpOp::Lt, CmpOp::Eq, CmpOp::Gt].map(|side| {
+        shape.iter().enumerate().fold(one, |product, (a, d)| {
+            let (a, d) = (f.int(a as i64), f.sym(d));
+            let on_side = f.compare(side, a, axis);
+            let factor = f.select(on_side, d, one);
+            f.mul(product, factor)
+        })
+    }))
+}
+
 /// Where element k of a run lies: `(outer * n + k) * inner_count + inner`, from the end of the axis if reversed.
 fn offset(f: &mut FuncBuilder, [o, k, i]: [Value; 3], n: Value, inner: Value, reverse: bool) -> Value {
     let k = if reverse {
@@ -97,8 +122,20 @@ fn offset(f: &mut FuncBuilder, [o, k, i]: [Value; 3], n: Value, inner: Value, re
 
 #[cfg(test)]
 mod tests {
+    use crate::testing::Case;
+    use onnxc_base::Tensor;
+
     #[test]
     fn stored() {
         crate::testing::check_stored("cumulative");
+    }
+
+    #[test]
+    fn the_axis_must_be_there() {
+        let case = Case::new("CumSum", 14).input(Tensor::from_slice(&[2], &[1.0f32, 2.0]));
+        let axis = |a: i32| Tensor::from_slice(&[], &[a]);
+        assert_eq!(case.clone().constant(axis(1)).error(), "E2004");
+        assert_eq!(case.clone().input(axis(1)).error(), "E6000");
+        assert_eq!(case.input(axis(-2)).error(), "E6000");
     }
 }

@@ -36,6 +36,7 @@ pub mod reshape;
 pub mod resize;
 mod routines;
 pub mod scatter;
+mod run_time_axes;
 pub mod select;
 pub mod shape;
 pub mod slice;

@@ -1,13 +1,14 @@
 //! Reductions: Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare over any axes.
 //!
-//! Before 18 (ReduceSum: 13): the attribute `axes`; since: input 1, which must be known at compile time. No axes: all
-//! of them, unless `noop_with_empty_axes` says none; then each element is a reduction of its own.
-//! From here down: input 1 (a constant, optional), attributes `keepdims` and `noop`.
+//! Before 18 (ReduceSum: 13): the attribute `axes`; since: input 1. No axes: all of them, unless `noop_with_empty_axes`
+//! says none; then each element is a reduction of its own. Axes that are computed when the model runs: `run_time_axes`.
+//! From here down: input 1 (optional), attributes `keepdims` and `noop`.
 //! Narrow floats are summed in f32. Integers wrap; where a root or logarithm is taken they go through f64. A
 //! reduction of nothing gives the operation's identity: 0, 1, or the least or greatest value.
 
 use super::axes::Axes;
 use super::elementwise::*;
+use super::run_time_axes;
 use crate::prelude::*;
 
 /// What a reduction does before, while and after combining; the count of elements comes last.
@@ -35,7 +36,7 @@ macro_rules! reductions {
             versions: &[$(($old, import_attr),)* $(($new, import_input)),*],
             infer: |cx| infer(cx, Class::$class),
             lower: Lower::Compute($lower),
-            extents: None,
+            extents: Some(|cx| run_time_axes::extents(cx, keeps(cx.attrs()))),
         };
     )* };
 }
@@ -65,27 +66,36 @@ fn import_input(n: &mut NodeReader) -> Result<Attrs> {
     Ok(Attrs::default().with("keepdims", Attr::Int(n.int("keepdims", 1)?)).with("noop", Attr::Int(noop)))
 }
 
+fn keeps(attrs: &Attrs) -> bool {
+    attrs.int("keepdims") != Some(0)
+}
+
 /// The axes, from the attributes and the axes' constant; `None` if one of them isn't there.
-fn axes(attrs: &Attrs, rank: usize, list: Option<Vec<i64>>) -> Option<Axes> {
-    let list = list.unwrap_or_default();
+fn axes(attrs: &Attrs, rank: usize, list: &[i64]) -> Option<Axes> {
     let all = list.is_empty() && attrs.int("noop") != Some(1);
-    let axes = if all { Axes::range(rank, 0..rank) } else { Axes::from_list(rank, &list)? };
-    Some(axes.keeping(attrs.int("keepdims") != Some(0)))
+    let axes = if all { Axes::range(rank, 0..rank) } else { Axes::from_list(rank, list)? };
+    Some(axes.keeping(keeps(attrs)))
+}
+
+/// The list of axes where it is known: also one of no elements, or that is left out.
+fn listed(shape: Option<Vec<Sym>>, content: Option<Vec<Sym>>) -> Option<Vec<i64>> {
+    match shape {
+        Some(shape) if !shape.iter().any(Sym::is_zero) => content?.iter().map(Sym::as_int).collect(),
+        _ => Some(vec![]),
+    }
 }
 
 fn infer(cx: &mut InferCx, class: Class) -> Result<()> {
     let x = tensor(cx, 0, class)?;
-    let list = cx.const_ints(1);
-    if cx.opt(1).is_some() && list.is_none() {
-        return Err(cx
-            .error("E2031", "the axes to reduce are computed when the model runs")
-            .expected("axes known at compile time: the rank of the result follows from them")
-            .help("make input 'axes' an initializer"));
-    }
+    let shape = if cx.opt(1).is_some() { Some(cx.shape(1)?) } else { None };
+    let Some(list) = listed(shape, cx.content(1)) else {
+        let shape = run_time_axes::infer(cx, &x.shape, keeps(cx.attrs()))?;
+        cx.set_tensor(0, x.dtype, shape);
+        return Ok(());
+    };
     let rank = x.rank();
-    let axes = axes(cx.attrs(), rank, list.clone()).ok_or_else(|| {
-        cx.error("E2004", format!("axes {:?} are out of range for a tensor of rank {rank}", list.unwrap_or_default()))
-    })?;
+    let axes = axes(cx.attrs(), rank, &list)
+        .ok_or_else(|| cx.error("E2004", format!("axes {list:?} are out of range for a tensor of rank {rank}")))?;
     let content = cx.content(0).filter(|_| axes.is_all());
     if let Some(c) = content.and_then(|c| reduce_content(&cx.node().op.name, &c)) {
         cx.set_content(0, vec![c]);
@@ -105,18 +115,32 @@ fn reduce_content(op: &str, c: &[Sym]) -> Option<Sym> {
     }
 }
 
-/// The axes of a node that `infer` has accepted.
-fn axes_of(cx: &ComputeCx) -> Axes {
-    let list = cx.content(1).map(|c| c.iter().filter_map(Sym::as_int).collect());
-    axes(cx.attrs(), cx.shape(0).len(), list).expect("infer has checked the axes")
+/// What a node reduces over.
+struct Plan {
+    over: Vec<Sym>,
+    /// The index of an element, from that of the result and the reduction's.
+    index: Box<dyn Fn(&[Sym], &[Sym]) -> Vec<Sym>>,
+    /// Each element is a reduction of its own.
+    none: bool,
+}
+
+fn plan(cx: &mut ComputeCx) -> Result<Plan> {
+    let shape = cx.shape(0);
+    let Some(list) = listed(cx.opt(1).map(|_| cx.shape(1)), cx.content(1)) else {
+        let (over, index) = run_time_axes::plan(cx, keeps(cx.attrs()))?;
+        return Ok(Plan { over, index: Box::new(index), none: false });
+    };
+    let axes = axes(cx.attrs(), shape.len(), &list).expect("infer has checked the axes");
+    let (over, none) = (axes.reduced(&shape), axes.is_empty());
+    Ok(Plan { over, index: Box::new(move |i, r| axes.index(i, r)), none })
 }
 
 fn lower(cx: &mut ComputeCx, f: &Formula) -> Result<()> {
-    let (x, axes, shape) = (Operand::new(cx, 0), axes_of(cx), cx.shape(0));
+    let (x, p) = (Operand::new(cx, 0), plan(cx)?);
     let d = arithmetic(x.wide(), f.float);
     let (to, out) = (cx.output_type(0).dtype, cx.out_shape(0));
-    let n = cast(DType::I64, d, int(axes.count(&shape)));
-    if axes.is_empty() {
+    let n = cast(DType::I64, d, int(p.over.iter().product::<Sym>()));
+    if p.none {
         map_from(cx, d, |i| finish(f, (f.before)(x.at_as(d, i)), n));
         return Ok(());
     }
@@ -125,9 +149,8 @@ fn lower(cx: &mut ComputeCx, f: &Formula) -> Result<()> {
         ReduceOp::Min if d == DType::Bool => ReduceOp::And,
         op => op,
     };
-    let acc = cx
-        .k
-        .reduce("acc", d, &out, op, &axes.reduced(&shape), None, |_, i, r| (f.before)(x.at_as(d, &axes.index(i, r))));
+    let read = |i: &[Sym], r: &[Sym]| (f.before)(x.at_as(d, &(p.index)(i, r)));
+    let acc = cx.k.reduce("acc", d, &out, op, &p.over, None, |_, i, r| read(i, r));
     if d == to && f.after.is_none() {
         cx.set_output(0, acc);
     } else {
@@ -146,11 +169,10 @@ fn finish(f: &Formula, acc: Expr, n: Expr) -> Expr {
 
 /// m + log(sum(exp(x - m))) with the greatest element m, or 0 where that is infinite.
 fn lower_log_sum_exp(cx: &mut ComputeCx) -> Result<()> {
-    let (x, axes, shape, out) = (Operand::new(cx, 0), axes_of(cx), cx.shape(0), cx.out_shape(0));
+    let (x, p, out) = (Operand::new(cx, 0), plan(cx)?, cx.out_shape(0));
     let d = arithmetic(x.wide(), true);
-    let reduced = axes.reduced(&shape);
-    let read = |i: &[Sym], r: &[Sym]| x.at_as(d, &axes.index(i, r));
-    let greatest = cx.k.reduce("max", d, &out, ReduceOp::Max, &reduced, None, |_, i, r| read(i, r));
+    let read = |i: &[Sym], r: &[Sym]| x.at_as(d, &(p.index)(i, r));
+    let greatest = cx.k.reduce("max", d, &out, ReduceOp::Max, &p.over, None, |_, i, r| read(i, r));
     let max = cx.k.map("finite_max", d, &out, |_, i| {
         let m = load(greatest, i);
         let finite = compare(CmpOp::Lt, unary(UnOp::Abs, m.clone()), number(d, f64::INFINITY));
@@ -158,7 +180,7 @@ fn lower_log_sum_exp(cx: &mut ComputeCx) -> Result<()> {
     });
     let sum = cx
         .k
-        .reduce("sum", d, &out, ReduceOp::Add, &reduced, None, |_, i, r| unary(UnOp::Exp, read(i, r) - load(max, i)));
+        .reduce("sum", d, &out, ReduceOp::Add, &p.over, None, |_, i, r| unary(UnOp::Exp, read(i, r) - load(max, i)));
     map_from(cx, d, |i| load(max, i) + unary(UnOp::Log, load(sum, i)));
     Ok(())
 }
@@ -174,9 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn axes_must_be_known_and_there() {
-        let case = Case::new("ReduceSum", 13).input(Tensor::from_slice(&[2], &[1.0f32, 2.0]));
-        assert_eq!(case.clone().input(Tensor::from_slice(&[1], &[0i64])).error(), "E2031");
-        assert_eq!(case.constant(Tensor::from_slice(&[1], &[1i64])).error(), "E2004");
+    fn axes_must_be_there_and_distinct() {
+        let x = Tensor::from_slice(&[1, 2], &[1.0f32, 2.0]);
+        let case = Case::new("ReduceSum", 13).input(x).attr("keepdims", onnxc_ir::graph::Attr::Int(0));
+        let axes = |v: &[i64]| Tensor::from_slice(&[v.len()], v);
+        assert_eq!(case.clone().constant(axes(&[2])).error(), "E2004");
+        assert_eq!(case.clone().input(axes(&[0, 1, 1])).error(), "E2004");
+        for wrong in [&[2i64][..], &[-3], &[1, -1]] {
+            assert_eq!(case.clone().input(axes(wrong)).error(), "E6000", "{wrong:?}");
+        }
     }
 }

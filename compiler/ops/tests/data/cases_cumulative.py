@@ -15,6 +15,8 @@ def cases(add):
                     for reverse in (0, 1):
                         add(op, v, [X, Const(np.array(axis, np.int32))], by=("ref",), exclusive=exclusive, reverse=reverse)
         add(op, versions[-1], [np.array([3, 4, 5]), Const(np.array([0]))], [np.array([3, 7, 12] if op == "CumSum" else [3, 12, 60])])
+        for axis in (0, 1, 2, -1, -3):
+            add(op, versions[-1], [X, np.array(axis, np.int32)], by=("ref",))
         h = X.astype(np.float16)
         add(op, versions[-1], [h, Const(np.array(2))], by=("ref",), tolerance=1e-3)
         add(op, versions[-1], [np.zeros((2, 0), F), Const(np.array(1))], [np.zeros((2, 0), F)])

@@ -29,6 +29,10 @@ def cases(add):
             add(op, v, [X, Const(np.array([1]))], by=("ref",))
             add(op, v, [X, Const(np.array([-1, 0]))], by=("ref",), keepdims=0)
             add(op, v, [-X if op in ("ReduceL1", "ReduceSumSquare") else X], by=("ref",), noop_with_empty_axes=1)
+        for axes in ([1], [-1, 0], [2, 1, 0]):
+            for keepdims in (0, 1):
+                add(op, new[-1], [X, np.array(axes)], by=("ref",), keepdims=keepdims, fixed=True)
+        add(op, new[-1], [X, np.array([], np.int64)], by=("ref",), fixed=True)
         h = X.astype(np.float16)
         add(op, new[-1], [h, Const(np.array([2]))], by=("ref",), tolerance=5e-3)
         if "Log" not in op:
