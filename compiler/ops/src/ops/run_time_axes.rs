@@ -1,8 +1,8 @@
 //! Reductions over axes that are computed when the model runs.
 //!
-//! One formula serves every choice of axes. Axis `a` of the input is read at `sum(from[a][k] * i[k]) + r[a]`: `from[a][k]`
-//! is 1 if axis `k` of the result is axis `a`, and the reduction runs over `0 .. over[a]`, which is the axis's extent if
-//! it is reduced and 1 if not. These numbers are extents of the node, computed before it runs.
+//! One formula serves every choice of axes. Axis `a` of the input is read at `sum(from[a][k] * i[k]) + r[a]`:
+//! `from[a][k]` is 1 if axis `k` of the result is axis `a`, and the reduction runs over `0 .. over[a]`, which is the
+//! axis's extent if it is reduced and 1 if not. These numbers are extents of the node, computed before it runs.
 //!
 //! Holds: the number of axes is known at compile time, since without `keepdims` the rank follows from it. Axes out of
 //! range or listed twice give status 2.
