@@ -141,6 +141,11 @@ impl<'p> Interp<'p> {
         mask.is_none_or(|m| f.regs[self.reg(f, m) + lane] != 0)
     }
 
+    /// Are all lanes to be read or written? Then it is done at once.
+    fn all_in(&self, f: &Frame<'p>, mask: Option<Value>, lanes: usize) -> bool {
+        mask.is_none_or(|m| f.regs[self.reg(f, m)..][..lanes].iter().all(|&b| b != 0))
+    }
+
     fn load(
         &mut self,
         f: &mut Frame<'p>,
@@ -149,7 +154,7 @@ impl<'p> Interp<'p> {
         lanes: usize,
     ) -> Result<(), Box<Fault>> {
         let (ptr, size, at) = (f.bufs[buf.index()], f.func.bufs[buf].dtype.size(), self.int(f, offset));
-        if mask.is_none() {
+        if self.all_in(f, mask, lanes) {
             let bytes = self.mem.bytes(ptr, at, size, size * lanes)?;
             lanes::read(&mut f.regs[to..to + lanes], size, bytes);
             return Ok(());
@@ -198,7 +203,7 @@ impl<'p> Interp<'p> {
     ) -> Result<(), Box<Fault>> {
         let (ptr, size, at) = (f.bufs[buf.index()], f.func.bufs[buf].dtype.size(), self.int(f, offset));
         let (from, lanes) = (self.reg(f, value), usize::from(f.func.values[value].ty.lanes));
-        if mask.is_none() {
+        if self.all_in(f, mask, lanes) {
             lanes::write(&f.regs[from..from + lanes], size, self.mem.bytes_mut(ptr, at, size, size * lanes)?);
             return Ok(());
         }
