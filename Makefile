@@ -1,0 +1,38 @@
+# The two commands of the README: `make demo` and `make test`. Each installs what it lacks and says what it does.
+
+SHELL := /bin/bash
+LLVM  := /usr/lib/llvm-22
+OUT   := target/demo
+
+# LLVM is used when it is there or can be installed; without it there is still Cranelift.
+export LLVM_SYS_221_PREFIX ?= $(LLVM)
+FEATURES = $$(test -x $(LLVM)/bin/llvm-config && echo "--features llvm")
+
+.PHONY: demo test setup build bench clean
+
+demo: build
+	@mkdir -p $(OUT)
+	@echo "== compiling SRCNN (fixed size, and any size)"
+	target/release/onnxc examples/srcnn/srcnn.onnx -o $(OUT)/srcnn.so
+	target/release/onnxc examples/srcnn/srcnn_dynamic.onnx -o $(OUT)/srcnn_dynamic.so
+	@echo "== upscaling"
+	target/release/upscale $(OUT)/srcnn.so examples/srcnn/face.png $(OUT)/face_x3.png
+	target/release/upscale $(OUT)/srcnn_dynamic.so examples/srcnn/camera_lr.png $(OUT)/camera_x3.png examples/srcnn/camera_hr.png
+
+build: setup
+	@echo "== building onnxc (a few minutes the first time)"
+	@. tools/env.sh; cargo build --release -p onnxc -p onnxc-driver -p onnxc-example-srcnn $(FEATURES)
+
+test: setup
+	@echo "== tests that need no LLVM"
+	@. tools/env.sh; cargo test
+	@if test -x $(LLVM)/bin/llvm-config; then \
+	   echo "== tests of the LLVM backend"; . tools/env.sh; cargo test -p onnxc-llvm; \
+	 else echo "== LLVM 22 is not here: its backend is not tested"; fi
+	@$(MAKE) --no-print-directory demo
+
+setup:
+	@tools/setup.sh
+
+clean:
+	cargo clean
