@@ -25,8 +25,8 @@ use std::path::Path;
 
 /// A module in this process.
 pub struct Module {
-    /// Keeps the code where it is.
-    _library: libloading::Library,
+    /// Keeps the code where it is, unless it is part of this program.
+    _library: Option<libloading::Library>,
     description: Description<'static>,
 }
 
@@ -58,13 +58,27 @@ impl Module {
         let entry = unsafe { library.get::<unsafe extern "C" fn() -> *const ModuleV1>(SYMBOL.as_bytes()) };
         let entry = entry.map_err(|_| refuse("E6002", format!("no module of onnxc: there is no symbol '{SYMBOL}'")))?;
         // The description lives as long as the library, which lives in the same struct.
-        let description: Option<Description<'static>> = unsafe { Description::new(entry()) };
-        let description =
-            description.ok_or_else(|| refuse("E6003", "a module of another version of onnxc's interface".into()))?;
+        let raw = unsafe { entry() };
+        unsafe { Self::described(raw, Some(library)) }.map_err(|d| d.file(file.clone()).into())
+    }
+
+    /// A module that is part of this program.
+    ///
+    /// # Safety
+    /// `raw` is null or what the `onnxc_module_v1` of a module returned that stays loaded.
+    pub unsafe fn linked(raw: *const ModuleV1) -> Result<Module, Diagnostics> {
+        Ok(unsafe { Self::described(raw, None) }?)
+    }
+
+    /// Safety: as for [`Module::linked`], where `library` keeps the module loaded if there is one.
+    unsafe fn described(raw: *const ModuleV1, library: Option<libloading::Library>) -> Result<Module, Diagnostic> {
+        let description: Option<Description<'static>> = unsafe { Description::new(raw) };
+        let description = description
+            .ok_or_else(|| Diagnostic::error("E6003", "a module of another version of onnxc's interface"))?;
         let module = Module { _library: library, description };
         for p in module.description.inputs().chain(module.description.outputs()) {
             module.port(&p).ok_or_else(|| {
-                refuse("E6004", format!("tensor '{}' has an unknown element type ({})", p.name, p.dtype))
+                Diagnostic::error("E6004", format!("tensor '{}' has an unknown element type ({})", p.name, p.dtype))
             })?;
         }
         Ok(module)
