@@ -57,16 +57,19 @@ pub fn arrange(ports: &[PortInfo], given: Vec<Named>) -> Result<Vec<Tensor>, Dia
             Some(i) => slots[i] = Some(tensor),
             None if lone => slots[0] = Some(tensor),
             None => problems.push(
-                Diagnostic::error("E6111", format!("there is no input '{name}'")).expected(format!("one of: {}", names())),
+                Diagnostic::error("E6111", format!("there is no input '{name}'"))
+                    .expected(format!("one of: {}", names())),
             ),
         }
     }
     for (_, tensor) in unnamed {
         match slots.iter_mut().find(|s| s.is_none()) {
             Some(slot) => *slot = Some(tensor),
-            None => problems.push(
-                Diagnostic::error("E6111", "more tensors than inputs were given").expected(format!("{}: {}", ports.len(), names())),
-            ),
+            None => problems.push(Diagnostic::error("E6111", "more tensors than inputs were given").expected(format!(
+                "{}: {}",
+                ports.len(),
+                names()
+            ))),
         }
     }
     for (port, slot) in ports.iter().zip(&slots) {
@@ -133,7 +136,11 @@ mod tests {
 
     #[test]
     fn misfits_are_listed_together() {
-        let given = vec![(Some("c".to_string()), tensor(1.0)), (Some("a".to_string()), tensor(2.0)), (Some("a".to_string()), tensor(2.0))];
+        let given = vec![
+            (Some("c".to_string()), tensor(1.0)),
+            (Some("a".to_string()), tensor(2.0)),
+            (Some("a".to_string()), tensor(2.0)),
+        ];
         let text = arrange(&ports(), given).expect_err("nothing fits").to_string();
         for want in ["no input 'c'", "'a' is given twice", "'b' isn't given", "f32[n, 2]"] {
             assert!(text.contains(want), "{want} is not in: {text}");

@@ -28,7 +28,10 @@ pub fn check(words: &[String], names: &[String]) -> Result<(), Diagnostics> {
                 problems.push(Diagnostic::error("E6113", format!("there is no output '{n}'")).expected(listed()));
             }
             (Ok(Format::Npy | Format::Pb), None) if names.len() != 1 => {
-                let d = Diagnostic::error("E6114", format!("'{}' holds one tensor; there are {} outputs", path.display(), names.len()));
+                let d = Diagnostic::error(
+                    "E6114",
+                    format!("'{}' holds one tensor; there are {} outputs", path.display(), names.len()),
+                );
                 problems.push(d.expected("a .npz file, or NAME=FILE for each output"));
             }
             _ => {}
@@ -53,7 +56,8 @@ pub fn write(words: &[String], tensors: &[(String, Tensor)]) -> Result<(), Diagn
 
 fn job(word: &str, tensors: &[(String, Tensor)]) -> Result<Job, Diagnostic> {
     let (name, path) = split(word);
-    let chosen: Vec<(String, Tensor)> = tensors.iter().filter(|(n, _)| name.is_none_or(|want| want == n)).cloned().collect();
+    let chosen: Vec<(String, Tensor)> =
+        tensors.iter().filter(|(n, _)| name.is_none_or(|want| want == n)).cloned().collect();
     let one = chosen.first().ok_or_else(|| Diagnostic::error("E6113", "the module has no outputs"));
     let path = Path::new(path).to_path_buf();
     Ok(match Format::of(&path)? {
@@ -92,7 +96,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("the temporary folder is writable");
         let at = |name: &str| dir.path().join(name).display().to_string();
         let tensors = [("y".to_string(), Tensor::scalar(2.5f32)), ("z".to_string(), Tensor::from_slice(&[1], &[7i64]))];
-        write(&[at("all.npz"), format!("y={}", at("y.npy")), format!("z={}", at("z.pb"))], &tensors).expect("it is writable");
+        write(&[at("all.npz"), format!("y={}", at("y.npy")), format!("z={}", at("z.pb"))], &tensors)
+            .expect("it is writable");
         assert_eq!(read(at("all.npz").as_ref()).expect("it is there").len(), 2);
         assert_eq!(read(at("y.npy").as_ref()).expect("it is there"), [(None, tensors[0].1.clone())]);
         assert_eq!(read(at("z.pb").as_ref()).expect("it is there"), [(Some("z".into()), tensors[1].1.clone())]);

@@ -2,8 +2,9 @@
 
 use crate::backends;
 use crate::options::Options;
+use crate::output;
 use onnxc_base::{Diagnostic, Diagnostics};
-use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, Linker, ModuleInfo};
+use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, ModuleInfo};
 use onnxc_ir::graph::Graph;
 use onnxc_ir::graph::patch::Editor;
 use onnxc_ir::loops::Program;
@@ -93,12 +94,11 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     let mut editor = options.max_patches.map_or_else(Editor::new, Editor::stop_after);
     let mut graph = source.graph.clone();
     let machine = machine(options, backend);
-    let lowered = pipeline::lower(&mut graph, &options.registry, machine, options.opt_level, &mut editor, &mut manager)?;
+    let lowered =
+        pipeline::lower(&mut graph, &options.registry, machine, options.opt_level, &mut editor, &mut manager)?;
     let mut program = lowered.assembled.program.clone();
-    let info = ModuleInfo {
-        compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
-        model_sha256: source.sha256.clone(),
-    };
+    let info =
+        ModuleInfo { compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")), model_sha256: source.sha256.clone() };
     onnxc_codegen::complete(&mut program);
     Ok(Module { program, lowered, info, timings: manager.timings })
 }
@@ -125,7 +125,7 @@ impl Module {
         onnxc_codegen::compile(backend, &self.program, &self.info, &options.target, &how)
     }
 
-    /// Writes a file of the kind that its suffix says: `.so`, `.a`, `.o`, `.s`, `.ll`.
+    /// Writes a file of the kind that its suffix says: `.so`, `.a`, `.o`, `.s`, `.ll`, `.h`, none for an executable.
     ///
     /// # Errors
     /// An unknown suffix, or a file that can't be written.
@@ -133,19 +133,11 @@ impl Module {
         self.write_with(path, &[], options)
     }
 
-    /// Writes a file; a shared library is linked with further objects.
+    /// Writes a file; libraries and executables are linked with further objects.
     ///
     /// # Errors
     /// An unknown suffix, or a file that can't be written.
     pub fn write_with(&self, path: &Path, link: &[PathBuf], options: &Options) -> Result<(), Diagnostics> {
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("so") => self.code(options)?.write_shared(path, link, &Linker::find()?),
-            Some("a") => self.code(options)?.write_archive(path),
-            Some("o") => self.code(options)?.write_object(path),
-            other => Err(Diagnostic::error("E5011", format!("don't know how to write '{}'", path.display()))
-                .expected("a file name that ends in .so, .a or .o")
-                .help(format!("the suffix '{}' says nothing", other.unwrap_or("")))
-                .into()),
-        }
+        output::write(self, None, output::Kind::of(path)?, path, link, options)
     }
 }

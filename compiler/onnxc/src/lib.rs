@@ -14,8 +14,10 @@
 //! Operators of the user are Rust objects here: see [`onnxc_ops::CustomOp`] and [`Options::registry`].
 
 pub mod backends;
+pub mod cli;
 pub mod compile;
 pub mod options;
+pub mod output;
 
 pub use compile::{Module, Source, compile, lower};
 pub use onnxc_base::{Diagnostic, Diagnostics};

@@ -46,8 +46,9 @@ pub type Named = (Option<String>, Tensor);
 /// A file that can't be read or isn't of its format.
 pub fn read(path: &Path) -> Result<Vec<Named>, Diagnostics> {
     let format = Format::of(path)?;
-    let bytes = std::fs::read(path)
-        .map_err(|e| Diagnostic::error("E6101", format!("can't read the tensor: {e}")).file(path.display().to_string()))?;
+    let bytes = std::fs::read(path).map_err(|e| {
+        Diagnostic::error("E6101", format!("can't read the tensor: {e}")).file(path.display().to_string())
+    })?;
     let read = match format {
         Format::Npy => npy::read(bytes.into()).map(|t| vec![(None, t)]),
         Format::Npz => npz::read(&bytes),

@@ -17,7 +17,8 @@ const MAX_MEMBER: u64 = 1 << 36;
 /// Bytes that are no archive, or a member that is no array.
 pub fn read(bytes: &[u8]) -> Result<Vec<Named>, Diagnostic> {
     let broken = |e: &dyn std::fmt::Display| {
-        Diagnostic::error("E6102", format!("the file isn't a NumPy archive: {e}")).expected("a file written by numpy.savez")
+        Diagnostic::error("E6102", format!("the file isn't a NumPy archive: {e}"))
+            .expected("a file written by numpy.savez")
     };
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| broken(&e))?;
     let mut out = Vec::with_capacity(archive.len());
@@ -55,10 +56,7 @@ pub fn write(out: &mut dyn Write, tensors: &[(String, Vec<u8>)]) -> io::Result<(
 /// # Errors
 /// An element type that NumPy doesn't have.
 pub fn members(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Vec<u8>)>, Diagnostic> {
-    tensors
-        .iter()
-        .map(|(name, t)| Ok((name.clone(), npy::write(t).map_err(|d| d.tensor(name.clone()))?)))
-        .collect()
+    tensors.iter().map(|(name, t)| Ok((name.clone(), npy::write(t).map_err(|d| d.tensor(name.clone()))?))).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Named;
 use onnxc_base::{Bytes, Diagnostic, Tensor};
-use onnxc_onnx::{GraphProto, Limits, ModelProto, TensorProto, dtype, encode, load_bytes};
+use onnxc_onnx::{Limits, ModelProto, TensorProto, dtype, encode, load_bytes};
 use prost::Message;
 
 fn broken(e: impl std::fmt::Display) -> Diagnostic {
@@ -17,7 +17,7 @@ pub fn read(bytes: &Bytes) -> Result<Named, Diagnostic> {
     let tensor = TensorProto::decode(bytes.clone()).map_err(broken)?;
     let name = Some(tensor.name.clone()).filter(|n| !n.is_empty());
     // An empty model has the limits, and no folder: a tensor file has no external data.
-    let empty = encode(&ModelProto { graph: Some(GraphProto::default()), ..ModelProto::default() });
+    let empty = encode(&ModelProto { graph: Some(Box::default()), ..ModelProto::default() });
     let model = load_bytes(&empty, None, &Limits::default()).map_err(broken)?;
     Ok((name, model.into_tensor(tensor)?))
 }

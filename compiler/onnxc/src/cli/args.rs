@@ -1,0 +1,234 @@
+//! The arguments as they are typed. [`super::resolve`] says what they mean.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Green.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER: &str = "\
+The kind of output follows the suffix of OUT: .so shared library, .a static library, .o object file, .s assembly, \
+.ll LLVM IR, .clif Cranelift IR, .h C header, none a standalone executable. A header is written beside .so, .a and .o.
+
+Exit codes:
+  0  done
+  1  the model or an input has errors
+  2  wrong usage
+  3  this machine or build lacks something: a linker, a backend, the driver library
+  4  a defect of onnxc";
+
+/// Compiles ONNX models to native code.
+#[derive(Parser, Debug)]
+#[command(
+    name = "onnxc",
+    bin_name = "onnxc",
+    version,
+    styles = STYLES,
+    after_help = AFTER,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+pub struct Cli {
+    /// Without a command: compile.
+    #[command(flatten)]
+    pub compile: CompileArgs,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Everything that isn't compiling.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// List every problem of a model
+    Check(CheckArgs),
+    /// Run a model or a compiled module once, on tensors in files
+    Run(RunArgs),
+    /// Measure how long a model or a compiled module takes
+    Bench(BenchArgs),
+    /// Run one pass over the text of an IR
+    Opt(OptArgs),
+    /// List the operators that onnxc knows
+    ListOps(ListOpsArgs),
+    /// Print a script that completes onnxc's arguments in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man(ManArgs),
+}
+
+/// What says how a model is compiled.
+#[derive(Args, Debug, Clone)]
+pub struct BuildArgs {
+    /// How much to optimise: 0 (compiles fastest) to 3 (runs fastest)
+    #[arg(short = 'O', value_name = "LEVEL", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub level: u8,
+    /// What makes the machine code [default: the best one of this build]
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
+    #[arg(long = "dim", value_name = "NAME=EXTENT")]
+    pub dims: Vec<String>,
+    /// The processor, as LLVM names it [default: native]
+    #[arg(long, value_name = "NAME")]
+    pub target_cpu: Option<String>,
+    /// How many threads the module may use
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub threads: u32,
+    /// An operator that is a C function; may be repeated
+    #[arg(long = "custom", value_name = "DOMAIN.OP=SYMBOL")]
+    pub custom: Vec<String>,
+    /// An object file or library to link with; may be repeated
+    #[arg(long = "link", value_name = "FILE")]
+    pub link: Vec<PathBuf>,
+    /// Check the IR after every pass
+    #[arg(long)]
+    pub verify: bool,
+    /// Stop editing the graph after this many patches, to find the one that is wrong
+    #[arg(long, value_name = "N")]
+    pub max_patches: Option<usize>,
+}
+
+/// `onnxc MODEL -o OUT`.
+#[derive(Args, Debug)]
+pub struct CompileArgs {
+    /// The ONNX model
+    #[arg(required = true)]
+    pub model: Option<PathBuf>,
+    /// Where to write; the suffix says what
+    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["emit", "stop_after", "print_after", "report"])]
+    pub output: Option<PathBuf>,
+    /// How to compile.
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// The machine to compile for, such as aarch64-unknown-linux-gnu [default: this one]
+    #[arg(long, value_name = "TRIPLE")]
+    pub target: Option<String>,
+    /// Name of the module, the prefix of its symbols [default: from the model's file name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Print an IR as it is in the end
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub emit: Option<Level>,
+    /// Print the IR after a pass, or after 'all'; may be repeated
+    #[arg(long, value_name = "PASS")]
+    pub print_after: Vec<String>,
+    /// End after a pass, and write nothing
+    #[arg(long, value_name = "PASS")]
+    pub stop_after: Option<String>,
+    /// Print how long each pass took
+    #[arg(long)]
+    pub time_passes: bool,
+    /// Print memory, code size, operations and what was fused
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub report: Option<Form>,
+}
+
+/// The levels of IR.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Tensors.
+    Graph,
+    /// One formula and schedule per kernel.
+    Kernel,
+    /// What a backend gets.
+    Loops,
+}
+
+/// How a report is printed.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `onnxc check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The ONNX model
+    pub model: PathBuf,
+    /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
+    #[arg(long = "dim", value_name = "NAME=EXTENT")]
+    pub dims: Vec<String>,
+    /// An operator that is a C function; may be repeated
+    #[arg(long = "custom", value_name = "DOMAIN.OP=SYMBOL")]
+    pub custom: Vec<String>,
+}
+
+/// `onnxc run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// An ONNX model, or a shared library that onnxc made
+    #[arg(value_name = "MODEL|MODULE")]
+    pub module: PathBuf,
+    /// Tensors: IN.npz, NAME=x.npy, or x.npy in the order of the inputs; also ONNX .pb
+    #[arg(short, long, num_args = 1.., value_name = "FILE|NAME=FILE")]
+    pub inputs: Vec<String>,
+    /// Where results go: OUT.npz, NAME=y.npy, also ONNX .pb [default: a summary is printed]
+    #[arg(short, long, num_args = 1.., value_name = "FILE|NAME=FILE")]
+    pub outputs: Vec<String>,
+    /// How to compile a model.
+    #[command(flatten)]
+    pub build: BuildArgs,
+}
+
+/// `onnxc bench`.
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// An ONNX model, or a shared library that onnxc made
+    #[arg(value_name = "MODEL|MODULE")]
+    pub module: PathBuf,
+    /// Tensors, as for `run` [default: random ones]
+    #[arg(short, long, num_args = 1.., value_name = "FILE|NAME=FILE")]
+    pub inputs: Vec<String>,
+    /// How long to measure
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    pub seconds: f64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How to compile a model; `--dim` also chooses the extents of random inputs.
+    #[command(flatten)]
+    pub build: BuildArgs,
+}
+
+/// `onnxc opt`.
+#[derive(Args, Debug)]
+pub struct OptArgs {
+    /// The pass; may be repeated
+    #[arg(long = "pass", value_name = "NAME", required_unless_present = "list")]
+    pub passes: Vec<String>,
+    /// IR text of any level; `-` is the standard input
+    #[arg(required_unless_present = "list")]
+    pub file: Option<PathBuf>,
+    /// List the passes
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// `onnxc list-ops`.
+#[derive(Args, Debug)]
+pub struct ListOpsArgs {
+    /// Print a Markdown table
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `onnxc completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `onnxc man`.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// The page of one command
+    pub command: Option<String>,
+}

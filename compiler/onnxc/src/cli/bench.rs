@@ -1,0 +1,101 @@
+//! `onnxc bench`: how long a run takes.
+
+use super::args::BenchArgs;
+use super::exit::Failure;
+use super::{inputs, resolve, session, style};
+use onnxc_base::{Diagnostic, Diagnostics, Sym};
+use onnxc_codegen::loader::{Module, Session};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// At least this many runs, however long they take.
+const LEAST: usize = 3;
+
+/// What was measured.
+#[derive(Serialize)]
+struct Result_ {
+    median_ms: f64,
+    min_ms: f64,
+    p99_ms: f64,
+    runs: usize,
+    /// Only where the operations of a run are known: the model was compiled here.
+    gflops: Option<f64>,
+}
+
+/// Measures.
+///
+/// # Errors
+/// Every problem of the model or the inputs.
+pub fn run(args: &BenchArgs) -> Result<(), Failure> {
+    if !(args.seconds > 0.0 && args.seconds <= 86400.0) {
+        return Err(Diagnostic::error("E5013", format!("--seconds {}: not a time", args.seconds)).into());
+    }
+    let loaded = session::load(&args.module, &args.build)?;
+    let module = &loaded.module;
+    let tensors = if args.inputs.is_empty() {
+        inputs::random(module, &resolve::dims(&args.build.dims)?)?
+    } else {
+        onnxc_host::inputs::arrange(&module.inputs(), onnxc_host::inputs::read_all(&args.inputs)?)?
+    };
+    let mut session = module.prepare(&tensors)?;
+    let times = measure(&mut session, Duration::from_secs_f64(args.seconds))?;
+    let flops = loaded.flops.as_ref().and_then(|f| flops(f, module, session.dims()));
+    let result = summarise(times, flops);
+    style::out(&if args.json { json(&result) } else { text(&result) })?;
+    Ok(())
+}
+
+/// Warms up for a tenth of the time, then runs until it is over.
+fn measure(session: &mut Session<'_>, time: Duration) -> Result<Vec<Duration>, Diagnostics> {
+    let mut times = vec![];
+    for share in [time / 10, time] {
+        times.clear();
+        let end = Instant::now() + share;
+        while times.len() < LEAST || Instant::now() < end {
+            let begun = Instant::now();
+            session.run()?;
+            times.push(begun.elapsed());
+        }
+    }
+    Ok(times)
+}
+
+/// Operations of a run with these dims; none if they aren't known.
+fn flops(flops: &Sym, module: &Module, dims: &[i64]) -> Option<f64> {
+    let names: Vec<&str> = module.description().dims().iter().map(|d| d.name).collect();
+    let value = |s: &onnxc_base::Symbol| dims.get(names.iter().position(|n| *n == s.as_str())?).copied();
+    let flops = flops.eval(&value).ok()?;
+    (flops > 0).then_some(flops as f64)
+}
+
+fn summarise(mut times: Vec<Duration>, flops: Option<f64>) -> Result_ {
+    times.sort();
+    let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    let at = |share: f64| ms(times[((times.len() - 1) as f64 * share).round() as usize]);
+    let n = times.len();
+    let median = (ms(times[(n - 1) / 2]) + ms(times[n / 2])) / 2.0;
+    let gflops = flops.filter(|_| median > 0.0).map(|f| f / median / 1e6);
+    Result_ { median_ms: median, min_ms: at(0.0), p99_ms: at(0.99), runs: n, gflops }
+}
+
+fn json(r: &Result_) -> String {
+    serde_json::to_string(r).expect("a result has nothing but numbers") + "\n"
+}
+
+fn text(r: &Result_) -> String {
+    let gflops = r.gflops.map_or(String::new(), |g| format!(", {g:.1} GFLOP/s"));
+    format!("median {:.4} ms, min {:.4} ms, p99 {:.4} ms, {} runs{gflops}\n", r.median_ms, r.min_ms, r.p99_ms, r.runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_an_even_number_is_between_two() {
+        let times = (1..=100).rev().map(Duration::from_millis).collect();
+        let r = summarise(times, Some(101e6));
+        assert_eq!((r.median_ms, r.min_ms, r.p99_ms, r.runs), (50.5, 1.0, 99.0, 100));
+        assert_eq!(r.gflops, Some(2.0));
+    }
+}

@@ -1,0 +1,37 @@
+//! `onnxc check`: every problem of a model, without compiling it.
+
+use super::args::CheckArgs;
+use super::exit::Failure;
+use super::{resolve, style};
+use crate::{Options, Source};
+use onnxc_base::Severity;
+
+/// Reads, checks, imports and infers.
+///
+/// # Errors
+/// Every problem.
+pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let options = Options {
+        import: resolve::dims(&args.dims)?,
+        registry: resolve::registry(&args.custom)?,
+        ..Options::default()
+    };
+    let mut source = Source::open(&args.model, &options)?;
+    let mut found = std::mem::take(&mut source.warnings);
+    found.extend(onnxc_ops::infer::infer_graph(&mut source.graph, &options.registry));
+    let warnings = found.0.iter().filter(|d| d.severity == Severity::Warning).count();
+    if found.has_errors() {
+        return Err(found.into());
+    }
+    style::problems(&found);
+    let graph = &source.graph;
+    style::out(&format!(
+        "{}: no errors, {warnings} warning{}; {} nodes, {} inputs, {} outputs\n",
+        args.model.display(),
+        if warnings == 1 { "" } else { "s" },
+        graph.nodes.len(),
+        graph.body.params.len(),
+        graph.body.results.len(),
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What was made: memory, sizes, operations, and what was fused with what.
+
+use crate::Module;
+use onnxc_base::Sym;
+use onnxc_codegen::Artefact;
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// A number, or a formula over dims.
+pub struct Amount(pub Sym);
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_int() {
+            Some(v) => s.serialize_i64(v),
+            None => s.serialize_str(&self.0.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One step of the program.
+#[derive(Serialize)]
+pub struct Step {
+    /// The kernel's function, if it is one.
+    pub function: Option<String>,
+    /// Nodes of the model that were fused into it.
+    pub nodes: Vec<String>,
+    /// Their operators.
+    pub ops: Vec<String>,
+    /// Floating-point operations.
+    pub flops: Option<Amount>,
+}
+
+/// The report of a compilation.
+#[derive(Serialize)]
+pub struct Report {
+    /// The module's name.
+    pub name: String,
+    /// Bytes of memory that a run needs beside inputs and outputs.
+    pub workspace_bytes: Amount,
+    /// Bytes of weights and tables.
+    pub constant_bytes: u64,
+    /// Bytes of machine code.
+    pub code_bytes: u64,
+    /// Floating-point operations of a run, where they are known.
+    pub flops: Amount,
+    /// Distinct kernels.
+    pub kernels: usize,
+    /// What runs, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Floating-point operations of one run, as far as they are known.
+pub fn total_flops(module: &Module) -> Sym {
+    let steps = module.lowered.assembled.steps.iter();
+    steps.filter_map(|s| s.flops.clone()).fold(Sym::int(0), |a, b| a + b)
+}
+
+impl Report {
+    /// Of a module and its machine code.
+    pub fn new(module: &Module, code: Option<&Artefact<'_>>) -> Report {
+        let steps = module.lowered.assembled.steps.iter().map(|s| Step {
+            function: s.function.clone(),
+            nodes: s.nodes.clone(),
+            ops: s.ops.clone(),
+            flops: s.flops.clone().map(Amount),
+        });
+        Report {
+            name: module.program.name.clone(),
+            workspace_bytes: Amount(module.lowered.memory.bytes.clone()),
+            constant_bytes: code.map_or(0, Artefact::constant_bytes),
+            code_bytes: code.map_or(0, Artefact::code_bytes),
+            flops: Amount(total_flops(module)),
+            kernels: module.lowered.assembled.kernels.len(),
+            steps: steps.collect(),
+        }
+    }
+
+    /// As one JSON object.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report has nothing but texts and numbers")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "module     {}", self.name)?;
+        writeln!(f, "workspace  {} bytes", self.workspace_bytes)?;
+        writeln!(f, "constants  {} bytes", self.constant_bytes)?;
+        writeln!(f, "code       {} bytes", self.code_bytes)?;
+        writeln!(f, "flops      {}", self.flops)?;
+        writeln!(f, "steps      {} ({} distinct kernels)", self.steps.len(), self.kernels)?;
+        for step in &self.steps {
+            let flops = step.flops.as_ref().map_or(String::new(), |s| format!(", {s} flops"));
+            let function = step.function.as_deref().unwrap_or("-");
+            writeln!(f, "  {function}: {} ({}){flops}", step.ops.join(" + "), step.nodes.join(", "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! From arguments to [`Options`]: every word gets its meaning here, or an error.
+
+use super::args::BuildArgs;
+use super::style;
+use crate::{Options, backends};
+use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_codegen::Target;
+use onnxc_ir::graph::OpName;
+use onnxc_ops::Registry;
+use onnxc_ops::custom::CFunction;
+use onnxc_ops::import::ImportOptions;
+use std::sync::Arc;
+
+/// Options from the arguments that all commands share.
+///
+/// # Errors
+/// Every argument that makes no sense.
+pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Result<Options, Diagnostics> {
+    let mut problems = Diagnostics::new();
+    let mut kept = |d: Diagnostics| problems.extend(d);
+    let target = Target::parse(target, args.target_cpu.as_deref()).map_err(&mut kept).ok();
+    if let Err(d) = backends::find(args.backend.as_deref()) {
+        kept(d);
+    }
+    let import = dims(&args.dims).map_err(&mut kept).ok();
+    let registry = registry(&args.custom).map_err(&mut kept).ok();
+    if args.threads > 1 {
+        style::note(&format!("--threads {}: modules of this version run on one thread", args.threads));
+    }
+    let mut problems = problems.into_result(Diagnostics::new())?;
+    let (Some(target), Some(import), Some(registry)) = (target, import, registry) else {
+        problems.push(Diagnostic::error("E5013", "the arguments make no sense"));
+        return Err(problems);
+    };
+    Ok(Options {
+        opt_level: args.level,
+        backend: args.backend.clone(),
+        target,
+        import,
+        registry,
+        name: name.map(String::from),
+        max_patches: args.max_patches,
+        verify: args.verify || cfg!(debug_assertions),
+        ..Options::default()
+    })
+}
+
+/// What `--dim` says.
+///
+/// # Errors
+/// Every one that is malformed.
+pub fn dims(words: &[String]) -> Result<ImportOptions, Diagnostics> {
+    let mut import = ImportOptions::default();
+    let mut problems = Diagnostics::new();
+    problems.extend(words.iter().filter_map(|d| import.add_dim(d).err()));
+    problems.into_result(import)
+}
+
+/// Operators with what `--custom` adds.
+///
+/// # Errors
+/// Every one that is malformed.
+pub fn registry(words: &[String]) -> Result<Registry, Diagnostics> {
+    let mut registry = Registry::new();
+    let mut problems = Diagnostics::new();
+    for word in words {
+        match custom(word) {
+            Some(op) => registry.add(Arc::new(op)),
+            None => problems.push(
+                Diagnostic::error("E5014", format!("--custom {word}: not an operator and a symbol"))
+                    .expected("DOMAIN.OP=SYMBOL, such as my_domain.MyAdd=my_add"),
+            ),
+        }
+    }
+    problems.into_result(registry)
+}
+
+fn custom(word: &str) -> Option<CFunction> {
+    let (op, symbol) = word.split_once('=')?;
+    // Domains have dots themselves (com.microsoft.Gelu); names of operators don't.
+    let (domain, name) = op.rsplit_once('.')?;
+    let good = !name.is_empty() && !symbol.is_empty() && onnxc_passes::assemble::c_identifier(symbol) == symbol;
+    good.then(|| CFunction { name: OpName { domain: domain.into(), name: name.into() }, symbol: symbol.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_may_have_dots() {
+        let op = custom("com.microsoft.Gelu=my_gelu").expect("it is well-formed");
+        assert_eq!((op.name.domain.as_str(), op.name.name.as_str()), ("com.microsoft", "Gelu"));
+        for bad in ["Gelu=f", "a.b", "a.b=", "a.=f", "a.b=two words"] {
+            assert!(custom(bad).is_none(), "{bad}");
+        }
+    }
+}

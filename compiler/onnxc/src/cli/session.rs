@@ -1,0 +1,52 @@
+//! A module to run: opened, or compiled from a model first.
+
+use super::args::BuildArgs;
+use super::exit::Failure;
+use super::watch::Watch;
+use super::{report, resolve, style};
+use crate::Source;
+use crate::output::{self, Kind};
+use onnxc_base::{Diagnostic, Sym};
+use onnxc_codegen::loader::Module;
+use onnxc_passes::manager::Stop;
+use std::path::Path;
+
+/// A module in this process.
+pub struct Loaded {
+    /// The module.
+    pub module: Module,
+    /// Floating-point operations of a run, if it was compiled here.
+    pub flops: Option<Sym>,
+    /// The library's folder, gone with this value.
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// Opens a module, or compiles a model to a temporary one.
+///
+/// # Errors
+/// Every problem of the file.
+pub fn load(path: &Path, build: &BuildArgs) -> Result<Loaded, Failure> {
+    if path.extension().is_some_and(|e| e == "so") {
+        if build.threads > 1 {
+            style::note(&format!("--threads {}: modules of this version run on one thread", build.threads));
+        }
+        return Ok(Loaded { module: Module::open(path)?, flops: None, _folder: None });
+    }
+    let options = resolve::options(build, None, None)?;
+    let source = Source::open(path, &options)?;
+    style::problems(&source.warnings);
+    let mut watch = Watch::default();
+    let compiled = match crate::lower(&source, &options, &mut watch) {
+        Ok(m) => m,
+        Err(Stop::Failed(d)) => return Err(d.into()),
+        Err(Stop::Asked) => return Err(Diagnostic::error("E5017", "the compilation ended early").into()),
+    };
+    watch.progress.backend(options.backend.as_deref());
+    let code = compiled.code(&options)?;
+    let folder =
+        tempfile::tempdir().map_err(|e| Diagnostic::error("E5203", format!("can't make a temporary folder: {e}")))?;
+    let library = folder.path().join(format!("{}.so", compiled.program.name));
+    output::write_one(&compiled, Some(&code), Kind::Shared, &library, &build.link, &options)?;
+    let module = Module::open(&library)?;
+    Ok(Loaded { module, flops: Some(report::total_flops(&compiled)), _folder: Some(folder) })
+}

@@ -1,0 +1,192 @@
+//! Files of a module: what a suffix means, and writing each kind.
+//!
+//! Every file is written whole or not at all. A header stands beside everything that is linked by hand.
+
+use crate::{Module, Options, backends};
+use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_codegen::files::{replace, write_whole};
+use onnxc_codegen::{Artefact, CompileOptions, Emit, Linker};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What to write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `.so`
+    Shared,
+    /// `.a`
+    Archive,
+    /// `.o`
+    Object,
+    /// `.s`
+    Assembly,
+    /// `.ll`
+    LlvmIr,
+    /// `.clif`
+    CraneliftIr,
+    /// `.h`
+    Header,
+    /// No suffix: a program.
+    Executable,
+}
+
+impl Kind {
+    /// By suffix.
+    ///
+    /// # Errors
+    /// A suffix that means nothing.
+    pub fn of(path: &Path) -> Result<Kind, Diagnostic> {
+        Ok(match path.extension().map(|e| e.to_string_lossy()).as_deref() {
+            Some("so") => Kind::Shared,
+            Some("a") => Kind::Archive,
+            Some("o") => Kind::Object,
+            Some("s") => Kind::Assembly,
+            Some("ll") => Kind::LlvmIr,
+            Some("clif") => Kind::CraneliftIr,
+            Some("h") => Kind::Header,
+            None => Kind::Executable,
+            Some(other) => {
+                return Err(Diagnostic::error("E5011", format!("don't know how to write '{}'", path.display()))
+                    .expected("a file name that ends in .so, .a, .o, .s, .ll, .clif or .h, or has no suffix for an executable")
+                    .help(format!("the suffix '.{other}' says nothing")));
+            }
+        })
+    }
+
+    /// True if machine code goes in.
+    pub fn needs_code(self) -> bool {
+        matches!(self, Kind::Shared | Kind::Archive | Kind::Object | Kind::Executable)
+    }
+}
+
+/// Writes a file and, beside a library or object, its header.
+///
+/// # Errors
+/// What can't be compiled, linked or written.
+pub fn write(
+    module: &Module,
+    code: Option<&Artefact<'_>>,
+    kind: Kind,
+    path: &Path,
+    link: &[PathBuf],
+    options: &Options,
+) -> Result<(), Diagnostics> {
+    write_one(module, code, kind, path, link, options)?;
+    if matches!(kind, Kind::Shared | Kind::Archive | Kind::Object) {
+        write_header(module, &path.with_extension("h"))?;
+    }
+    Ok(())
+}
+
+/// Writes a file alone. `code` spares compiling again where there is code already.
+///
+/// # Errors
+/// What can't be compiled, linked or written.
+pub fn write_one(
+    module: &Module,
+    code: Option<&Artefact<'_>>,
+    kind: Kind,
+    path: &Path,
+    link: &[PathBuf],
+    options: &Options,
+) -> Result<(), Diagnostics> {
+    let fresh = if kind.needs_code() && code.is_none() { Some(module.code(options)?) } else { None };
+    match (kind, code.or(fresh.as_ref())) {
+        (Kind::Shared, Some(c)) => c.write_shared(path, link, &Linker::find()?),
+        (Kind::Archive, Some(c)) => c.write_archive(path),
+        (Kind::Object, Some(c)) => c.write_object(path),
+        (Kind::Executable, Some(c)) => write_executable(c, path, link),
+        (Kind::Header, _) => write_header(module, path),
+        (Kind::Assembly, _) => write_text(module, path, Emit::Assembly, None, options),
+        (Kind::LlvmIr, _) => write_text(module, path, Emit::BackendIr, Some("llvm"), options),
+        (Kind::CraneliftIr, _) => write_text(module, path, Emit::BackendIr, Some("cranelift"), options),
+        (_, None) => Ok(()),
+    }
+}
+
+fn write_header(module: &Module, path: &Path) -> Result<(), Diagnostics> {
+    let text = onnxc_codegen::header(&module.program, &module.info);
+    write_whole(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// Assembly or a backend's own IR, which only that backend has.
+fn write_text(
+    module: &Module,
+    path: &Path,
+    emit: Emit,
+    only: Option<&str>,
+    options: &Options,
+) -> Result<(), Diagnostics> {
+    let name = options.backend.as_deref().or(only);
+    let backend = backends::find(name)?;
+    if let Some(only) = only.filter(|n| *n != backend.name()) {
+        let d = Diagnostic::error(
+            "E5011",
+            format!("'{}' is the IR of backend {only}, not of {}", path.display(), backend.name()),
+        );
+        return Err(d.help(format!("give --backend {only}, or another suffix")).into());
+    }
+    let how = CompileOptions { opt_level: options.opt_level, emit };
+    let text = onnxc_codegen::compile_text(backend, &module.program, &module.info, &options.target, &how)?;
+    write_whole(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// The library with the `main` of executables: `$ONNXC_DRIVER`, beside this program, or where it is installed.
+///
+/// # Errors
+/// If it is nowhere.
+pub fn driver() -> Result<PathBuf, Diagnostic> {
+    const NAME: &str = "libonnxc_driver.a";
+    if let Some(path) = std::env::var_os("ONNXC_DRIVER").filter(|p| !p.is_empty()) {
+        return Ok(path.into());
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.parent().unwrap_or(Path::new(""));
+    let places = [folder.join(NAME), folder.join("../lib/onnxc").join(NAME)];
+    places.iter().find(|p| p.is_file()).cloned().ok_or_else(|| {
+        Diagnostic::error("E5016", format!("the library of executables, {NAME}, isn't there"))
+            .expected(format!("{} or {}", places[0].display(), places[1].display()))
+            .help("build it (cargo build -p onnxc-driver), or say where it is in ONNXC_DRIVER; a .so needs none")
+    })
+}
+
+/// Links a program: the module, the driver, the user's files and the C library.
+fn write_executable(code: &Artefact<'_>, path: &Path, link: &[PathBuf]) -> Result<(), Diagnostics> {
+    let driver = driver()?;
+    let Linker::Driver(cc) = Linker::find()? else {
+        return Err(Diagnostic::error("E5204", "no C compiler was found to link an executable")
+            .expected("cc, gcc or clang on PATH, or $CC")
+            .help("install one (Debian: apt install gcc), or write a shared library (-o model.so)")
+            .into());
+    };
+    let folder =
+        tempfile::tempdir().map_err(|e| Diagnostic::error("E5203", format!("can't make a temporary folder: {e}")))?;
+    let object = folder.path().join("module.o");
+    code.write_object(&object)?;
+    replace(path, |out| {
+        let mut command = Command::new(&cc);
+        command.arg("-o").arg(out).arg(&object).arg(&driver).args(link);
+        // What Rust's standard library asks for on Linux; the rest of the archive is dropped.
+        command.args(["-Wl,--gc-sections", "-Wl,--as-needed", "-s", "-lm", "-lpthread", "-ldl", "-lgcc_s", "-lc"]);
+        let failed = |what: String| Diagnostic::error("E5205", format!("linking with {} failed: {what}", cc.display()));
+        let output = command.output().map_err(|e| failed(e.to_string()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).take(8).collect();
+        Err(failed(lines.join("\n    ")).help("custom operators of an executable need --link FILE").into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suffix_says_the_kind() {
+        assert_eq!(Kind::of("a/b.so".as_ref()), Ok(Kind::Shared));
+        assert_eq!(Kind::of("a.b/c".as_ref()), Ok(Kind::Executable));
+        assert_eq!(Kind::of("x.exe".as_ref()).map_err(|d| d.code), Err("E5011"));
+    }
+}
