@@ -133,7 +133,7 @@ fn loops_text(text: &str, file: &str, passes: &[String]) -> Result<String, Diagn
     for d in &p.interface.dims {
         ranges.set(d.name.as_str(), d.lo, d.hi.clone());
     }
-    let cx = LoopsCx { ranges };
+    let cx = LoopsCx { ranges, fma: machine()?.fma };
     for name in passes {
         loops::verify::verify(&p, loops::verify::Stage::FRESH)?;
         match LOOPS.iter().find(|pass| pass.name == name) {
