@@ -11,7 +11,7 @@
 use super::kernels::lower_alone;
 use onnxc_base::{Diagnostic, EntityRef, Sym};
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
-use onnxc_ir::kernel::{Body, Kernel, Src};
+use onnxc_ir::kernel::{Body, Def, Kernel, Src};
 use onnxc_ops::{Lower, OpRef, Registry};
 use std::collections::BTreeSet;
 
@@ -218,12 +218,12 @@ fn classify(kernel: &Kernel) -> Kind {
     let mut elsewhere = false;
     for (_, d) in kernel.defs.iter() {
         for s in crate::kernel::expr::def_loads(d) {
-            let own: Vec<Option<Sym>> = d.vars().into_iter().map(Some).collect();
             match s.src {
                 _ if s.pad.is_some() || s.index.iter().any(Option::is_none) => elsewhere = true,
                 Src::Param(p) if kernel.params[p].shape == shape => {
-                    pointwise |= s.index == own;
-                    elsewhere |= s.index != own;
+                    let own = own_point(d, &s.index);
+                    pointwise |= own;
+                    elsewhere |= !own;
                 }
                 _ => {}
             }
@@ -236,4 +236,10 @@ fn classify(kernel: &Kernel) -> Kind {
         (false, false) => Kind::Pointwise,
         _ => Kind::Formula,
     }
+}
+
+/// True if an index is the definition's own point. Along an axis of extent 1 there is only one.
+fn own_point(d: &Def, index: &[Option<Sym>]) -> bool {
+    index.len() == d.axes.len()
+        && d.axes.iter().zip(index).all(|(a, i)| a.extent.is_one() || i.as_ref().and_then(Sym::as_symbol) == Some(&a.var))
 }

@@ -294,3 +294,12 @@ fn several_outputs_and_rank_zero() {
     b.output(y);
     agree(b.kernel, &[], &[numbers(&[])]);
 }
+
+#[test]
+fn padding_is_packed_away() {
+    let mut k = conv(&["1", "3", "768", "768"], 64, 9, 4, 1, Some(numbers(&[64, 3, 9, 9])));
+    optimise(&mut k, MACHINES[0]).expect("constants evaluate");
+    let names: Vec<&str> = k.defs.values().map(|d| d.name.as_str()).collect();
+    assert_eq!(names, ["pack1", "c", "y"]);
+    assert_eq!(k.defs.values().flat_map(super::expr::def_loads).filter(|s| s.pad.is_some()).count(), 1, "only the copy is padded");
+}
