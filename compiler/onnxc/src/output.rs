@@ -138,7 +138,12 @@ fn write_text(
 pub fn driver() -> Result<PathBuf, Diagnostic> {
     const NAME: &str = "libonnxc_driver.a";
     if let Some(path) = std::env::var_os("ONNXC_DRIVER").filter(|p| !p.is_empty()) {
-        return Ok(path.into());
+        let path = PathBuf::from(path);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(Diagnostic::error("E5016", format!("ONNXC_DRIVER says '{}', which isn't there", path.display())))
+        };
     }
     let program = std::env::current_exe().unwrap_or_default();
     let folder = program.parent().unwrap_or(Path::new(""));

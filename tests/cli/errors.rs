@@ -1,0 +1,135 @@
+//! What is refused, how it is said, and the exit code. Nothing is written then.
+
+use super::*;
+use onnxc_base::DType;
+use onnxc_onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, encode};
+
+/// A run of a compiled model on one input, which must fail; what the user sees.
+fn refused(name: &str, input: &Tensor) -> String {
+    let dir = folder();
+    put(dir.path(), "in.npy", input);
+    let ran = onnxc(dir.path(), &["run", &model(name), "--inputs", "in.npy", "--outputs", "out.npz"]);
+    assert!(!dir.path().join("out.npz").exists(), "nothing is written");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 1, "no temporary file is left");
+    ran.seen(dir.path())
+}
+
+fn zeros(shape: &[usize]) -> Tensor {
+    Tensor::zeros(DType::F32, shape).expect("it is small")
+}
+
+#[test]
+fn shapes_that_do_not_fit() {
+    let cases = [
+        ("model_static", zeros(&[2, 3, 10, 10])),
+        ("model_static", zeros(&[1, 3, 10, 20])),
+        ("model_static", zeros(&[3, 10, 10])),
+        ("model_static", Tensor::zeros(DType::F64, &[1, 3, 10, 10]).expect("it is small")),
+        ("model_dynamic_0", zeros(&[1, 3, 10, 20])),
+        ("model_dynamic_23", zeros(&[2, 3, 10, 10])),
+    ];
+    let mut text = String::new();
+    for (name, input) in &cases {
+        text += &format!("== {name}, {}{:?}\n{}\n", input.dtype(), input.shape(), refused(name, input));
+    }
+    assert_snapshot("wrong-shapes", &text);
+}
+
+#[test]
+fn a_bad_model_has_all_its_problems_listed() {
+    let dir = folder();
+    let node = |name: &str, op: &str, input: &[&str], output: &[&str]| NodeProto {
+        name: name.into(),
+        op_type: op.into(),
+        input: input.iter().map(ToString::to_string).collect(),
+        output: output.iter().map(ToString::to_string).collect(),
+        ..NodeProto::default()
+    };
+    let graph = GraphProto {
+        name: "bad".into(),
+        node: vec![
+            node("one", "Relu", &["nowhere"], &["a"]),
+            node("two", "Frobnicate", &["a"], &["b"]),
+            node("three", "Add", &["a"], &["a"]),
+        ],
+        output: vec![ValueInfoProto { name: "y".into(), ..ValueInfoProto::default() }],
+        ..GraphProto::default()
+    };
+    let model = ModelProto {
+        ir_version: 8,
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        graph: Some(graph.into()),
+        ..ModelProto::default()
+    };
+    std::fs::write(dir.path().join("bad.onnx"), encode(&model)).expect("the folder is writable");
+    let checked = onnxc(dir.path(), &["check", "bad.onnx"]);
+    assert_snapshot("check-bad-model", &checked.seen(dir.path()));
+    let compiled = onnxc(dir.path(), &["bad.onnx", "-o", "bad.so"]);
+    assert_eq!(compiled.code, 1);
+    assert!(!dir.path().join("bad.so").exists() && !dir.path().join("bad.h").exists());
+}
+
+#[test]
+fn good_models_check() {
+    let dir = folder();
+    assert_snapshot("check-good-model", &onnxc(dir.path(), &["check", &model("model_static")]).seen(dir.path()));
+    // Without a function it can't be compiled, but the standard has no word about it.
+    let custom = onnxc(dir.path(), &["check", &model("custom_op")]);
+    assert_eq!(custom.code, 1, "{}", custom.out);
+    onnxc(dir.path(), &["check", &model("custom_op"), "--custom", "my_domain.MyAdd=my_add"]).ok();
+}
+
+#[test]
+fn exit_codes() {
+    let dir = folder();
+    let so = dir.path().join("empty.so").display().to_string();
+    std::fs::write(&so, b"").expect("the folder is writable");
+    let m = model("linear_func");
+    for (args, code) in [
+        (&["--version"][..], 0),
+        (&["--frobnicate"], 2),
+        (&[], 2),
+        (&[&m], 2),
+        (&[&m, "-o", "a.exe"], 2),
+        (&[&m, "-o", "a.so", "-O9"], 2),
+        (&[&m, "-o", "a.so", "--dim", "h"], 2),
+        (&[&m, "-o", "a.so", "--target", "nonsense"], 2),
+        (&[&m, "-o", "a.so", "--target-cpu", "8086"], 2),
+        (&[&m, "-o", "a.so", "--custom", "nonsense"], 2),
+        (&[&m, "--stop-after", "lunch"], 2),
+        (&[&m, "-o", "a.so", "--backend", "gcc"], 3),
+        (&["check", "absent.onnx"], 1),
+        (&["run", "absent.so"], 1),
+        (&["run", &so], 1),
+        (&["bench", &m, "--inputs", "absent.npy"], 1),
+    ] {
+        let ran = onnxc(dir.path(), args);
+        assert_eq!(ran.code, code, "{args:?}: {}", ran.err);
+        assert_eq!(ran.err.is_empty(), code == 0, "{args:?}: errors go to stderr");
+    }
+    assert!(!dir.path().join("a.so").exists());
+}
+
+#[test]
+fn inputs_are_matched_by_name() {
+    let dir = folder();
+    for name in ["a.npy", "q.npy"] {
+        put(dir.path(), name, &zeros(&[10, 10]));
+    }
+    let m = model("linear_func");
+    let ran = onnxc(dir.path(), &["run", &m, "--inputs", "a=a.npy", "a=a.npy", "q=q.npy", "--outputs", "out.npz"]);
+    assert_snapshot("wrong-names", &ran.seen(dir.path()));
+    for bad in ["out.txt", "nope=out.npy"] {
+        let ran = onnxc(dir.path(), &["run", &m, "--inputs", "a.npy", "a.npy", "a.npy", "--outputs", bad]);
+        assert_ne!(ran.code, 0, "{bad}");
+    }
+    onnxc(dir.path(), &["run", &m, "--inputs", "a.npy", "a.npy", "a.npy", "--outputs", "out.npy"]).ok();
+}
+
+#[test]
+fn several_threads_are_not_promised() {
+    let dir = folder();
+    let ran = onnxc(dir.path(), &[&model("linear_func"), "-o", "a.o", "--threads", "4"]).ok();
+    assert_eq!(ran.err.lines().count(), 1);
+    assert!(ran.err.contains("one thread"), "{}", ran.err);
+}

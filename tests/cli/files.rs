@@ -1,0 +1,112 @@
+//! Each kind of file, and what can be printed on the way.
+
+use super::*;
+use onnxc::backends::BACKENDS;
+
+#[test]
+fn the_suffix_chooses_the_file() {
+    let dir = folder();
+    let m = model("linear_func");
+    for backend in BACKENDS {
+        let name = backend.name();
+        for (file, head) in
+            [("m.so", "\x7fELF"), ("m.o", "\x7fELF"), ("m.a", "!<arch>\n"), ("m.h", "/* Module linear_func")]
+        {
+            onnxc(dir.path(), &[&m, "-o", file, "--backend", name]).ok();
+            let bytes = std::fs::read(dir.path().join(file)).expect("it was written");
+            assert!(bytes.starts_with(head.as_bytes()), "{name}: {file}");
+        }
+        onnxc(dir.path(), &[&m, "-o", "m.s", "--backend", name]).ok();
+        let own = if name == "llvm" { "m.ll" } else { "m.clif" };
+        onnxc(dir.path(), &[&m, "-o", own, "--backend", name]).ok();
+        for file in ["m.s", own] {
+            let text = std::fs::read_to_string(dir.path().join(file)).expect("it is text");
+            assert!(text.contains("linear_func_run"), "{name}: {file}");
+        }
+        let other = if name == "llvm" { "m.clif" } else { "m.ll" };
+        assert_ne!(onnxc(dir.path(), &[&m, "-o", other, "--backend", name]).code, 0);
+    }
+    let header = std::fs::read_to_string(dir.path().join("m.h")).expect("it stands beside the library");
+    assert!(header.contains("int linear_func_run("), "{header}");
+}
+
+#[test]
+fn outputs_are_the_same_each_time() {
+    let dir = folder();
+    let m = model("model_static");
+    for file in ["a.o", "b.o"] {
+        onnxc(dir.path(), &[&m, "-o", file]).ok();
+    }
+    let read = |f: &str| std::fs::read(dir.path().join(f)).expect("it was written");
+    assert!(read("a.o") == read("b.o"), "two compilations gave two objects");
+}
+
+#[test]
+fn names_are_prefixes() {
+    let dir = folder();
+    onnxc(dir.path(), &[&model("linear_func"), "-o", "m.h", "--name", "my-net"]).ok();
+    let header = std::fs::read_to_string(dir.path().join("m.h")).expect("it was written");
+    assert!(header.contains("int my_net_run("), "{header}");
+}
+
+#[test]
+fn each_level_can_be_printed() {
+    let dir = folder();
+    let m = model("linear_func");
+    for (level, start) in [("graph", "graph @linear_func"), ("kernel", "kernel @"), ("loops", "program @linear_func")] {
+        let ran = onnxc(dir.path(), &[&m, "--emit", level]).ok();
+        assert!(ran.out.starts_with(start), "{level}: {}", ran.out);
+    }
+    let ran =
+        onnxc(dir.path(), &[&m, "--print-after", "import", "--print-after", "assemble", "--stop-after", "assemble"])
+            .ok();
+    assert!(
+        ran.out.contains("// after import\ngraph @") && ran.out.contains("// after assemble\nprogram @"),
+        "{}",
+        ran.out
+    );
+    let ran = onnxc(dir.path(), &[&m, "-o", "m.o", "--stop-after", "infer", "--time-passes"]).ok();
+    assert_eq!((ran.out.as_str(), dir.path().join("m.o").exists()), ("", false));
+    let ran = onnxc(dir.path(), &[&m, "-o", "m.o", "--time-passes"]).ok();
+    for word in ["infer", "backend", "total"] {
+        assert!(ran.err.contains(word), "{word} is not in: {}", ran.err);
+    }
+}
+
+#[test]
+fn passes_run_on_text() {
+    let dir = folder();
+    let m = model("linear_func");
+    let graph = onnxc(dir.path(), &[&m, "--print-after", "infer", "--stop-after", "infer"]).ok().out;
+    std::fs::write(dir.path().join("x.graph"), graph.trim_start_matches("// after infer\n")).expect("it is writable");
+    let out = onnxc(dir.path(), &["opt", "--pass", "dead-code", "x.graph"]).ok().out;
+    assert!(out.starts_with("graph @linear_func"), "{out}");
+    let unknown = onnxc(dir.path(), &["opt", "--pass", "unroll", "x.graph"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.err);
+    let kernel = onnxc(dir.path(), &[&m, "--emit", "kernel"]).ok().out;
+    std::fs::write(dir.path().join("x.kernel"), &kernel).expect("it is writable");
+    assert!(onnxc(dir.path(), &["opt", "--pass", "schedule", "x.kernel"]).ok().out.starts_with("kernel @"));
+    let loops = onnxc(dir.path(), &[&m, "--print-after", "assemble", "--stop-after", "assemble"]).ok().out;
+    std::fs::write(dir.path().join("x.loops"), loops.trim_start_matches("// after assemble\n"))
+        .expect("it is writable");
+    let out = onnxc(dir.path(), &["opt", "--pass", "unroll", "--pass", "plan-memory", "x.loops"]).ok().out;
+    assert!(out.starts_with("program @linear_func"), "{out}");
+    std::fs::write(dir.path().join("bad.graph"), "graph @x(").expect("it is writable");
+    assert_eq!(onnxc(dir.path(), &["opt", "--pass", "dead-code", "bad.graph"]).code, 1);
+}
+
+#[test]
+fn the_report_is_json_too() {
+    let dir = folder();
+    let m = model("model_static");
+    let ran = onnxc(dir.path(), &[&m, "--report", "json"]).ok();
+    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("it is JSON");
+    // 3 output channels of 8x8, each of 3x3x3 products and sums, as the convolution's weights say.
+    assert!(report["flops"].as_i64().is_some_and(|n| n >= 2 * 8 * 8 * 3 * 3 * 3 * 3), "{}", ran.out);
+    for key in ["constant_bytes", "code_bytes"] {
+        assert!(report[key].as_i64().is_some_and(|n| n > 0), "{key}: {}", ran.out);
+    }
+    assert!(report["workspace_bytes"].is_i64() && report["steps"].as_array().is_some_and(|s| !s.is_empty()));
+    let text = onnxc(dir.path(), &[&m, "--report", "text"]).ok().out;
+    assert!(text.contains("workspace  ") && text.contains("Conv"), "{text}");
+}

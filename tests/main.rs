@@ -1,0 +1,3 @@
+//! Tests of the whole compiler, in one program.
+
+mod cli;
