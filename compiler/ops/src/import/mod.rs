@@ -206,11 +206,13 @@ impl<'m> Importer<'m> {
         let outermost = frame.scopes.len() == 1;
         let (full, right) = match frame.leaving.get(name).filter(|_| outermost) {
             Some((full, right)) => (full.clone(), *right),
+            // Nobody can mention a value without a name, but readers want one.
+            None if name.is_empty() => (format!("{}unnamed", frame.prefix), false),
             None => (format!("{}{name}", frame.prefix), outermost && self.frames.len() == 1),
         };
         let full = self.value_names.unique(&full, right);
         let v = self.graph.values.push(ValueData { name: full, ty, def, content: None });
-        if self.scope_mut().values.insert(name, Some(v)).is_some() {
+        if !name.is_empty() && self.scope_mut().values.insert(name, Some(v)).is_some() {
             self.report(
                 Diagnostic::error("E2018", "the value is defined twice")
                     .tensor(name)
