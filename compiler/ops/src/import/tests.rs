@@ -1,6 +1,7 @@
 //! Small models, built here; what they become is stored as text under `snapshots/graph`.
 
 mod build;
+mod hostile;
 mod models;
 
 use super::{ImportOptions, import};
