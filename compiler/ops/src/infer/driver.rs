@@ -10,7 +10,7 @@
 
 use super::{InferCx, unknown_type};
 use crate::registry::{OpRef, Registry};
-use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_base::{DType, Diagnostic, Diagnostics, Sym};
 use onnxc_ir::graph::{Graph, NodeId, Region, Type, ValueId};
 use std::cell::RefCell;
 
@@ -82,6 +82,7 @@ impl Driver<'_> {
 
     fn check_outputs(&self, graph: &mut Graph, id: NodeId, declared: &[Type]) {
         let outputs = graph.nodes[id].outputs.clone();
+        drop_wrapped(graph, &outputs);
         for (&v, declared) in outputs.iter().zip(declared) {
             let node = &graph.nodes[id];
             let data = &graph.values[v];
@@ -118,6 +119,32 @@ fn forget(graph: &mut Graph, values: &[ValueId]) {
     }
 }
 
+/// Drops contents that the element type may not hold: a run would wrap, symbols don't. Symbolic elements of i32 and
+/// wider are taken to fit, as extents do.
+fn drop_wrapped(graph: &mut Graph, values: &[ValueId]) {
+    for &v in values {
+        let data = &graph.values[v];
+        let Some((content, t)) = data.content.as_ref().zip(data.ty.as_tensor()) else { continue };
+        let (dtype, bits) = (t.dtype, t.dtype.bits() as u32);
+        let (lo, hi) = match dtype {
+            DType::Bool => (0, 1),
+            d if d.is_signed_int() => (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits)),
+            // The elements of u64 beyond i64 are spelled as negative ones.
+            DType::U64 => (i64::MIN, i64::MAX),
+            _ => (0, (u64::MAX >> (64 - bits)) as i64),
+        };
+        let ranges = graph.ranges();
+        let fits = |s: &Sym| match s.as_int() {
+            Some(v) => (lo..=hi).contains(&v),
+            None if bits >= 32 => !s.is_overflow(),
+            None => matches!(ranges.bounds(s), (Some(a), Some(b)) if lo <= a && b <= hi),
+        };
+        if !content.iter().all(fits) {
+            graph.values[v].content = None;
+        }
+    }
+}
+
 fn mentions_undefined(graph: &Graph, ty: &Type) -> bool {
     match ty {
         Type::Tensor(t) => t.shape.iter().any(|d| d.any_symbol(&|s| !graph.symbols.contains_key(s))),
@@ -151,7 +178,6 @@ fn disagreement(declared: &Type, inferred: &Type) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onnxc_base::{DType, Sym};
 
     #[test]
     fn only_numbers_and_kinds_of_declared_types_are_believed() {

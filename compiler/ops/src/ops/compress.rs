@@ -267,7 +267,9 @@ impl Search {
                 let i = f.add(i, row);
                 let i = f.mul(i, self.inner);
                 let i = f.add(i, at[1]);
-                load_wide(f, self.x.buf, self.x.dtype, i)
+                let v = load_wide(f, self.x.buf, self.x.dtype, i);
+                // Bools have no order of their own.
+                if self.x.dtype == DType::Bool { f.cast(v, DType::U8) } else { v }
             });
             let differ = f.compare(CmpOp::Ne, p, q);
             let known_now = f.get(known, &[]);

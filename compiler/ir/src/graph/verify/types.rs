@@ -4,6 +4,7 @@ use super::Verifier;
 use crate::graph::build::tensor_type_of;
 use crate::graph::print::value_ref;
 use crate::graph::{Type, ValueDef};
+use onnxc_base::Sym;
 
 impl Verifier<'_> {
     pub(super) fn types(&mut self) {
@@ -21,8 +22,9 @@ impl Verifier<'_> {
                 }
             }
             if let Some(content) = &data.content {
-                let count = data.ty.as_tensor().and_then(|t| t.count().as_int());
-                if count != Some(content.len() as i64) {
+                // Extents that only the run tells may be those of the contents.
+                let fits = |n: Sym| n.as_int().is_none_or(|n| n == content.len() as i64);
+                if !data.ty.as_tensor().is_some_and(|t| fits(t.count())) {
                     let n = content.len();
                     self.value_violation("E3103", v, format!("{name} has {n} contents, but its type is {}", data.ty));
                 }

@@ -41,7 +41,7 @@ pub(super) fn infer(cx: &mut InferCx) -> Result<()> {
 }
 
 /// The axes, and how many elements `roi`, `scales` and `sizes` have; which of them are there.
-fn check_inputs(cx: &InferCx, rank: usize) -> Result<()> {
+fn check_inputs(cx: &mut InferCx, rank: usize) -> Result<()> {
     let axes = axes(cx.attrs(), rank).map_err(|a| {
         cx.error("E2004", format!("axis {a} is out of range for a tensor of rank {rank}, or repeated"))
             .expected(format!("{}..={}, each once", -(rank as i64), rank as i64 - 1))
@@ -64,6 +64,7 @@ fn check_inputs(cx: &InferCx, rank: usize) -> Result<()> {
                 .error("E2043", format!("input {i} has extents {:?}", t.shape))
                 .expected(format!("[{count}]: elements for each of {} axes", axes.len())));
         }
+        cx.unify(&t.shape[0], &Sym::int(count as i64), &format!("the number of elements of input {i}"))?;
     }
     if let Some(scales) = cx.constant(2).and_then(Tensor::to_f64)
         && let Some(s) = scales.iter().find(|s| !(s.is_finite() && **s > 0.0))
