@@ -181,7 +181,9 @@ fn merge(kernel: &mut Kernel, id: DefId, at: usize) {
     for def in kernel.defs.values_mut() {
         map_parts(def, &mut |e| {
             rewrite(e, &mut |n| match n.kind() {
-                ExprKind::Int(s) if s.contains(&var) => Some(Expr::new(ExprKind::Int(ranges.simplify(s)))),
+                ExprKind::Int(s) if s.as_symbol().is_none() && s.as_int().is_none() => {
+                    Some(Expr::new(ExprKind::Int(ranges.simplify(s))))
+                }
                 _ => None,
             })
         });
