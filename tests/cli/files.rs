@@ -96,6 +96,18 @@ fn passes_run_on_text() {
 }
 
 #[test]
+fn elided_constants_come_from_the_model() {
+    let dir = folder();
+    let m = model("srcnn");
+    let graph = onnxc(dir.path(), &[&m, "--emit", "graph"]).ok().out;
+    assert!(graph.contains("elided"), "{graph}");
+    std::fs::write(dir.path().join("x.graph"), &graph).expect("it is writable");
+    assert_eq!(onnxc(dir.path(), &["opt", "--pass", "dead-code", "x.graph"]).code, 1);
+    let again = onnxc(dir.path(), &["opt", "--pass", "dead-code", "x.graph", "--constants", &m]).ok().out;
+    assert_eq!(again.trim(), graph.trim());
+}
+
+#[test]
 fn the_report_is_json_too() {
     let dir = folder();
     let m = model("model_static");

@@ -44,6 +44,10 @@ impl Kind {
             Some("ll") => Kind::LlvmIr,
             Some("clif") => Kind::CraneliftIr,
             Some("h") => Kind::Header,
+            None if path.as_os_str() == "-" => {
+                return Err(Diagnostic::error("E5011", "a module isn't written to the standard output")
+                    .expected("the name of a file"));
+            }
             None => Kind::Executable,
             Some(other) => {
                 return Err(Diagnostic::error("E5011", format!("don't know how to write '{}'", path.display()))
@@ -101,6 +105,20 @@ pub fn write_one(
         (Kind::LlvmIr, _) => write_text(module, path, Emit::BackendIr, Some("llvm"), options),
         (Kind::CraneliftIr, _) => write_text(module, path, Emit::BackendIr, Some("cranelift"), options),
         (_, None) => Ok(()),
+    }
+}
+
+/// Refuses a place where no file can be, before anything is compiled for it.
+///
+/// # Errors
+/// If the file's folder isn't there.
+pub fn check_place(path: &Path) -> Result<(), Diagnostic> {
+    match path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => {
+            let why = format!("cannot write the output: there is no folder '{}'", folder.display());
+            Err(Diagnostic::error("E5203", why).file(path.display().to_string()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -192,6 +210,8 @@ mod tests {
     fn the_suffix_says_the_kind() {
         assert_eq!(Kind::of("a/b.so".as_ref()), Ok(Kind::Shared));
         assert_eq!(Kind::of("a.b/c".as_ref()), Ok(Kind::Executable));
-        assert_eq!(Kind::of("x.exe".as_ref()).map_err(|d| d.code), Err("E5011"));
+        for bad in ["x.exe", "-"] {
+            assert_eq!(Kind::of(bad.as_ref()).map_err(|d| d.code), Err("E5011"));
+        }
     }
 }

@@ -206,6 +206,9 @@ pub struct OptArgs {
     /// IR text of any level; `-` is the standard input
     #[arg(required_unless_present = "list")]
     pub file: Option<PathBuf>,
+    /// The model that a graph's text came from, for constants that the text elides
+    #[arg(long, value_name = "MODEL")]
+    pub constants: Option<PathBuf>,
     /// List the passes
     #[arg(long)]
     pub list: bool,

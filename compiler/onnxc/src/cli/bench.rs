@@ -8,12 +8,12 @@ use onnxc_codegen::loader::{Module, Session};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-/// At least this many runs, however long they take.
-const LEAST: usize = 3;
+/// At least this many runs, however long they take: to warm up, and to measure.
+const LEAST: [usize; 2] = [1, 3];
 
 /// What was measured.
 #[derive(Serialize)]
-struct Result_ {
+struct Measured {
     median_ms: f64,
     min_ms: f64,
     p99_ms: f64,
@@ -48,10 +48,10 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
 /// Warms up for a tenth of the time, then runs until it is over.
 fn measure(session: &mut Session<'_>, time: Duration) -> Result<Vec<Duration>, Diagnostics> {
     let mut times = vec![];
-    for share in [time / 10, time] {
+    for (share, least) in [time / 10, time].into_iter().zip(LEAST) {
         times.clear();
         let end = Instant::now() + share;
-        while times.len() < LEAST || Instant::now() < end {
+        while times.len() < least || Instant::now() < end {
             let begun = Instant::now();
             session.run()?;
             times.push(begun.elapsed());
@@ -68,21 +68,21 @@ fn flops(flops: &Sym, module: &Module, dims: &[i64]) -> Option<f64> {
     (flops > 0).then_some(flops as f64)
 }
 
-fn summarise(mut times: Vec<Duration>, flops: Option<f64>) -> Result_ {
+fn summarise(mut times: Vec<Duration>, flops: Option<f64>) -> Measured {
     times.sort();
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     let at = |share: f64| ms(times[((times.len() - 1) as f64 * share).round() as usize]);
     let n = times.len();
     let median = (ms(times[(n - 1) / 2]) + ms(times[n / 2])) / 2.0;
     let gflops = flops.filter(|_| median > 0.0).map(|f| f / median / 1e6);
-    Result_ { median_ms: median, min_ms: at(0.0), p99_ms: at(0.99), runs: n, gflops }
+    Measured { median_ms: median, min_ms: at(0.0), p99_ms: at(0.99), runs: n, gflops }
 }
 
-fn json(r: &Result_) -> String {
+fn json(r: &Measured) -> String {
     serde_json::to_string(r).expect("a result has nothing but numbers") + "\n"
 }
 
-fn text(r: &Result_) -> String {
+fn text(r: &Measured) -> String {
     let gflops = r.gflops.map_or(String::new(), |g| format!(", {g:.1} GFLOP/s"));
     format!("median {:.4} ms, min {:.4} ms, p99 {:.4} ms, {} runs{gflops}\n", r.median_ms, r.min_ms, r.p99_ms, r.runs)
 }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 pub fn run(args: &CompileArgs) -> Result<(), Failure> {
     let options = resolve::options(&args.build, args.target.as_deref(), args.name.as_deref())?;
     let kind = args.output.as_deref().map(Kind::of).transpose()?;
+    args.output.as_deref().map_or(Ok(()), output::check_place)?;
     let names = args.print_after.iter().map(String::as_str).filter(|n| *n != "all");
     watch::check_names(names.chain(args.stop_after.as_deref()))?;
     // clap requires it unless a subcommand is given.

@@ -66,10 +66,16 @@ impl Failure {
     }
 }
 
+/// True if no model could be at fault: a pass broke a rule of its IR, or the text says so.
+fn is_defect(d: &Diagnostic) -> bool {
+    let help = d.help.as_deref().unwrap_or("");
+    d.message.starts_with("after pass ") || ["this is a defect", "this is a bug"].iter().any(|t| help.starts_with(t))
+}
+
 /// The worst of all problems: a defect explains others, a poor machine or wrong usage doesn't.
 fn code_of(d: &Diagnostics) -> u8 {
     let codes = d.0.iter().filter(|d| d.severity == onnxc_base::Severity::Error).map(|d| match d.code {
-        _ if d.message.starts_with("after pass ") => DEFECT,
+        _ if is_defect(d) => DEFECT,
         // `--dim` malformed; `--target`, `--target-cpu`, `--custom`, pass names, output suffixes.
         "E2028" | "E5001" | "E5002" | "E5003" | "E5011" | "E5013" | "E5014" | "E5015" | "E6104" => USAGE,
         // No backend, no linker, no driver library.
@@ -93,5 +99,6 @@ mod tests {
         assert_eq!(of(&["E2028", "E1003"]), MODEL);
         let defect = Diagnostic::error("E4101", "after pass unroll: types");
         assert_eq!(code_of(&Diagnostics(vec![Diagnostic::error("E1003", "x"), defect])), DEFECT);
+        assert_eq!(code_of(&Diagnostic::error("E5103", "x").help("this is a bug of onnxc").into()), DEFECT);
     }
 }

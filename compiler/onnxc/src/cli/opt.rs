@@ -3,6 +3,7 @@
 use super::args::OptArgs;
 use super::exit::Failure;
 use super::style;
+use crate::{Options, Source};
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_ir::graph::patch::Editor;
 use onnxc_ir::{graph, kernel, loops};
@@ -33,7 +34,7 @@ pub fn run(args: &OptArgs) -> Result<(), Failure> {
     let file = path.display().to_string();
     let first = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with(['#', '/']));
     let out = match first.and_then(|l| l.split_whitespace().next()) {
-        Some("graph") => graph_text(&text, &file, &args.passes)?,
+        Some("graph") => graph_text(&text, &file, args)?,
         Some("kernel") => kernel_text(&text, &file, &args.passes)?,
         Some("program") => loops_text(&text, &file, &args.passes)?,
         _ => {
@@ -93,10 +94,11 @@ fn unknown(pass: &str, level: &str) -> Diagnostic {
         .expected(format!("one of: {}", known.join(", ")))
 }
 
-fn graph_text(text: &str, file: &str, passes: &[String]) -> Result<String, Diagnostics> {
-    let mut g = graph::parse::parse_graph(text, Some(file), None)?;
+fn graph_text(text: &str, file: &str, args: &OptArgs) -> Result<String, Diagnostics> {
+    let model = args.constants.as_deref().map(|m| Source::open(m, &Options::default())).transpose()?;
+    let mut g = graph::parse::parse_graph(text, Some(file), model.as_ref().map(|m| &m.graph))?;
     let registry = Registry::new();
-    for name in passes {
+    for name in &args.passes {
         if name == INFER.0 {
             let found = onnxc_ops::infer::infer_graph(&mut g, &registry);
             found.into_result(())?;
@@ -107,7 +109,8 @@ fn graph_text(text: &str, file: &str, passes: &[String]) -> Result<String, Diagn
         (pass.run)(&mut g, &mut GraphCx { registry: &registry, editor: &mut Editor::new() })?;
         graph::verify::verify(&g, graph::verify::Stage::Typed)?;
     }
-    Ok(graph::print::print_graph(&g, graph::print::PrintOptions { full: true }))
+    // What was elided before may be so again.
+    Ok(graph::print::print_graph(&g, graph::print::PrintOptions { full: model.is_none() }))
 }
 
 fn kernel_text(text: &str, file: &str, passes: &[String]) -> Result<String, Diagnostics> {
@@ -124,7 +127,7 @@ fn kernel_text(text: &str, file: &str, passes: &[String]) -> Result<String, Diag
 
 /// This machine, through the preferred backend.
 fn machine() -> Result<Machine, Diagnostics> {
-    Ok(crate::compile::machine(&crate::Options::default(), crate::backends::find(None)?))
+    Ok(crate::compile::machine(&Options::default(), crate::backends::find(None)?))
 }
 
 fn loops_text(text: &str, file: &str, passes: &[String]) -> Result<String, Diagnostics> {
