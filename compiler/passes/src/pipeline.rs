@@ -27,7 +27,14 @@ pub static GRAPH: &[GraphPass] = &[
 ];
 
 /// Passes over the program, in order.
-pub static LOOPS: &[LoopsPass] = &[loops::unroll::PASS, loops::math::PASS, loops::release::PASS];
+pub static LOOPS: &[LoopsPass] = &[
+    loops::unroll::PASS,
+    loops::math::PASS,
+    loops::simplify::PASS,
+    loops::hoist::PASS,
+    loops::simplify::PASS,
+    loops::release::PASS,
+];
 
 /// What compiling to loops IR gives.
 #[derive(Debug)]

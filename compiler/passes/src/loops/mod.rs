@@ -1,8 +1,10 @@
 //! Passes over loops IR: what is between assembling and a backend.
 
 pub mod check_memory;
+pub mod hoist;
 pub mod math;
 pub mod plan_memory;
 pub mod release;
+pub mod simplify;
 pub mod unroll;
 pub mod walk;
