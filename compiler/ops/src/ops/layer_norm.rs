@@ -89,6 +89,10 @@ fn must_broadcast_to(cx: &mut InferCx, i: usize, shape: &[Sym]) -> Result<()> {
     if joint.len() != shape.len() || !joint.iter().zip(shape).all(same) {
         return Err(cx.error("E2005", format!("input {i} doesn't broadcast to the shape of input 0")));
     }
+    // What can't be proved is checked by the run.
+    for (a, b) in joint.iter().zip(shape) {
+        cx.unify(a, b, &format!("an extent that input {i} broadcasts to"))?;
+    }
     Ok(())
 }
 

@@ -80,10 +80,17 @@ fn infer_pad(cx: &mut InferCx) -> Result<()> {
         }
     }
     let pads = pads(cx.graph, cx.id(), x.rank(), &axes);
+    let copies = cx.attrs().str("mode").is_some_and(|m| m != "constant");
     let mut shape = Vec::new();
-    for (d, (begin, end)) in x.shape.iter().zip(&pads) {
-        let d = cx.ranges().simplify(&(d + begin + end));
+    for (from, pad) in x.shape.iter().zip(&pads) {
+        let d = cx.ranges().simplify(&(from + &pad.0 + &pad.1));
         not_negative(cx, &d)?;
+        if copies && !only_cuts(&cx.ranges(), pad) {
+            // Elements can't be copied from nowhere: an empty axis stays empty.
+            let one = Sym::int(1);
+            let missing = Sym::max(&(Sym::min(&d, &one) - Sym::min(from, &one)), &Sym::int(0));
+            cx.unify(&missing, &Sym::int(0), "an empty axis is padded by its own elements")?;
+        }
         shape.push(d);
     }
     cx.set_tensor(0, x.dtype, shape);
@@ -175,12 +182,19 @@ fn in_bounds(i: &Sym, extent: &Sym) -> Expr {
     binary(BinOp::And, low, compare(CmpOp::Lt, int(i.clone()), int(extent.clone())))
 }
 
-/// Which element is at position `i`, counted from the first one, which may be below 0 or beyond the extent.
-fn source(mode: &str, ranges: &Ranges, i: &Sym, extent: &Sym, (begin, end): &(Sym, Sym)) -> Sym {
+/// True if nothing is added at either end.
+fn only_cuts(ranges: &Ranges, (begin, end): &(Sym, Sym)) -> bool {
     let zero = Sym::int(0);
-    if ranges.prove_le(begin, &zero) == Some(true) && ranges.prove_le(end, &zero) == Some(true) {
+    ranges.prove_le(begin, &zero) == Some(true) && ranges.prove_le(end, &zero) == Some(true)
+}
+
+/// Which element is at position `i`, counted from the first one, which may be below 0 or beyond the extent.
+fn source(mode: &str, ranges: &Ranges, i: &Sym, extent: &Sym, pads: &(Sym, Sym)) -> Sym {
+    if only_cuts(ranges, pads) {
         return i.clone();
     }
+    let (begin, end) = pads;
+    let zero = Sym::int(0);
     let last = extent - 1;
     match mode {
         "edge" => Sym::min(&Sym::max(i, &zero), &last),
