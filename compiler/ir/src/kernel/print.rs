@@ -59,7 +59,8 @@ pub fn print_kernel(kernel: &Kernel, options: PrintOptions) -> String {
         w.line(dim_line(dim, range));
     }
     for p in kernel.params.keys() {
-        w.line(names.param_line(kernel, p, options.full));
+        let value = kernel.params[p].value.as_ref().map(|t| format!(" = {}", data::text(t, options.full)));
+        w.line(format_args!("{}{}", names.param_line(kernel, p), value.unwrap_or_default()));
     }
     for d in kernel.defs.keys() {
         w.line(names.def_line(kernel, d));
@@ -103,15 +104,12 @@ fn axes(axes: &[Axis], open: char, close: char) -> String {
 }
 
 impl Names {
-    /// The line of a parameter.
-    pub fn param_line(&self, kernel: &Kernel, id: ParamId, full: bool) -> String {
+    /// The line of a parameter, but for the elements of a constant (there may be many).
+    pub fn param_line(&self, kernel: &Kernel, id: ParamId) -> String {
         let p = &kernel.params[id];
         let shape: Vec<String> = p.shape.iter().map(Sym::to_string).collect();
-        let head = format!("{}: {}[{}]", self.param(id), p.dtype, shape.join(", "));
-        match &p.value {
-            None => format!("in {head}"),
-            Some(t) => format!("const {head} = {}", data::text(t, full)),
-        }
+        let word = if p.value.is_some() { "const" } else { "in" };
+        format!("{word} {}: {}[{}]", self.param(id), p.dtype, shape.join(", "))
     }
 
     /// The line of a definition.

@@ -139,7 +139,7 @@ impl<'a> Checker<'a> {
 
     fn param(&mut self, id: ParamId) {
         let p = &self.kernel.params[id];
-        let line = self.names.param_line(self.kernel, id, false);
+        let line = self.names.param_line(self.kernel, id);
         p.shape.iter().for_each(|e| self.extent(e, &line));
         if !Scalar::holds(p.dtype) {
             self.report(code::TYPE, &line, format!("{} is no scalar type", p.dtype));

@@ -6,11 +6,23 @@ use crate::from_kernel::{KernelArg, from_kernel};
 use crate::kernel::optimise;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{Attr, NodeId, ValueId};
+use onnxc_ir::kernel::verify::verify;
 use onnxc_ir::kernel::{Body, Kernel};
 use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, FuncId, ParamKind, Ty, Value};
 use onnxc_ir::scalar::{BinOp, Scalar};
 use onnxc_ops::RoutineCx;
 use onnxc_ops::routine::TensorBuf;
+
+/// Checks a kernel, in debug builds and tests: an error is a defect of ours, so all problems and the kernel are shown.
+fn verified(kernel: &Kernel, after: &str) -> Result<(), Diagnostic> {
+    if !cfg!(debug_assertions) {
+        return Ok(());
+    }
+    verify(kernel).map_err(|problems| {
+        Diagnostic::error("E4012", format!("kernel {} breaks a rule after {after}\n{problems}\n{kernel}", kernel.name))
+            .help("this is a defect of the compiler; please report it with the model")
+    })
+}
 
 impl Assembler<'_> {
     /// Nodes that become one kernel.
@@ -21,9 +33,11 @@ impl Assembler<'_> {
         let outputs = self.leaving(nodes);
         let StepKernel { mut kernel, inputs, outputs } =
             lower_nodes(self.graph, self.registry, nodes, &outputs, &self.ranges)?;
+        verified(&kernel, "lowering its nodes")?;
         let flops = flops(&kernel);
         let given = kernel.params.len();
         optimise(&mut kernel, self.machine)?;
+        verified(&kernel, "scheduling")?;
         debug_assert!(given <= inputs.len(), "every parameter is a value");
         let (func, args) = self.function(&kernel)?;
         self.steps.push(StepReport {
