@@ -3,6 +3,7 @@
 //! Only the symbols asked for are exported (a version script), and only what they need is kept. Nothing is linked
 //! in but what the caller names: a module needs no C library unless a custom operator does.
 
+use crate::Target;
 use crate::files::{Temporary, beside, cannot_write};
 use onnxc_base::{Diagnostic, Diagnostics};
 use std::ffi::OsString;
@@ -52,6 +53,32 @@ impl Linker {
         Err(Diagnostic::error("E5204", "no linker was found to make a shared library")
             .expected("one of cc, gcc, clang, ld, ld.lld, mold or wild on PATH, or $CC")
             .help("install one (Debian: apt install binutils), or write an object file (-o model.o) and link it elsewhere")
+            .into())
+    }
+
+    /// A linker for a target: this machine's own, or one that knows the other architecture.
+    pub fn find_for(target: &Target) -> Result<Linker, Diagnostics> {
+        if !target.is_elf() {
+            let d = Diagnostic::error("E5206", format!("shared libraries for {} can't be linked here", target.triple));
+            return Err(d
+                .expected("a target with ELF files")
+                .help("write an object file (-o model.o) and link it there")
+                .into());
+        }
+        let arch = target.triple.architecture;
+        if arch == target_lexicon::Triple::host().architecture {
+            return Linker::find();
+        }
+        let short = arch.to_string().replace("riscv64gc", "riscv64");
+        if let Some(p) = on_path(format!("{short}-linux-gnu-gcc").as_ref()) {
+            return Ok(Linker::Driver(p));
+        }
+        if let Some(p) = ["ld.lld", "mold"].iter().find_map(|n| on_path(n.as_ref())) {
+            return Ok(Linker::Direct(p));
+        }
+        Err(Diagnostic::error("E5204", format!("no linker was found for {}", target.triple))
+            .expected(format!("{short}-linux-gnu-gcc, ld.lld or mold on PATH"))
+            .help("install one (Debian: apt install lld), or write an object file (-o model.o) and link it there")
             .into())
     }
 
@@ -149,4 +176,22 @@ fn embedded(args: Vec<OsString>) -> Result<(), Diagnostics> {
 #[cfg(not(feature = "embedded-linker"))]
 fn embedded(_: Vec<OsString>) -> Result<(), Diagnostics> {
     Err(Diagnostic::error("E5204", "this onnxc was built without the embedded linker").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_formats_are_refused_with_a_way_out() {
+        let target = Target::parse(Some("aarch64-apple-darwin"), None).expect("the processor is known");
+        let e = Linker::find_for(&target).expect_err("no Mach-O linker is used");
+        assert!(e.to_string().contains("-o model.o"), "{e}");
+    }
+
+    #[test]
+    fn scripts_export_what_is_asked_for_and_hide_the_rest() {
+        assert_eq!(version_script(&["a".into(), "b".into()]), "{ global: a; b; local: *; };\n");
+        assert_eq!(version_script(&[]), "{ local: *; };\n");
+    }
 }

@@ -79,7 +79,7 @@ fn file_hash(path: &Path) -> Result<String, Diagnostics> {
 /// The machine as the scheduler sees it through a backend.
 pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
     let bits = backend.max_vector_bits(&options.target).min(options.target.vector_bits);
-    let registers = if bits < options.target.vector_bits { 16 } else { options.target.vector_registers };
+    let registers = backend.usable_vector_registers(&options.target);
     Machine { vector_bits: bits, registers, fma: options.target.has_fma }
 }
 

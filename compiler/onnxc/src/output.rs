@@ -96,7 +96,7 @@ pub fn write_one(
 ) -> Result<(), Diagnostics> {
     let fresh = if kind.needs_code() && code.is_none() { Some(module.code(options)?) } else { None };
     match (kind, code.or(fresh.as_ref())) {
-        (Kind::Shared, Some(c)) => c.write_shared(path, link, &Linker::find()?),
+        (Kind::Shared, Some(c)) => c.write_shared(path, link, &Linker::find_for(&options.target)?),
         (Kind::Archive, Some(c)) => c.write_archive(path),
         (Kind::Object, Some(c)) => c.write_object(path),
         (Kind::Executable, Some(c)) => write_executable(c, path, link),

@@ -42,7 +42,13 @@ impl Backend for Cranelift {
     /// A fused multiply-add overwrites a factor, not the sum, so every accumulator needs another register for a moment: a
     /// tile of 4 x 2 is as large as stays without spills on 16 registers.
     fn usable_vector_registers(&self, target: &Target) -> u32 {
-        target.vector_registers * 3 / 4
+        // AVX-512's upper half is out of Cranelift's reach.
+        let all = if target.triple.architecture == target_lexicon::Architecture::X86_64 {
+            16
+        } else {
+            target.vector_registers
+        };
+        all * 3 / 4
     }
 
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {

@@ -94,3 +94,19 @@ fn texts_show_every_function() {
         }
     }
 }
+
+#[cfg(feature = "embedded-linker")]
+#[test]
+fn the_embedded_linker_makes_libraries() {
+    testing::artefacts::check_linker(&Cranelift, &onnxc_codegen::Linker::Embedded).unwrap_or_else(|e| panic!("{e}"));
+}
+
+/// A linker itself, without a compiler driver, makes the same library.
+#[test]
+fn a_plain_linker_is_enough() {
+    let ld = std::path::PathBuf::from("/usr/bin/ld");
+    if ld.is_file() {
+        let linker = onnxc_codegen::Linker::Direct(ld);
+        testing::artefacts::check_linker(&Cranelift, &linker).unwrap_or_else(|e| panic!("{e}"));
+    }
+}

@@ -100,7 +100,24 @@ impl Translator<'_, '_> {
         Rep { width: a.width, parts }
     }
 
+    /// True if `select(cond, a, b)` is `a`: a load that gives 0 wherever the same mask is unset, and `b` is 0.
+    fn selects_masked_load(&self, cond: Value, a: Value, b: Value) -> bool {
+        let values = &self.func.values;
+        let masked = match &values[a].op {
+            Op::Load { mask, .. } | Op::Gather { mask, .. } => *mask == Some(cond),
+            _ => false,
+        };
+        let scalar = match values[b].op {
+            Op::Splat(s) => s,
+            _ => b,
+        };
+        masked && matches!(values[scalar].op, Op::Const(s) if s.bits == 0)
+    }
+
     fn select(&mut self, cond: Value, a: Value, b: Value, ty: Ty) -> Rep {
+        if self.selects_masked_load(cond, a, b) {
+            return self.rep(a);
+        }
         let scalar_cond = self.func.values[cond].ty.lanes == 1;
         let c = self.rep(cond);
         let (a, b) = (self.rep(a), self.rep(b));

@@ -37,10 +37,15 @@ fn inputs(n: usize, limit: i64) -> Vec<Tensor> {
 
 /// The shared library loads, runs for several sizes and returns true extents.
 pub fn check_loading(backend: &dyn Backend) -> Result<(), String> {
+    check_linker(backend, &Linker::find().map_err(text)?)
+}
+
+/// The same, linked by one linker.
+pub fn check_linker(backend: &dyn Backend, linker: &Linker) -> Result<(), String> {
     with_artefact(backend, |artefact, _, _| {
         let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
         let path = dir.path().join("sample.so");
-        artefact.write_shared(&path, &[], &Linker::find().map_err(text)?).map_err(text)?;
+        artefact.write_shared(&path, &[], linker).map_err(text)?;
         let module = Module::open(&path).map_err(text)?;
         for n in [1, 5, 64] {
             let outputs = module.run(&inputs(n, 2)).map_err(text)?;

@@ -3,7 +3,7 @@
 use super::values::{Bits, many};
 use super::{Case, CaseBuilder, DTYPES, LANES};
 use onnxc_base::DType;
-use onnxc_ir::loops::{Op, Stmt, Ty};
+use onnxc_ir::loops::{Op, Scalar, Stmt, Ty};
 
 /// Elements per case.
 const N: usize = 64;
@@ -13,7 +13,7 @@ pub fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     for &lanes in LANES {
         for &d in DTYPES {
-            all.extend([masked_load(d, lanes), masked_store(d, lanes), scalar_choice(d, lanes)]);
+            all.extend([masked_load(d, lanes), padded_load(d, lanes), masked_store(d, lanes), scalar_choice(d, lanes)]);
             all.extend([DType::I32, DType::I64].map(|i| gather(d, i, lanes, false)));
             all.extend([
                 gather(d, DType::I64, lanes, true),
@@ -56,6 +56,21 @@ fn masked_load(d: DType, lanes: u16) -> Case {
         let mask = c.load(1, i, lanes);
         let v = c.b.load(c.ins[0], i, lanes, Some(mask));
         c.store(i, v);
+    });
+    c.finish([many(d, N), masks(), vec![]], N)
+}
+
+/// A masked load beside a choice that it makes needless, and one that it doesn't.
+fn padded_load(d: DType, lanes: u16) -> Case {
+    let mut c = CaseBuilder::new(&format!("padded_load_{d}_x{lanes}"), [d, DType::Bool, d], d);
+    c.each(N, lanes, |c, i| {
+        let mask = c.load(1, i, lanes);
+        let v = c.b.load(c.ins[0], i, lanes, Some(mask));
+        let zero = c.b.scalar(Scalar { dtype: d, bits: 0 });
+        let one = c.b.scalar(Scalar::from_i64(d, 1));
+        let padded = c.b.select(mask, v, zero);
+        let with_ones = c.b.select(mask, padded, one);
+        c.store(i, with_ones);
     });
     c.finish([many(d, N), masks(), vec![]], N)
 }
