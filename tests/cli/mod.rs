@@ -4,6 +4,7 @@ mod errors;
 mod executable;
 mod files;
 mod numbers;
+mod stored;
 mod texts;
 
 use onnxc_base::Tensor;

@@ -20,10 +20,7 @@ enum Wish {
 ///
 /// `description` is what the `onnxc_module_v1` of a module returned that is linked into this program.
 pub fn main(description: *const ModuleV1, args: &[OsString]) -> u8 {
-    match std::panic::catch_unwind(|| whole(description, args)) {
-        Ok(code) => code,
-        Err(_) => 4,
-    }
+    std::panic::catch_unwind(|| whole(description, args)).unwrap_or(4)
 }
 
 fn whole(description: *const ModuleV1, args: &[OsString]) -> u8 {
