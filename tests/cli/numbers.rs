@@ -93,6 +93,12 @@ macro_rules! models {
     ($($name:ident),* $(,)?) => { $(#[test] fn $name() { check(stringify!($name)); })* };
 }
 models!(
+    clip_on_export,
+    model_2_script,
+    model_2_trace,
+    model_3_script,
+    model_3_trace,
+    whole_model,
     linear_func,
     model_static,
     model_dynamic_0,
