@@ -141,7 +141,8 @@ fn infer_tile(cx: &mut InferCx) -> Result<()> {
 /// How often each axis is repeated, if that is known.
 fn repeats(cx: &InferCx, rank: usize) -> Result<Option<Vec<Sym>>> {
     if cx.attrs().int("single") == Some(1) {
-        let axis = axes_input(cx, 2, rank)?.and_then(|a| a.first().copied());
+        let axes = axes_input(cx, 2, rank)?.map(|a| a.known(cx)).transpose()?;
+        let axis = axes.and_then(|a| a.first().copied());
         let axis = axis.ok_or_else(|| cx.error("E2001", "input 2, the axis, is missing"))?;
         let tiles = cx.content(1).and_then(|t| t.first().cloned());
         let at = |tiles: Sym| (0..rank).map(|a| if a == axis { tiles.clone() } else { Sym::int(1) }).collect();

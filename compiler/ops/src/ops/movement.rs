@@ -36,17 +36,81 @@ pub(super) fn ints_to_input(n: &mut NodeReader, name: &str, i: usize) -> Result<
     Ok(())
 }
 
-/// The axes that input `i` lists, as positions in a tensor of some rank; they have to be known and different.
-pub(super) fn axes_input(cx: &InferCx, i: usize, rank: usize) -> Result<Option<Vec<usize>>> {
+/// The axes that input `i` lists, as positions in a tensor of some rank: `None` without such an input.
+pub(super) fn axes_input(cx: &InferCx, i: usize, rank: usize) -> Result<Option<Axes>> {
     if cx.opt(i).is_none() {
         return Ok(None);
     }
-    let axes = cx.const_ints(i).ok_or_else(|| {
-        cx.error("E2040", "the axes are computed when the model runs")
-            .expected("constant axes")
-            .help("fold the model's constants when exporting")
-    })?;
-    positions(cx, &axes, rank).map(Some)
+    match cx.const_ints(i) {
+        Some(axes) => positions(cx, &axes, rank).map(|a| Some(Axes::Known(a))),
+        None => Ok(Some(Axes::Later(list_length(cx, i)?))),
+    }
+}
+
+/// A list of axes.
+#[derive(Clone)]
+pub(super) enum Axes {
+    /// As positions.
+    Known(Vec<usize>),
+    /// That many, known only when the model runs.
+    Later(usize),
+}
+
+impl Axes {
+    /// The positions; an error for an operator that has to know them.
+    pub(super) fn known(self, cx: &InferCx) -> Result<Vec<usize>> {
+        match self {
+            Axes::Known(a) => Ok(a),
+            Axes::Later(_) => Err(cx
+                .error("E2040", "the axes are computed when the model runs")
+                .expected("constant axes")
+                .help("fold the model's constants when exporting")),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Axes::Known(a) => a.len(),
+            Axes::Later(n) => *n,
+        }
+    }
+}
+
+/// The axes that input `i` lists at run time, counted from the front. The module ends with a status unless they are
+/// different axes of a tensor of that rank.
+pub(super) fn run_time_axes(cx: &mut RoutineCx, i: usize, rank: usize) -> Result<Vec<Value>> {
+    let (zero, limit) = (cx.f.int(0), cx.f.int(rank as i64));
+    let mut axes: Vec<Value> = Vec::new();
+    for a in run_time_list(cx, i)? {
+        let negative = cx.f.compare(CmpOp::Lt, a, zero);
+        let from_end = cx.f.add(a, limit);
+        let a = cx.f.select(negative, from_end, a);
+        let (low, high) = (cx.f.compare(CmpOp::Lt, a, zero), cx.f.compare(CmpOp::Ge, a, limit));
+        let mut bad = cx.f.binary(BinOp::Or, low, high);
+        for &other in &axes {
+            let same = cx.f.compare(CmpOp::Eq, a, other);
+            bad = cx.f.binary(BinOp::Or, bad, same);
+        }
+        cx.fail_if(bad, OUT_OF_RANGE);
+        axes.push(a);
+    }
+    Ok(axes)
+}
+
+/// For each axis of a tensor the value that belongs to it in a list beside `axes`, or a default.
+pub(super) fn by_axis(cx: &mut RoutineCx, rank: usize, axes: &[Value], values: &[Value], default: i64) -> Vec<Value> {
+    let mut found = Vec::new();
+    for axis in 0..rank {
+        let axis = cx.f.int(axis as i64);
+        let mut v = cx.f.int(default);
+        for (&a, &own) in axes.iter().zip(values) {
+            let here = cx.f.compare(CmpOp::Eq, a, axis);
+            v = cx.f.select(here, own, v);
+        }
+        found.push(v);
+    }
+    found
 }
 
 /// Axes as different positions in a tensor of some rank.

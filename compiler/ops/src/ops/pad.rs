@@ -64,7 +64,7 @@ type Pads = Vec<(Sym, Sym)>;
 
 fn infer_pad(cx: &mut InferCx) -> Result<()> {
     let x = any(cx, 0)?;
-    let axes = axes_input(cx, 3, x.rank())?.unwrap_or_else(|| (0..x.rank()).collect());
+    let axes = axes_input(cx, 3, x.rank())?.unwrap_or_else(|| Axes::Known((0..x.rank()).collect()));
     let length = list_length(cx, 1)?;
     if length != 2 * axes.len() {
         return Err(cx
@@ -74,12 +74,15 @@ fn infer_pad(cx: &mut InferCx) -> Result<()> {
     if cx.opt(2).is_some() && any(cx, 2)?.count().as_int() != Some(1) {
         return Err(cx.error("E2005", "the value to pad with isn't one element").expected("a scalar"));
     }
-    if cx.content(1).is_none() {
-        for k in 0..length {
-            cx.fresh_extent(k as u32, "pad", -MOST, Some(Sym::int(MOST)));
-        }
+    let symbols = match &axes {
+        Axes::Later(_) => 2 * x.rank(),
+        Axes::Known(_) if cx.content(1).is_none() => length,
+        Axes::Known(_) => 0,
+    };
+    for k in 0..symbols {
+        cx.fresh_extent(k as u32, "pad", -MOST, Some(Sym::int(MOST)));
     }
-    let pads = pads(cx.graph, cx.id(), x.rank(), &axes);
+    let pads = pads(cx.graph, cx.id(), x.rank());
     let copies = cx.attrs().str("mode").is_some_and(|m| m != "constant");
     let mut shape = Vec::new();
     for (from, pad) in x.shape.iter().zip(&pads) {
@@ -97,10 +100,23 @@ fn infer_pad(cx: &mut InferCx) -> Result<()> {
     Ok(())
 }
 
-/// The pads of each axis: known, or the symbols that `infer` has made.
-fn pads(graph: &Graph, node: NodeId, rank: usize, axes: &[usize]) -> Pads {
+/// The axes that input 3 lists, all without it; `None` if they aren't known.
+fn listed(graph: &Graph, node: NodeId, rank: usize) -> Option<Vec<usize>> {
+    match graph.nodes[node].inputs.get(3).copied().flatten() {
+        None => Some((0..rank).collect()),
+        Some(v) => {
+            let axes = crate::infer::content_of(graph, v)?;
+            axes.iter().map(|a| Some(a.as_int()?.rem_euclid(rank.max(1) as i64) as usize)).collect()
+        }
+    }
+}
+
+/// The pads of each axis: known, or the symbols that `infer` has made; for all axes if it isn't known which are listed.
+fn pads(graph: &Graph, node: NodeId, rank: usize) -> Pads {
     let input = graph.nodes[node].inputs[1].expect("infer has required it");
-    let content = crate::infer::content_of(graph, input);
+    let axes = listed(graph, node, rank);
+    let content = crate::infer::content_of(graph, input).filter(|_| axes.is_some());
+    let axes = axes.unwrap_or_else(|| (0..rank).collect());
     let at = |k: usize| match &content {
         Some(c) => c[k].clone(),
         None => {
@@ -117,7 +133,14 @@ fn pads(graph: &Graph, node: NodeId, rank: usize, axes: &[usize]) -> Pads {
 }
 
 fn pad_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
-    let pads = run_time_list(cx, 1)?;
+    let rank = cx.input_type(0).rank();
+    let mut pads = run_time_list(cx, 1)?;
+    let known = cx.opt(3).is_none() || cx.content(3).is_some_and(|a| a.iter().all(|a| a.as_int().is_some()));
+    if !known {
+        let axes = run_time_axes(cx, 3, rank)?;
+        let (begins, ends) = pads.split_at(axes.len());
+        pads = [begins, ends].map(|v| by_axis(cx, rank, &axes, v, 0)).concat();
+    }
     let (least, most) = (cx.f.int(-MOST), cx.f.int(MOST));
     for &p in &pads {
         let (low, high) = (cx.f.compare(CmpOp::Lt, p, least), cx.f.compare(CmpOp::Gt, p, most));
@@ -129,12 +152,7 @@ fn pad_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
 
 fn lower_pad(cx: &mut ComputeCx) -> Result<()> {
     let (x, shape, dtype) = (cx.input(0), cx.shape(0), cx.dtype(0));
-    let rank = shape.len() as i64;
-    let axes = match cx.content(3) {
-        Some(a) => a.iter().filter_map(Sym::as_int).map(|a| a.rem_euclid(rank.max(1)) as usize).collect(),
-        None => (0..shape.len()).collect::<Vec<_>>(),
-    };
-    let pads = pads(cx.graph(), cx.id(), shape.len(), &axes);
+    let pads = pads(cx.graph(), cx.id(), shape.len());
     let (mode, ranges) = (cx.attrs().str("mode").unwrap_or("constant"), cx.ranges());
     if mode == "constant" {
         let value = padding(cx, dtype);
@@ -217,7 +235,8 @@ fn import_center(n: &mut NodeReader) -> Result<Attrs> {
 
 fn infer_center(cx: &mut InferCx) -> Result<()> {
     let x = any(cx, 0)?;
-    let axes = axes_input(cx, 2, x.rank())?.unwrap_or_else(|| (0..x.rank()).collect());
+    let axes = axes_input(cx, 2, x.rank())?.map(|a| a.known(cx)).transpose()?;
+    let axes = axes.unwrap_or_else(|| (0..x.rank()).collect());
     let length = list_length(cx, 1)?;
     if length != axes.len() {
         return Err(cx

@@ -56,7 +56,7 @@ pub static SQUEEZE: OpDef = OpDef {
     versions: &[(1, import_axes), (11, import_axes), (13, none), (21, none), (23, none), (24, none), (25, none)],
     infer: infer_squeeze,
     lower: Lower::Alias,
-    extents: None,
+    extents: Some(squeeze_extents),
 };
 
 /// Unsqueeze.
@@ -66,7 +66,7 @@ pub static UNSQUEEZE: OpDef = OpDef {
     versions: &[(1, import_axes), (11, import_axes), (13, none), (21, none), (23, none), (24, none), (25, none)],
     infer: infer_unsqueeze,
     lower: Lower::Alias,
-    extents: None,
+    extents: Some(unsqueeze_extents),
 };
 
 fn import_reshape_attr(n: &mut NodeReader) -> Result<Attrs> {
@@ -113,8 +113,8 @@ fn infer_reshape(cx: &mut InferCx) -> Result<()> {
         shape.push(match t {
             Target::Is(d) => Some(d.clone()),
             Target::Rest if !later => None,
-            // No extent is more than the number of elements, but in an empty tensor, where `extents` says so.
-            _ => Some(cx.fresh_extent(k as u32, "reshaped", 0, Some(count.clone()))),
+            // In an empty tensor an extent may be anything.
+            _ => Some(cx.fresh_extent(k as u32, "reshaped", 0, None)),
         });
     }
     let known: Sym = shape.iter().flatten().product();
@@ -196,10 +196,8 @@ fn reshape_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
     for t in &mut kept {
         let is_rest = cx.f.compare(CmpOp::Eq, *t, minus);
         *t = cx.f.select(is_rest, rest, *t);
-        let low = cx.f.compare(CmpOp::Lt, *t, zero);
-        let high = cx.f.compare(CmpOp::Gt, *t, count);
-        let bad = cx.f.binary(BinOp::Or, low, high);
-        cx.fail_if(bad, OUT_OF_RANGE);
+        let negative = cx.f.compare(CmpOp::Lt, *t, zero);
+        cx.fail_if(negative, OUT_OF_RANGE);
         total = cx.f.mul(total, *t);
     }
     let differs = cx.f.compare(CmpOp::Ne, total, count);
@@ -225,30 +223,98 @@ fn infer_flatten(cx: &mut InferCx) -> Result<()> {
 
 fn infer_squeeze(cx: &mut InferCx) -> Result<()> {
     let x = any(cx, 0)?;
+    keep_content(cx);
     let axes = match axes_input(cx, 1, x.rank())? {
-        Some(axes) => axes,
+        Some(Axes::Known(axes)) => axes,
         None => (0..x.rank()).filter(|&a| x.shape[a].is_one()).collect(),
+        Some(Axes::Later(n)) => {
+            let rank = x.rank().checked_sub(n);
+            let rank = rank.ok_or_else(|| cx.error("E2004", format!("{n} axes of a tensor of rank {}", x.rank())))?;
+            let shape = (0..rank).map(|k| cx.fresh_extent(k as u32, "squeezed", 0, None)).collect();
+            cx.set_tensor(0, x.dtype, shape);
+            return Ok(());
+        }
     };
     for &a in &axes {
         cx.unify(&x.shape[a], &Sym::int(1), &format!("axis {a} is squeezed, so its extent must be 1"))?;
     }
     let kept = (0..x.rank()).filter(|a| !axes.contains(a)).map(|a| x.shape[a].clone()).collect();
     cx.set_tensor(0, x.dtype, kept);
-    keep_content(cx);
     Ok(())
+}
+
+/// The extents of axes that aren't listed; those that are must be 1.
+fn squeeze_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
+    let x = cx.input_type(0).shape.clone();
+    let axes = run_time_axes(cx, 1, x.len())?;
+    let (zero, one) = (cx.f.int(0), cx.f.int(1));
+    let ones = vec![one; axes.len()];
+    let listed = by_axis(cx, x.len(), &axes, &ones, 0);
+    let mut kept = vec![one; x.len() - axes.len()];
+    // The position of the axis among those that stay.
+    let mut at = zero;
+    for (d, listed) in x.iter().zip(listed) {
+        let d = cx.f.sym(d);
+        let is_listed = cx.f.compare(CmpOp::Eq, listed, one);
+        let wide = cx.f.compare(CmpOp::Ne, d, one);
+        let bad = cx.f.binary(BinOp::And, is_listed, wide);
+        cx.fail_if(bad, OUT_OF_RANGE);
+        for (k, extent) in kept.iter_mut().enumerate() {
+            let k = cx.f.int(k as i64);
+            let here = cx.f.compare(CmpOp::Eq, at, k);
+            let stays = cx.f.unary(UnOp::Not, is_listed);
+            let here = cx.f.binary(BinOp::And, here, stays);
+            *extent = cx.f.select(here, d, *extent);
+        }
+        let step = cx.f.sub(one, listed);
+        at = cx.f.add(at, step);
+    }
+    Ok(kept)
 }
 
 fn infer_unsqueeze(cx: &mut InferCx) -> Result<()> {
     let x = any(cx, 0)?;
     let rank = x.rank() + list_length(cx, 1)?;
-    let axes = axes_input(cx, 1, rank)?.unwrap_or_default();
+    keep_content(cx);
+    let axes = match axes_input(cx, 1, rank)? {
+        Some(Axes::Later(_)) => {
+            let shape = (0..rank).map(|k| cx.fresh_extent(k as u32, "unsqueezed", 0, None)).collect();
+            cx.set_tensor(0, x.dtype, shape);
+            return Ok(());
+        }
+        Some(Axes::Known(axes)) => axes,
+        None => vec![],
+    };
     let mut kept = x.shape.into_iter();
     let one = Sym::int(1);
     let shape = (0..rank).map(|a| if axes.contains(&a) { one.clone() } else { kept.next().unwrap_or(one.clone()) });
     let shape = shape.collect();
     cx.set_tensor(0, x.dtype, shape);
-    keep_content(cx);
     Ok(())
+}
+
+/// 1 for listed axes, the input's extents in order for the others.
+fn unsqueeze_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
+    let x = cx.input_type(0).shape.clone();
+    let rank = x.len() + product(&cx.input_type(1).shape).as_int().unwrap_or(0) as usize;
+    let axes = run_time_axes(cx, 1, rank)?;
+    let (zero, one) = (cx.f.int(0), cx.f.int(1));
+    let ones = vec![one; axes.len()];
+    let listed = by_axis(cx, rank, &axes, &ones, 0);
+    let (mut extents, mut at) = (Vec::new(), zero);
+    for listed in listed {
+        let mut extent = one;
+        for (k, d) in x.iter().enumerate() {
+            let (k, d) = (cx.f.int(k as i64), cx.f.sym(d));
+            let here = cx.f.compare(CmpOp::Eq, at, k);
+            extent = cx.f.select(here, d, extent);
+        }
+        let is_listed = cx.f.compare(CmpOp::Eq, listed, one);
+        extents.push(cx.f.select(is_listed, one, extent));
+        let step = cx.f.sub(one, listed);
+        at = cx.f.add(at, step);
+    }
+    Ok(extents)
 }
 
 #[cfg(test)]

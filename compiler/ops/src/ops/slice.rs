@@ -68,7 +68,7 @@ fn infer(cx: &mut InferCx) -> Result<()> {
 
 fn cuts(cx: &mut InferCx, x: &[Sym]) -> Result<Vec<Cut>> {
     let count = list_length(cx, 1)?;
-    let axes = axes_input(cx, 3, x.len())?.unwrap_or_else(|| (0..count.min(x.len())).collect());
+    let axes = axes_input(cx, 3, x.len())?.unwrap_or_else(|| Axes::Known((0..count.min(x.len())).collect()));
     for i in [1, 2, 4] {
         if (i < 4 || cx.opt(i).is_some()) && (list_length(cx, i)? != count || axes.len() != count) {
             return Err(cx
@@ -76,6 +76,10 @@ fn cuts(cx: &mut InferCx, x: &[Sym]) -> Result<Vec<Cut>> {
                 .expected("one start, end and step for each axis"));
         }
     }
+    let axes = match axes {
+        Axes::Known(axes) => axes,
+        Axes::Later(_) => return Ok((0..x.len()).map(|a| run_time_cut(cx, a as u32, a, &x[a])).collect()),
+    };
     let input = |i: usize| cx.opt(i).map(|_| cx.content(i));
     let known = Contents::new(count, cx.content(1), cx.content(2), input(4));
     let mut cuts = Vec::new();
@@ -157,17 +161,25 @@ fn run_time_cut(cx: &mut InferCx, k: u32, axis: usize, extent: &Sym) -> Cut {
     }
 }
 
-/// First, step and length of each listed axis.
+/// First, step and length of each listed axis; of each axis of all if the list isn't known.
 fn extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
     let x = cx.input_type(0).shape.clone();
     let (starts, ends) = (run_time_list(cx, 1)?, run_time_list(cx, 2)?);
-    let axes = listed(cx.content(3), starts.len(), x.len());
-    let steps = if cx.opt(4).is_some() { Some(run_time_list(cx, 4)?) } else { None };
+    let one = cx.f.int(1);
+    let steps = if cx.opt(4).is_some() { run_time_list(cx, 4)? } else { vec![one; starts.len()] };
+    let given = cx.opt(3).is_some().then(|| cx.content(3));
+    let (axes, lists) = match listed(given, starts.len(), x.len()) {
+        Some(axes) => (axes, [starts, ends, steps]),
+        None => {
+            let axes = run_time_axes(cx, 3, x.len())?;
+            let spread = [(starts, 0), (ends, FAR), (steps, 1)].map(|(v, d)| by_axis(cx, x.len(), &axes, &v, d));
+            ((0..x.len()).collect(), spread)
+        }
+    };
     let mut values = Vec::new();
     for (k, &axis) in axes.iter().enumerate() {
         let extent = cx.f.sym(&x[axis]);
-        let step = steps.as_ref().map_or_else(|| cx.f.int(1), |s| s[k]);
-        values.extend(run_time_part(cx, extent, starts[k], ends[k], step));
+        values.extend(run_time_part(cx, extent, lists[0][k], lists[1][k], lists[2][k]));
     }
     Ok(values)
 }
@@ -203,21 +215,21 @@ fn run_time_part(cx: &mut RoutineCx, extent: Value, start: Value, end: Value, st
     [f.binary(BinOp::Max, first, zero), step, length]
 }
 
-/// The axes as `infer` has checked them.
-fn listed(axes: Option<Vec<Sym>>, count: usize, rank: usize) -> Vec<usize> {
-    match axes {
-        Some(axes) => axes.iter().filter_map(Sym::as_int).map(|a| a.rem_euclid(rank.max(1) as i64) as usize).collect(),
-        None => (0..count.min(rank)).collect(),
-    }
+/// The axes as `infer` has checked them; `None` if they are listed, but not known.
+fn listed(axes: Option<Option<Vec<Sym>>>, count: usize, rank: usize) -> Option<Vec<usize>> {
+    let Some(axes) = axes else { return Some((0..count.min(rank)).collect()) };
+    axes?.iter().map(|a| Some(a.as_int()?.rem_euclid(rank.max(1) as i64) as usize)).collect()
 }
 
 fn view(cx: &ViewCx, index: &[Sym]) -> Result<Vec<Sym>> {
     let x = cx.shape(0);
     let count = cx.shape(1).first().and_then(Sym::as_int).unwrap_or(1) as usize;
-    let given = cx.graph.nodes[cx.node].inputs.get(4).is_some_and(Option::is_some);
-    let known = Contents::new(count, cx.content(1), cx.content(2), given.then(|| cx.content(4)));
+    let given = |i: usize| cx.graph.nodes[cx.node].inputs.get(i).copied().flatten().map(|_| cx.content(i));
+    let axes = listed(given(3), count, x.len());
+    let known = Contents::new(count, cx.content(1), cx.content(2), given(4)).filter(|_| axes.is_some());
     let mut from = index.to_vec();
-    for (k, axis) in listed(cx.content(3), count, x.len()).into_iter().enumerate() {
+    let axes = axes.unwrap_or_else(|| (0..x.len()).collect());
+    for (k, axis) in axes.into_iter().enumerate() {
         let cut = known.as_ref().and_then(|c| c.cut(cx.graph, k, axis, &x[axis]));
         let (first, step) = match cut {
             Some(c) => (c.first, c.step),

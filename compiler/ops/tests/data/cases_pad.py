@@ -39,3 +39,6 @@ def cases(add):
     for dims, kw in [((5, 2), {}), ((2, 7), {}), ((3,), {"axes": [1]}), ((6, 3), {"axes": [-1, 0]})]:
         for const in (True, False):
             add("CenterCropPad", 18, [X, Const(I(*dims)) if const else I(*dims)], by=("ref",), fixed=not const, **kw)
+    for pads in (Const(I(2, 1)), I(2, 1)):
+        add("Pad", 18, [X, pads, None, I(-1)], mode="reflect", expect=[np.pad(X, [(0, 0), (2, 1)], "reflect")], fixed=True)
+        add("Pad", 18, [X, pads, np.float32(3), I(0)], expect=[np.pad(X, [(2, 1), (0, 0)], constant_values=3)], fixed=True)

@@ -22,6 +22,7 @@ def cases(add):
         reshape(opset, X, [0, 0, 2, -1], (2, 3, 2, 2))
     empty = np.zeros((0, 3), np.float32)
     add("Reshape", 14, [empty, Const(I(7, 0))], expect=[empty.reshape(7, 0)], allowzero=1)
+    add("Reshape", 14, [empty, I(7, 0)], expect=[empty.reshape(7, 0)], allowzero=1, fixed=True)
     add("Reshape", 14, [np.array([5], np.int64), Const(np.zeros(0, np.int64))], expect=[np.array(5, np.int64)])
     for opset in (1, 9, 11, 13, 21, 23, 24, 25):
         add("Flatten", opset, [X], expect=[X.reshape(2, 12)])
@@ -40,3 +41,8 @@ def cases(add):
         if opset >= 11:
             add("Squeeze", opset, [one] + given(-2, 0), expect=[one.reshape(3, 2)], **axes(-2, 0))
             add("Unsqueeze", opset, [X] + given(-1), expect=[X.reshape(2, 3, 4, 1)], **axes(-1))
+    for at, y in [((2,), (1, 3, 2)), ((0, -2), (3, 2)), ((-2, 0), (3, 2)), ((), (1, 3, 1, 2))]:
+        add("Squeeze", 13, [one, I(*at)], expect=[one.reshape(y)], fixed=True)
+    for at in ((0,), (1, 4), (4, 1), (-1, 0, 2), ()):
+        y = np.expand_dims(X, at)
+        add("Unsqueeze", 13, [X, I(*at)], expect=[y], fixed=True)

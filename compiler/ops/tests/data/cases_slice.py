@@ -41,3 +41,7 @@ def cases(add):
     e = np.zeros((0, 3), np.int8)
     add("Slice", 13, [e, Const(I(0)), Const(I(MAX)), Const(I(0)), Const(I(-1))], expect=[e[:0]], fixed=True)
     add("Slice", 13, [e, Const(I(MAX)), Const(I(MIN)), Const(I(0)), Const(I(-1))], expect=[e])
+    for s, e, a, t in [((1,), (4,), (-1,), None), ((-1, 1), (-9, 6), (0, 1), (-1, 3)), ((4, 0), (1, 3), (1, 0), (-2, 1))]:
+        ins = [X, I(*s), I(*e), I(*a)] + ([] if t is None else [I(*t)])
+        add("Slice", 13, ins, expect=[cut(X, s, e, a, t)], fixed=True)
+        add("Slice", 13, [X, Const(I(*s)), Const(I(*e)), I(*a)] + ins[4:], expect=[cut(X, s, e, a, t)], fixed=True)
