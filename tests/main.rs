@@ -1,3 +1,4 @@
 //! Tests of the whole compiler, in one program.
 
 mod cli;
+mod library;

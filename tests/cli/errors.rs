@@ -99,6 +99,7 @@ fn exit_codes() {
         (&[&m, "-o", "a.so", "--target-cpu", "8086"], 2),
         (&[&m, "-o", "a.so", "--custom", "nonsense"], 2),
         (&[&m, "--stop-after", "lunch"], 2),
+        (&[&m, "-o", "a", "--target", "riscv64gc-unknown-linux-gnu"], 3),
         (&[&m, "-o", "a.so", "--backend", "gcc"], 3),
         (&["check", "absent.onnx"], 1),
         (&["run", "absent.so"], 1),

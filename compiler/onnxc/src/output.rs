@@ -5,7 +5,7 @@
 use crate::{Module, Options, backends};
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::files::{replace, write_whole};
-use onnxc_codegen::{Artefact, CompileOptions, Emit, Linker};
+use onnxc_codegen::{Artefact, CompileOptions, Emit, Linker, Target};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,7 +99,7 @@ pub fn write_one(
         (Kind::Shared, Some(c)) => c.write_shared(path, link, &Linker::find_for(&options.target)?),
         (Kind::Archive, Some(c)) => c.write_archive(path),
         (Kind::Object, Some(c)) => c.write_object(path),
-        (Kind::Executable, Some(c)) => write_executable(c, path, link),
+        (Kind::Executable, Some(c)) => write_executable(c, path, link, options),
         (Kind::Header, _) => write_header(module, path),
         (Kind::Assembly, _) => write_text(module, path, Emit::Assembly, None, options),
         (Kind::LlvmIr, _) => write_text(module, path, Emit::BackendIr, Some("llvm"), options),
@@ -174,7 +174,13 @@ pub fn driver() -> Result<PathBuf, Diagnostic> {
 }
 
 /// Links a program: the module, the driver, the user's files and the C library.
-fn write_executable(code: &Artefact<'_>, path: &Path, link: &[PathBuf]) -> Result<(), Diagnostics> {
+fn write_executable(code: &Artefact<'_>, path: &Path, link: &[PathBuf], options: &Options) -> Result<(), Diagnostics> {
+    let (target, host) = (&options.target.triple, Target::host().triple);
+    if (target.architecture, target.operating_system) != (host.architecture, host.operating_system) {
+        return Err(Diagnostic::error("E5016", format!("there is no library of executables for {target}"))
+            .help("write an object file (-o model.o) and link it there")
+            .into());
+    }
     let driver = driver()?;
     let Linker::Driver(cc) = Linker::find()? else {
         return Err(Diagnostic::error("E5204", "no C compiler was found to link an executable")
