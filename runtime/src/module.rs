@@ -16,6 +16,7 @@
 //!     int (*call)(const int64_t *dims, const void *const *inputs, void *const *outputs, int64_t *extents,
 //!                 const onnxc_allocator *allocator, void *workspace);
 //!     const char *(*status_text)(int status);
+//!     onnxc_extent flops;
 //! } onnxc_module;
 //! ```
 //! To run a module: fill `dims` (one int64 per [`DimV1`]) of source [`SOURCE_INPUT`] from the inputs' shapes, call
@@ -169,6 +170,8 @@ pub struct ModuleV1 {
     pub call: Option<CallFn>,
     /// The text of a status.
     pub status_text: Option<StatusTextFn>,
+    /// Floating-point operations of a run, as far as they are counted; `EXTENT_NONE` if they aren't.
+    pub flops: ExtentV1,
 }
 
 /// Memory for tensors of which no size is known in advance.

@@ -105,6 +105,10 @@ impl<'a> Module<'a> {
     pub fn extent_count(&self) -> usize {
         self.raw.extent_count as usize
     }
+    /// Floating-point operations of a run, as far as they are counted.
+    pub fn flops(&self) -> Extent<'a> {
+        extent(&self.raw.flops)
+    }
     /// Symbolic dims.
     pub fn dims(&self) -> Dims<'a> {
         Dims(unsafe { array(self.raw.dims, self.raw.dim_count) })

@@ -152,7 +152,7 @@ fn bench_measures() {
         &["bench", "m.so", "--seconds", "0.05", "--dim", "in_dynamic_axes_1=8", "--dim", "in_dynamic_axes_2=9"],
     )
     .ok();
-    assert!(ran.out.starts_with("median "), "{}", ran.out);
+    assert!(ran.out.starts_with("median ") && ran.out.ends_with(" GFLOP/s\n"), "{}", ran.out);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::backends;
 use crate::options::Options;
 use crate::output;
-use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_base::{Diagnostic, Diagnostics, Sym};
 use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, ModuleInfo};
 use onnxc_ir::graph::Graph;
 use onnxc_ir::graph::patch::Editor;
@@ -97,10 +97,18 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     let lowered =
         pipeline::lower(&mut graph, &options.registry, machine, options.opt_level, &mut editor, &mut manager)?;
     let mut program = lowered.assembled.program.clone();
-    let info =
-        ModuleInfo { compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")), model_sha256: source.sha256.clone() };
+    let info = ModuleInfo {
+        compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
+        model_sha256: source.sha256.clone(),
+        flops: Some(total_flops(&lowered)),
+    };
     onnxc_codegen::complete(&mut program);
     Ok(Module { program, lowered, info, timings: manager.timings })
+}
+
+/// Floating-point operations of one run, as far as they are known.
+fn total_flops(lowered: &Lowered) -> Sym {
+    lowered.assembled.steps.iter().filter_map(|s| s.flops.clone()).fold(Sym::int(0), |a, b| a + b)
 }
 
 /// Compiles a model to a program that a backend can take.

@@ -39,6 +39,9 @@ pub(super) fn build(program: &Program, info: &ModuleInfo, status_text: &str) -> 
     b.dims(offset_of!(ModuleV1, dims), program);
     b.ports(offset_of!(ModuleV1, inputs), &face.inputs);
     b.ports(offset_of!(ModuleV1, outputs), &face.outputs);
+    // Operations that depend on sizes known only inside of the run aren't said: nobody could evaluate them.
+    let said = info.flops.as_ref().filter(|f| Extent::of(f, &b.dims).is_ok());
+    b.extent(offset_of!(ModuleV1, flops), said);
     let symbol = |f: FuncId| program.funcs[f].name.clone();
     let functions = [
         (offset_of!(ModuleV1, workspace_bytes), face.entries.workspace_bytes.map(symbol)),

@@ -14,7 +14,7 @@ pub use plan_call::{add_plan_call, plan_call};
 use crate::backend::{AddressFunction, Table};
 use crate::object_file::DataObject;
 use crate::target::Target;
-use onnxc_base::Diagnostics;
+use onnxc_base::{Diagnostics, Sym};
 use onnxc_ir::loops::Program;
 use onnxc_runtime::{module, status};
 
@@ -28,6 +28,8 @@ pub struct ModuleInfo {
     pub compiler: String,
     /// SHA-256 of the model file, in hex; may be empty.
     pub model_sha256: String,
+    /// Floating-point operations of a run over the module's dims, as far as they are counted.
+    pub flops: Option<Sym>,
 }
 
 /// Data and address functions of a module.

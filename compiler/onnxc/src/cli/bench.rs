@@ -3,7 +3,7 @@
 use super::args::BenchArgs;
 use super::exit::Failure;
 use super::{inputs, resolve, session, style};
-use onnxc_base::{Diagnostic, Diagnostics, Sym};
+use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::loader::{Module, Session};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ struct Measured {
     min_ms: f64,
     p99_ms: f64,
     runs: usize,
-    /// Only where the operations of a run are known: the model was compiled here.
+    /// Only where the operations of a run are known.
     gflops: Option<f64>,
 }
 
@@ -39,8 +39,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     };
     let mut session = module.prepare(&tensors)?;
     let times = measure(&mut session, Duration::from_secs_f64(args.seconds))?;
-    let flops = loaded.flops.as_ref().and_then(|f| flops(f, module, session.dims()));
-    let result = summarise(times, flops);
+    let result = summarise(times, flops(module, session.dims()));
     style::out(&if args.json { json(&result) } else { text(&result) })?;
     Ok(())
 }
@@ -61,10 +60,8 @@ fn measure(session: &mut Session<'_>, time: Duration) -> Result<Vec<Duration>, D
 }
 
 /// Operations of a run with these dims; none if they aren't known.
-fn flops(flops: &Sym, module: &Module, dims: &[i64]) -> Option<f64> {
-    let names: Vec<&str> = module.description().dims().iter().map(|d| d.name).collect();
-    let value = |s: &onnxc_base::Symbol| dims.get(names.iter().position(|n| *n == s.as_str())?).copied();
-    let flops = flops.eval(&value).ok()?;
+fn flops(module: &Module, dims: &[i64]) -> Option<f64> {
+    let flops = module.description().flops().eval(dims)?;
     (flops > 0).then_some(flops as f64)
 }
 

@@ -56,12 +56,6 @@ pub struct Report {
     pub steps: Vec<Step>,
 }
 
-/// Floating-point operations of one run, as far as they are known.
-pub fn total_flops(module: &Module) -> Sym {
-    let steps = module.lowered.assembled.steps.iter();
-    steps.filter_map(|s| s.flops.clone()).fold(Sym::int(0), |a, b| a + b)
-}
-
 impl Report {
     /// Of a module and its machine code.
     pub fn new(module: &Module, code: Option<&Artefact<'_>>) -> Report {
@@ -76,7 +70,7 @@ impl Report {
             workspace_bytes: Amount(module.lowered.memory.bytes.clone()),
             constant_bytes: code.map_or(0, Artefact::constant_bytes),
             code_bytes: code.map_or(0, Artefact::code_bytes),
-            flops: Amount(total_flops(module)),
+            flops: Amount(module.info.flops.clone().unwrap_or_else(|| Sym::int(0))),
             kernels: module.lowered.assembled.kernels.len(),
             steps: steps.collect(),
         }

@@ -3,10 +3,10 @@
 use super::args::BuildArgs;
 use super::exit::Failure;
 use super::watch::Watch;
-use super::{report, resolve, style};
+use super::{resolve, style};
 use crate::Source;
 use crate::output::{self, Kind};
-use onnxc_base::{Diagnostic, Sym};
+use onnxc_base::Diagnostic;
 use onnxc_codegen::loader::Module;
 use onnxc_passes::manager::Stop;
 use std::path::Path;
@@ -15,8 +15,6 @@ use std::path::Path;
 pub struct Loaded {
     /// The module.
     pub module: Module,
-    /// Floating-point operations of a run, if it was compiled here.
-    pub flops: Option<Sym>,
     /// The library's folder, gone with this value.
     _folder: Option<tempfile::TempDir>,
 }
@@ -30,7 +28,7 @@ pub fn load(path: &Path, build: &BuildArgs) -> Result<Loaded, Failure> {
         if build.threads > 1 {
             style::note(&format!("--threads {}: modules of this version run on one thread", build.threads));
         }
-        return Ok(Loaded { module: Module::open(path)?, flops: None, _folder: None });
+        return Ok(Loaded { module: Module::open(path)?, _folder: None });
     }
     let options = resolve::options(build, None, None)?;
     let source = Source::open(path, &options)?;
@@ -48,5 +46,5 @@ pub fn load(path: &Path, build: &BuildArgs) -> Result<Loaded, Failure> {
     let library = folder.path().join(format!("{}.so", compiled.program.name));
     output::write_one(&compiled, Some(&code), Kind::Shared, &library, &build.link, &options)?;
     let module = Module::open(&library)?;
-    Ok(Loaded { module, flops: Some(report::total_flops(&compiled)), _folder: Some(folder) })
+    Ok(Loaded { module, _folder: Some(folder) })
 }
