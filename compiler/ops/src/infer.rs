@@ -162,6 +162,11 @@ impl<'a> InferCx<'a> {
 
     /// The common extent of two that must be equal: a constant if one is; a guard is added if it can't be proved.
     pub fn unify(&mut self, a: &Sym, b: &Sym, what: &str) -> Result<Sym, Diagnostic> {
+        if a.is_overflow() || b.is_overflow() {
+            return Err(self
+                .error("E2048", format!("{what}: a number is beyond 64 bits"))
+                .help("look for absurd numbers in what the node gets as shape, pads, repeats, sizes"));
+        }
         match self.graph.ranges().prove_eq(a, b) {
             Some(true) => {}
             Some(false) => {

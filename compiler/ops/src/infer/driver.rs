@@ -93,6 +93,13 @@ impl Driver<'_> {
                     .help("for a custom operator, declare the type in the model; otherwise this is a bug of onnxc");
                 self.report(d);
                 forget(graph, &[v]);
+            } else if too_large(&data.ty) {
+                let d = Diagnostic::error("E2048", "the output has more bytes than 64 bits can count")
+                    .node(node.name.clone(), node.op.to_string())
+                    .tensor(data.name.clone())
+                    .help("look for absurd numbers in what the node gets as shape, pads, repeats, sizes");
+                self.report(d);
+                forget(graph, &[v]);
             } else if let Some(why) = disagreement(declared, &data.ty) {
                 let d = Diagnostic::warning("E2025", format!("the file declares {why}"))
                     .node(node.name.clone(), node.op.to_string())
@@ -152,6 +159,12 @@ fn mentions_undefined(graph: &Graph, ty: &Type) -> bool {
     }
 }
 
+/// A tensor of an extent, or a size in bytes, beyond 64 bits.
+fn too_large(ty: &Type) -> bool {
+    let Type::Tensor(t) = ty else { return false };
+    t.shape.iter().any(Sym::is_overflow) || (t.count() * t.dtype.size().max(1) as i64).is_overflow()
+}
+
 /// What a declared type says that can't be right. Names of dims prove nothing, so only numbers count.
 fn disagreement(declared: &Type, inferred: &Type) -> Option<String> {
     if *declared == unknown_type() {
@@ -178,6 +191,15 @@ fn disagreement(declared: &Type, inferred: &Type) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_beyond_64_bits_are_refused() {
+        let t = |d: &[i64]| Type::tensor(DType::F32, d.iter().map(|&d| Sym::int(d)).collect());
+        assert!(!too_large(&t(&[1 << 30, 1 << 30])));
+        assert!(too_large(&t(&[1 << 31, 1 << 30])));
+        assert!(too_large(&t(&[i64::MAX, i64::MAX])));
+        assert!(too_large(&Type::tensor(DType::F32, vec![Sym::overflow()])));
+    }
 
     #[test]
     fn only_numbers_and_kinds_of_declared_types_are_believed() {

@@ -255,6 +255,8 @@ mod tests {
         assert_eq!(concat(x(&[2, 3]), x(&[2, 4])), "E2003");
         assert_eq!(concat(x(&[2, 3]), x(&[2])), "E2005");
         assert_eq!(Case::new("Split", 13).input(x(&[3])).outputs(2).error(), "E2003");
+        let sizes = Tensor::from_slice(&[2], &[i64::MAX, 5]);
+        assert_eq!(Case::new("Split", 13).input(x(&[3])).constant(sizes).outputs(2).error(), "E2048");
         let sizes = Tensor::from_slice(&[2], &[1i64, 1]);
         assert_eq!(Case::new("Split", 13).input(x(&[3])).constant(sizes).outputs(2).error(), "E2003");
     }

@@ -116,6 +116,8 @@ impl Contents {
     /// one side; of those that come from extents alone, the formula says which.
     fn cut(&self, graph: &Graph, k: usize, axis: usize, extent: &Sym) -> Option<Cut> {
         let (start, end, step) = (self.starts.get(k)?, self.ends.get(k)?, self.steps.get(k)?.as_int()?);
+        // Such a step leaves one element, whatever its size.
+        let step = step.clamp(-FAR, FAR);
         let ranges = graph.ranges();
         let sided = |v: &Sym| !from_values(graph, v) || ranges.prove_le(&Sym::int(0), v).is_some();
         (sided(start) && sided(end)).then(|| known_cut(&ranges, axis, extent, start, end, step))
@@ -128,7 +130,7 @@ fn known_cut(ranges: &Ranges, axis: usize, extent: &Sym, start: &Sym, end: &Sym,
     let first = clamp(ranges, start, extent, back, 0);
     let end = clamp(ranges, end, extent, back, back);
     let span = if step > 0 { &end - &first } else { &first - &end };
-    let length = Sym::max(&span.ceildiv(&Sym::int(step.saturating_abs())), &Sym::int(0));
+    let length = Sym::max(&span.ceildiv(&Sym::int(step.abs())), &Sym::int(0));
     Cut { axis, first: ranges.simplify(&first), step: Sym::int(step), length: ranges.simplify(&length) }
 }
 

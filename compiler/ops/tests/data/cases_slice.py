@@ -45,3 +45,6 @@ def cases(add):
         ins = [X, I(*s), I(*e), I(*a)] + ([] if t is None else [I(*t)])
         add("Slice", 13, ins, expect=[cut(X, s, e, a, t)], fixed=True)
         add("Slice", 13, [X, Const(I(*s)), Const(I(*e)), I(*a)] + ins[4:], expect=[cut(X, s, e, a, t)], fixed=True)
+    for t in (MIN, MAX, -7):
+        y = X[:, :1] if t > 0 else X[:, -1:]
+        add("Slice", 13, [X, Const(I(0 if t > 0 else -1)), Const(I(MAX if t > 0 else MIN)), Const(I(1)), Const(I(t))], expect=[y])
