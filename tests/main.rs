@@ -1,4 +1,5 @@
 //! Tests of the whole compiler, in one program.
 
 mod cli;
+mod damaged;
 mod library;
