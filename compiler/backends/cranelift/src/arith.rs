@@ -356,8 +356,13 @@ impl Translator<'_, '_> {
             b = self.mask_of_width(&b, ty.lanes, width);
         }
         let width = a.width;
-        let parts = (0..a.parts.len()).map(|i| self.compare_part(op, ty.elem, width, a.parts[i], b.parts[i])).collect();
+        let parts: Vec<ir::Value> =
+            (0..a.parts.len()).map(|i| self.compare_part(op, ty.elem, width, a.parts[i], b.parts[i])).collect();
         debug_assert!(width == 0 || ty.elem == DType::Bool || width == self.width(ty), "one packed form");
+        if width == 64 && ty.elem.is_int() && ty.lanes >= 4 {
+            // Compared indices mask accesses, mostly of 32-bit elements: half the chunks to keep and to combine.
+            return Rep::packed(32, self.narrow(&parts, 64));
+        }
         Rep { width, parts }
     }
 
