@@ -5,8 +5,8 @@
 //!
 //! May run again after a pass has changed the graph: types and contents get sharper, symbols stay.
 //!
-//! Codes: those of the operators · `E2026` an operator left an output without type · [`E2025`] the file declares
-//! something else than what was inferred.
+//! Codes: those of the operators · `E2026` an operator left an output without type · `E2048` a size beyond
+//! 64 bits · [`E2025`] the file declares something else than what was inferred.
 
 use super::{InferCx, unknown_type};
 use crate::registry::{OpRef, Registry};

@@ -109,12 +109,12 @@ fn infer_reshape(cx: &mut InferCx) -> Result<()> {
     let count = product(&x.shape);
     let mut shape: Vec<Option<Sym>> = Vec::new();
     let later = targets.iter().any(|t| matches!(t, Target::Later));
+    let bound = bound(&targets, &count);
     for (k, t) in targets.iter().enumerate() {
         shape.push(match t {
             Target::Is(d) => Some(d.clone()),
             Target::Rest if !later => None,
-            // In an empty tensor an extent may be anything.
-            _ => Some(cx.fresh_extent(k as u32, "reshaped", 0, None)),
+            _ => Some(cx.fresh_extent(k as u32, "reshaped", 0, bound.clone())),
         });
     }
     let known: Sym = shape.iter().flatten().product();
@@ -126,6 +126,19 @@ fn infer_reshape(cx: &mut InferCx) -> Result<()> {
     keep_content(cx);
     cx.set_tensor(0, x.dtype, shape);
     Ok(())
+}
+
+/// What bounds each extent that isn't known. For several, each may be all elements; but the product of such bounds is
+/// worth having for small tensors only, since memory would be planned for it. In an empty tensor an extent may be anything.
+fn bound(targets: &[Target], count: &Sym) -> Option<Sym> {
+    const SMALL: i64 = 1 << 20;
+    let known: Sym = targets.iter().filter_map(|t| if let Target::Is(d) = t { Some(d) } else { None }).product();
+    let unknown = targets.iter().filter(|t| !matches!(t, Target::Is(_))).count();
+    if unknown == 1 && known.as_int().is_some_and(|k| k > 0) {
+        return Some(count.floordiv(&known));
+    }
+    let n = count.as_int().filter(|&n| n > 0)?;
+    n.checked_pow(u32::try_from(unknown).ok()?).filter(|&all| all <= SMALL).map(|_| count.clone())
 }
 
 /// The extent for -1.
