@@ -39,7 +39,7 @@ pub fn write_padding(out: &mut dyn Write, size: u64) -> io::Result<()> {
 
 /// Times, owners and modes are fixed: the same model gives the same bytes.
 fn header(out: &mut dyn Write, name: &str, size: u64) -> io::Result<()> {
-    write!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644)
+    writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`", 0, 0, 0, 644)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl Translator<'_, '_> {
         if to == DType::Bool {
             return Rep::scalars(lanes);
         }
-        self.from_lanes(ty, lanes)
+        self.with_lanes(ty, lanes)
     }
 
     /// Not equal to zero (NaN is not), as a bool of the part's form.

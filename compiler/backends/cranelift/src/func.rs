@@ -4,7 +4,7 @@
 //! that one run finds everything; the caller throws the code away then.
 
 use crate::rep::{Rep, part_count, scalar_type};
-use cranelift_codegen::ir::condcodes::IntCC;
+use crate::vars::Home;
 use cranelift_codegen::ir::{
     self, AbiParam, Block, FuncRef, GlobalValue, InstBuilder, Signature, StackSlot, StackSlotData, StackSlotKind,
 };
@@ -14,7 +14,7 @@ use cranelift_frontend::{FunctionBuilder, Variable};
 use onnxc_base::{DType, Diagnostic, Diagnostics, PrimaryMap, SecondaryMap};
 use onnxc_codegen::ConstLayout;
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
-use onnxc_ir::loops::{self as l, Buf, BufKind, ParamKind, Place, Stmt, Ty, Value, Var};
+use onnxc_ir::loops::{self as l, Buf, BufKind, ParamKind, Stmt, Ty, Value, Var};
 use std::collections::BTreeMap;
 
 /// What a translation needs of the module around it.
@@ -44,13 +44,13 @@ pub(crate) struct Translator<'a, 'f> {
     pub constants: GlobalValue,
     pub params: Vec<ir::Value>,
     values: SecondaryMap<Value, Option<Rep>>,
-    homes: PrimaryMap<Var, Home>,
+    pub homes: PrimaryMap<Var, Home>,
     /// Addresses of parameters, stack buffers and local buffers.
     pub addresses: SecondaryMap<Buf, Option<ir::Value>>,
     /// Buffers that `Assign` sets.
     pub pointers: SecondaryMap<Buf, Option<Variable>>,
     /// Where `Break` goes, innermost last.
-    exits: Vec<Block>,
+    pub exits: Vec<Block>,
     /// 64 bytes that masked accesses touch instead of memory.
     pub dummy: Option<StackSlot>,
     pub problems: Diagnostics,
@@ -70,14 +70,6 @@ impl From<l::Callee> for Callee {
             l::Callee::Extern(e) => Callee::Extern(e),
         }
     }
-}
-
-/// Where a variable lives.
-enum Home {
-    /// SSA variables, one list per tile element.
-    Registers(Vec<Vec<Variable>>),
-    /// Memory, for a tile that is indexed by what isn't a constant.
-    Stack(StackSlot),
 }
 
 /// The C signature of a list of parameters.
@@ -182,7 +174,8 @@ impl<'a, 'f> Translator<'a, 'f> {
         }
     }
 
-    fn slot(&mut self, bytes: u32) -> StackSlot {
+    /// Room on the stack.
+    pub fn slot(&mut self, bytes: u32) -> StackSlot {
         // 16 bytes is the stack's own alignment; wider accesses here are unaligned ones.
         self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes.next_multiple_of(16), 4))
     }
@@ -195,35 +188,6 @@ impl<'a, 'f> Translator<'a, 'f> {
         };
         self.dummy = Some(slot);
         self.b.ins().stack_addr(self.cx.pointer, slot, 0)
-    }
-
-    fn declare_vars(&mut self) {
-        let dynamic = dynamic_tiles(self.func);
-        for (var, def) in &self.func.vars {
-            let count = def.dims.iter().map(|&d| d as usize).product::<usize>();
-            let Some(ty) = self.part_type(def.ty) else {
-                self.fail(format!("variable {var} is of type {}, which no register holds", def.ty));
-                self.homes.push(Home::Registers(vec![]));
-                continue;
-            };
-            let parts = part_count(def.ty.lanes, self.width(def.ty));
-            let zero = self.zero(ty);
-            if dynamic.contains(&var) {
-                let slot = self.slot((count * parts * ty.bytes() as usize) as u32);
-                for i in 0..count * parts {
-                    self.b.ins().stack_store(self.cx.pointer, zero, slot, (i * ty.bytes() as usize) as i32);
-                }
-                self.homes.push(Home::Stack(slot));
-                continue;
-            }
-            let element = |b: &mut FunctionBuilder<'_>| {
-                let v = b.declare_var(ty);
-                b.def_var(v, zero);
-                v
-            };
-            let elements = (0..count).map(|_| (0..parts).map(|_| element(&mut self.b)).collect()).collect();
-            self.homes.push(Home::Registers(elements));
-        }
     }
 
     /// Zero of any CLIF type.
@@ -287,7 +251,8 @@ impl<'a, 'f> Translator<'a, 'f> {
         }
     }
 
-    fn block(&mut self, block: &l::Block) {
+    /// Translates the statements of a block.
+    pub fn block(&mut self, block: &l::Block) {
         for stmt in &block.0 {
             self.stmt(stmt);
         }
@@ -304,7 +269,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             Stmt::Free(buf) => self.heap_free(*buf),
             Stmt::View { buf, base, byte_offset } => {
                 let (base, offset) = (self.address(*base), self.scalar(*byte_offset));
-                let offset = self.to_pointer(offset);
+                let offset = self.pointer_sized(offset);
                 self.addresses[*buf] = Some(self.b.ins().iadd(base, offset));
             }
             Stmt::Entry { buf, table, index } => match self.params.get(*table as usize) {
@@ -357,95 +322,6 @@ impl<'a, 'f> Translator<'a, 'f> {
         self.b.ins().return_(v.as_slice());
     }
 
-    fn if_else(&mut self, cond: Value, then: &l::Block, els: &l::Block) {
-        let cond = self.scalar(cond);
-        let (yes, no, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        self.b.ins().brif(cond, yes, &[], no, &[]);
-        for (block, body) in [(yes, then), (no, els)] {
-            self.b.switch_to_block(block);
-            self.b.seal_block(block);
-            self.block(body);
-            self.b.ins().jump(after, &[]);
-        }
-        self.b.switch_to_block(after);
-        self.b.seal_block(after);
-    }
-
-    /// `if lo < hi { do { body; index += step } while index < hi }`: one branch per iteration.
-    fn for_loop(&mut self, index: Value, lo: Value, hi: Value, step: i64, body: &l::Block) {
-        // Beside the greatest integer, `next` could wrap: then `index < hi - step` decides.
-        let near_edge = step > 1 && self.constant(hi).is_none_or(|hi| hi.checked_add(step).is_none());
-        let (lo, hi) = (self.scalar(lo), self.scalar(hi));
-        let last = near_edge.then(|| self.saturating_sub(hi, step));
-        let (head, exit) = (self.b.create_block(), self.b.create_block());
-        let i = self.b.append_block_param(head, types::I64);
-        let any = self.b.ins().icmp(IntCC::SignedLessThan, lo, hi);
-        self.b.ins().brif(any, head, &[lo.into()], exit, &[]);
-        self.b.switch_to_block(head);
-        self.define(index, Rep::scalar(i));
-        self.exits.push(exit);
-        self.block(body);
-        self.exits.pop();
-        let step = self.int(types::I64, step);
-        let next = self.b.ins().iadd(i, step);
-        let more = match last {
-            Some(last) => self.b.ins().icmp(IntCC::SignedLessThan, i, last),
-            None => self.b.ins().icmp(IntCC::SignedLessThan, next, hi),
-        };
-        self.b.ins().brif(more, head, &[next.into()], exit, &[]);
-        self.b.seal_block(head);
-        self.b.switch_to_block(exit);
-        self.b.seal_block(exit);
-    }
-
-    /// `v - by` for a positive `by`, or the least integer.
-    fn saturating_sub(&mut self, v: ir::Value, by: i64) -> ir::Value {
-        let (least, by_value) = (self.int(types::I64, i64::MIN), self.int(types::I64, by));
-        let difference = self.b.ins().isub(v, by_value);
-        let floor = self.int(types::I64, i64::MIN.saturating_add(by));
-        let wraps = self.b.ins().icmp(IntCC::SignedLessThan, v, floor);
-        self.b.ins().select(wraps, least, difference)
-    }
-
-    fn loop_forever(&mut self, body: &l::Block) {
-        let (head, exit) = (self.b.create_block(), self.b.create_block());
-        self.b.ins().jump(head, &[]);
-        self.b.switch_to_block(head);
-        self.exits.push(exit);
-        self.block(body);
-        self.exits.pop();
-        self.b.ins().jump(head, &[]);
-        self.b.seal_block(head);
-        self.b.switch_to_block(exit);
-        self.b.seal_block(exit);
-    }
-
-    fn call(&mut self, callee: l::Callee, args: &[l::Arg], result: Option<Value>) {
-        let args: Vec<ir::Value> = args
-            .iter()
-            .map(|arg| match *arg {
-                l::Arg::Value(v) => self.scalar(v),
-                l::Arg::Buf { buf, offset: None } => self.address(buf),
-                l::Arg::Buf { buf, offset: Some(offset) } => {
-                    let (base, at) = self.element(buf, offset);
-                    let at = self.int(self.cx.pointer, i64::from(at));
-                    self.b.ins().iadd(base, at)
-                }
-                l::Arg::Table(i) => self.params[i as usize],
-            })
-            .collect();
-        let Some(&f) = self.callees.get(&callee.into()) else {
-            return self.fail("a call of a function that isn't there");
-        };
-        let inst = self.b.ins().call(f, &args);
-        let first = self.b.inst_results(inst).first().copied();
-        match (result, first) {
-            (Some(v), Some(r)) => self.define(v, Rep::scalar(r)),
-            (Some(_), None) => self.fail("the result of a function without one is used"),
-            (None, _) => {}
-        }
-    }
-
     /// The program's parameter that is the caller's allocator.
     pub fn allocator(&mut self) -> Option<ir::Value> {
         let i = self.func.params.iter().position(|p| p.name == ALLOCATOR_PARAM);
@@ -453,86 +329,6 @@ impl<'a, 'f> Translator<'a, 'f> {
             self.fail(format!("heap memory is used without a parameter named '{ALLOCATOR_PARAM}'"));
         }
         i.map(|i| self.params[i])
-    }
-
-    /// Number of a tile element, if its index is constant.
-    fn flat_index(&mut self, place: &Place) -> Option<usize> {
-        let dims = &self.func.vars[place.var].dims;
-        let mut flat = 0;
-        for (&i, &d) in place.index.iter().zip(dims) {
-            let i = usize::try_from(self.constant(i)?).ok().filter(|&i| i < d as usize)?;
-            flat = flat * d as usize + i;
-        }
-        Some(flat)
-    }
-
-    /// Address of an element of a tile in memory.
-    fn tile_address(&mut self, place: &Place, slot: StackSlot, bytes: i64) -> ir::Value {
-        let dims = &self.func.vars[place.var].dims;
-        let mut flat = self.int(types::I64, 0);
-        for (&i, &d) in place.index.iter().zip(dims) {
-            let (d, i) = (self.int(types::I64, i64::from(d)), self.scalar(i));
-            let scaled = self.b.ins().imul(flat, d);
-            flat = self.b.ins().iadd(scaled, i);
-        }
-        let bytes = self.int(types::I64, bytes);
-        let offset = self.b.ins().imul(flat, bytes);
-        let offset = self.to_pointer(offset);
-        let base = self.b.ins().stack_addr(self.cx.pointer, slot, 0);
-        self.b.ins().iadd(base, offset)
-    }
-
-    /// Reads a variable.
-    pub fn get(&mut self, place: &Place) -> Rep {
-        let ty = self.func.vars[place.var].ty;
-        let width = self.width(ty);
-        let slot = match &self.homes[place.var] {
-            Home::Registers(_) => None,
-            Home::Stack(slot) => Some(*slot),
-        };
-        if let Some(slot) = slot {
-            let (part, n) = (self.part_type(ty).unwrap_or(types::I64), part_count(ty.lanes, width));
-            let at = self.tile_address(place, slot, (n * part.bytes() as usize) as i64);
-            let load = |i: usize, t: &mut Self| {
-                t.b.ins().load(part, crate::memory::plain(), at, (i * part.bytes() as usize) as i32)
-            };
-            return Rep { width, parts: (0..n).map(|i| load(i, self)).collect() };
-        }
-        let Some(parts) = self.registers(place) else { return self.zeros(ty) };
-        Rep { width, parts: parts.iter().map(|&v| self.b.use_var(v)).collect() }
-    }
-
-    fn registers(&mut self, place: &Place) -> Option<Vec<Variable>> {
-        let flat = self.flat_index(place);
-        match (&self.homes[place.var], flat) {
-            (Home::Registers(all), Some(i)) if i < all.len() => Some(all[i].clone()),
-            _ => {
-                self.fail(format!("variable {} is indexed outside of its extents", place.var));
-                None
-            }
-        }
-    }
-
-    fn set(&mut self, place: &Place, value: Value) {
-        let def = &self.func.vars[place.var];
-        let rep = self.rep(value);
-        let rep = self.canonical(rep, def.ty);
-        let slot = match &self.homes[place.var] {
-            Home::Registers(_) => None,
-            Home::Stack(slot) => Some(*slot),
-        };
-        if let Some(slot) = slot {
-            let bytes = self.part_type(def.ty).map_or(8, |t| t.bytes()) as usize;
-            let at = self.tile_address(place, slot, (rep.parts.len() * bytes) as i64);
-            for (i, &p) in rep.parts.iter().enumerate() {
-                self.b.ins().store(crate::memory::plain(), p, at, (i * bytes) as i32);
-            }
-            return;
-        }
-        let Some(vars) = self.registers(place) else { return };
-        for (var, part) in vars.into_iter().zip(rep.parts) {
-            self.b.def_var(var, part);
-        }
     }
 }
 
@@ -547,34 +343,4 @@ fn ir_config(cx: &Surroundings<'_>) -> cranelift_codegen::isa::TargetFrontendCon
         },
         page_size_align_log2: 12,
     }
-}
-
-/// Tiles of which some index is not a constant.
-fn dynamic_tiles(func: &l::Func) -> std::collections::BTreeSet<Var> {
-    fn note(func: &l::Func, place: &Place, out: &mut std::collections::BTreeSet<Var>) {
-        if !place.index.iter().all(|&i| matches!(func.values[i].op, l::Op::Const(_))) {
-            out.insert(place.var);
-        }
-    }
-    fn walk(func: &l::Func, block: &l::Block, out: &mut std::collections::BTreeSet<Var>) {
-        for stmt in &block.0 {
-            match stmt {
-                Stmt::Set(place, _) => note(func, place, out),
-                Stmt::For { body, .. } | Stmt::Loop(body) => walk(func, body, out),
-                Stmt::If { then, els, .. } => {
-                    walk(func, then, out);
-                    walk(func, els, out);
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut out = std::collections::BTreeSet::new();
-    walk(func, &func.body, &mut out);
-    for def in func.values.values() {
-        if let l::Op::Get(place) = &def.op {
-            note(func, place, &mut out);
-        }
-    }
-    out
 }

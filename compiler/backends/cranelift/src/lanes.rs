@@ -45,7 +45,7 @@ impl Translator<'_, '_> {
     }
 
     /// Scalars, one per lane, in the canonical form of `ty`.
-    pub fn from_lanes(&mut self, ty: Ty, lanes: Vec<Value>) -> Rep {
+    pub fn with_lanes(&mut self, ty: Ty, lanes: Vec<Value>) -> Rep {
         let width = self.width(ty);
         if width == 0 {
             return Rep::scalars(lanes);

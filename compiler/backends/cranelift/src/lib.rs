@@ -2,15 +2,18 @@
 //!
 //! - `isa`: Cranelift's settings for a target.
 //! - `module`: one object file from one program.
-//! - `func`: one function: variables, statements, control flow; `value` its operations, `memory` its accesses.
+//! - `func`: one function and its statements; `control` its loops and calls, `vars` its variables, `memory` its accesses,
+//!   `value` its operations.
 //! - `rep`, `lanes`: how a loops value of any width is held in CLIF values.
-//! - `arith`, `cast`, `half`, `iterate`: the operations themselves.
+//! - `arith`, `compare`, `cast`, `half`, `iterate`: the operations themselves.
 //!
 //! Wider vectors are lists of 128-bit ones, narrower ones lists of scalars; all semantics are those of loops IR.
 //! Does NOT run parallel loops on threads, expand math functions or see constants.
 
 mod arith;
 mod cast;
+mod compare;
+mod control;
 mod func;
 mod half;
 mod isa;
@@ -22,6 +25,7 @@ mod rep;
 #[cfg(test)]
 mod tests;
 mod value;
+mod vars;
 
 use onnxc_base::Diagnostics;
 use onnxc_codegen::{Backend, CompileOptions, Target, Unit};

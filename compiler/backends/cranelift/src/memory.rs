@@ -25,7 +25,7 @@ impl Translator<'_, '_> {
     }
 
     /// An i64 as wide as an address.
-    pub fn to_pointer(&mut self, v: ir::Value) -> ir::Value {
+    pub fn pointer_sized(&mut self, v: ir::Value) -> ir::Value {
         if self.cx.pointer == types::I32 { self.b.ins().ireduce(types::I32, v) } else { v }
     }
 
@@ -80,7 +80,7 @@ impl Translator<'_, '_> {
         let base = self.address(buf);
         let Some(rest) = rest else { return (base, at) };
         let index = self.scalar(rest);
-        let index = self.to_pointer(index);
+        let index = self.pointer_sized(index);
         (self.scaled(base, index, size), at)
     }
 
@@ -152,7 +152,7 @@ impl Translator<'_, '_> {
         let size = ty.elem.size() as i32;
         let addresses: Vec<(ir::Value, i32)> = (0..i32::from(ty.lanes)).map(|i| (base, at + i * size)).collect();
         let lanes = self.load_lanes(ty, &addresses, Some(&mask), flags);
-        let lanes = self.from_lanes(ty, lanes);
+        let lanes = self.with_lanes(ty, lanes);
         self.jump_with(after, &lanes.parts);
         self.b.switch_to_block(after);
         self.b.seal_block(after);
@@ -301,7 +301,7 @@ impl Translator<'_, '_> {
         let mask = mask.map(|m| self.rep(m));
         let flags = self.flags(buf);
         let lanes = self.load_lanes(ty, &addresses, mask.as_ref(), flags);
-        self.from_lanes(ty, lanes)
+        self.with_lanes(ty, lanes)
     }
 
     /// `Stmt::Scatter`: in lane order, so that the last of equal offsets stays.
@@ -316,7 +316,7 @@ impl Translator<'_, '_> {
         let Some(allocator) = self.allocator() else { return };
         let pointer = self.cx.pointer;
         let count = self.scalar(count);
-        let count = self.to_pointer(count);
+        let count = self.pointer_sized(count);
         let size = self.func.bufs[buf].dtype.size() as i64;
         let most = (i64::MAX >> (64 - pointer.bits())) / size;
         let (most, size, all, one) =

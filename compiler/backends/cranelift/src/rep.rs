@@ -82,6 +82,11 @@ impl Translator<'_, '_> {
         if self.cx.vectors && ty.lanes > 1 && u32::from(ty.lanes) * bits >= 128 { bits } else { 0 }
     }
 
+    /// The type of one part of a value whose lanes have `width` bits (0: scalars).
+    pub fn part(&self, elem: DType, width: u32) -> Ty {
+        Ty { elem, lanes: 128u32.checked_div(width).map_or(1, |lanes| lanes as u16) }
+    }
+
     /// The CLIF type of each part of a type's canonical form.
     pub fn part_type(&self, ty: Ty) -> Option<Type> {
         let scalar = scalar_type(ty.elem)?;

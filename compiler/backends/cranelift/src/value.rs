@@ -25,7 +25,7 @@ impl Translator<'_, '_> {
             Op::Const(s) => Rep::scalar(self.const_scalar(*s)),
             Op::Iota => {
                 let lanes = (0..ty.lanes).map(|i| self.const_scalar(Scalar::from_i64(ty.elem, i64::from(i)))).collect();
-                self.from_lanes(ty, lanes)
+                self.with_lanes(ty, lanes)
             }
             Op::Splat(a) => self.splat(*a, ty),
             Op::Unary(op, a) => self.unary(*op, *a, ty),
@@ -212,7 +212,7 @@ impl Translator<'_, '_> {
             }
             let half = parts.len() / 2;
             lanes /= 2;
-            let part_ty = if width == 0 { Ty::scalar(ty.elem) } else { Ty::vector(ty.elem, (128 / width) as u16) };
+            let part_ty = self.part(ty.elem, width);
             parts = (0..half)
                 .map(|i| self.binary_part(op.binary(), part_ty, width, parts[i], parts[i + half], None))
                 .collect();
@@ -228,7 +228,7 @@ impl Translator<'_, '_> {
             let mut all = self.lanes(&a, from);
             all.extend(self.lanes(&b, from));
             let lanes = pick.iter().map(|&i| all[usize::from(i)]).collect();
-            return self.from_lanes(ty, lanes);
+            return self.with_lanes(ty, lanes);
         }
         let sources: Vec<ir::Value> = a.parts.iter().chain(&b.parts).copied().collect();
         let per = 128 / width as usize;

@@ -34,10 +34,7 @@ impl Module {
         for (port, tensor) in ports.iter().zip(inputs) {
             problems.extend(misfit(port, tensor));
         }
-        let mut problems = match problems.into_result(Diagnostics::new()) {
-            Ok(none) => none,
-            Err(e) => return Err(e),
-        };
+        let mut problems = problems.into_result(Diagnostics::new())?;
         let n = description.dims().len();
         let mut solver = Solver { description, values: vec![None; n], origins: vec![String::new(); n] };
         // Extents that are a dim first; then expressions of one dim that is still unknown.

@@ -16,7 +16,7 @@ pub fn check(backend: &dyn Backend, target: &Target, opt_level: u8, seed: u64, c
         let length = 20 + bits.next() % 400;
         let decisions: Vec<u32> = (0..length).map(|_| (bits.next() >> 32) as u32).collect();
         let mut p = program(&decisions, Stage::FINAL);
-        let Some(last) = p.funcs.keys().last() else { continue };
+        let Some(last) = p.funcs.keys().next_back() else { continue };
         p.funcs[last].linkage = Linkage::Export;
         if !target.has_fma && p.funcs[last].values.values().any(|v| matches!(v.op, Op::Fma(..))) {
             continue;
