@@ -2,4 +2,6 @@
 
 mod cli;
 mod damaged;
+mod differential;
+mod levels;
 mod library;

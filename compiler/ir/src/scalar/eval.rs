@@ -60,7 +60,8 @@ fn float_unary(op: UnOp, v: f64) -> f64 {
         UnOp::Tanh => v.tanh(),
         UnOp::Asinh => v.asinh(),
         UnOp::Acosh => v.acosh(),
-        UnOp::Atanh => v.atanh(),
+        // Of the magnitude: the standard library's formula cancels near -1.
+        UnOp::Atanh => v.abs().atanh().copysign(v),
         UnOp::Erf => libm::erf(v),
     }
 }

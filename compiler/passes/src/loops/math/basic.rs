@@ -164,7 +164,10 @@ pub fn acosh(e: &mut Emit, x: Value) -> Value {
     let far = log(e, x);
     let far = e.add(far, ln2);
     let big = e.cmp(CmpOp::Gt, x, limit);
-    e.select(big, far, near)
+    let r = e.select(big, far, near);
+    let nan = e.c(f64::NAN);
+    let defined = e.cmp(CmpOp::Ge, x, one);
+    e.select(defined, r, nan)
 }
 
 /// atanh x = ln(1 + 2a / (1 - a)) / 2, a = |x|.
