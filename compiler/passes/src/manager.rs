@@ -27,7 +27,7 @@ impl Display for Ir<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Ir::Graph(g) => g.fmt(f),
-            Ir::Kernel(k) => write!(f, "{k:?}"),
+            Ir::Kernel(k) => k.fmt(f),
             Ir::Loops(p) => p.fmt(f),
         }
     }
