@@ -63,6 +63,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::global_pool::MAX,
     &ops::binary::GREATER,
     &ops::binary::GREATER_OR_EQUAL,
+    &ops::grid_sample::DEF,
     &ops::channel_norm::GROUP_NORM,
     &ops::activation::HARD_SIGMOID,
     &ops::activation::HARD_SWISH,

@@ -20,6 +20,7 @@ pub mod fill;
 pub mod gather;
 pub mod gemm;
 pub mod global_pool;
+pub mod grid_sample;
 mod heap;
 pub mod identity;
 pub mod layer_norm;
