@@ -120,6 +120,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::reshape::RESHAPE,
     &ops::resize::RESIZE,
     &ops::trilu::REVERSE_SEQUENCE,
+    &ops::roi_align::DEF,
     &ops::unary::ROUND,
     &ops::control::SCAN,
     &ops::scatter::SCATTER,

@@ -36,6 +36,7 @@ pub mod reduce;
 pub mod reshape;
 pub mod resize;
 pub mod rnn;
+pub mod roi_align;
 mod routines;
 mod run_time_axes;
 pub mod scatter;
