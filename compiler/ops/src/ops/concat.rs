@@ -1,8 +1,9 @@
 //! Concat and Split: tensors put together along an axis, and taken apart.
 //!
-//! Concat since 1: `axis` is 1 by default; since 4 it must be given. Split since 1, 2, 11: sizes in an attribute (1 also
-//! knows an input); since 13: input 1; since 18: `num_outputs`, with a smaller last part where the extent doesn't divide.
-//! From here down: `axis`; Split's sizes are input 1, if given, and attribute `uneven` allows for a smaller last part.
+//! Concat since 1: `axis` is 1 by default; since 4 it must be given. Split since 1, 2, 11: sizes in an attribute (1
+//! also knows an input); since 13: input 1; since 18: `num_outputs`, with a smaller last part where the extent doesn't
+//! divide. From here down: `axis`; Split's sizes are input 1, if given, and attribute `uneven` allows for a smaller
+//! last part.
 
 use super::movement::*;
 use crate::prelude::*;

@@ -1,7 +1,7 @@
 //! Expand and Tile: elements repeated along axes.
 //!
-//! Expand since 8: broadcasting to a shape. Tile since 1: inputs `tiles` and `axis`, both scalars; since 6: `repeats` for
-//! each axis. From here down: Tile has an attribute `single`, 1 for the form of version 1.
+//! Expand since 8: broadcasting to a shape. Tile since 1: inputs `tiles` and `axis`, both scalars; since 6: `repeats`
+//! for each axis. From here down: Tile has an attribute `single`, 1 for the form of version 1.
 
 use super::movement::*;
 use crate::prelude::*;

@@ -1,7 +1,7 @@
 //! Gather, GatherElements, GatherND: elements picked by indices that are data.
 //!
-//! Versions differ in dtypes; GatherND since 12 has `batch_dims`. An index counts from the end if it is negative. One out
-//! of range is a status of the module; loads stay in memory all the same.
+//! Versions differ in dtypes; GatherND since 12 has `batch_dims`. An index counts from the end if it is negative. One
+//! out of range is a status of the module; loads stay in memory all the same.
 
 use super::elementwise::{Class, tensor};
 use super::movement::*;

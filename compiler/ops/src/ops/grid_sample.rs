@@ -1,11 +1,11 @@
 //! GridSample: input 0 read at the points that a grid lists, between its elements by interpolation.
 //!
-//! Input [batch, channels, spatial..], grid [batch, points.., rank]: coordinates from -1 to 1, the last spatial axis first.
-//! Since 16: bilinear, nearest, bicubic; since 20: linear, nearest, cubic, and any number of spatial axes (cubic: two).
-//! From here down: mode is one of the new words, attribute `align` is 0 or 1.
+//! Input [batch, channels, spatial..], grid [batch, points.., rank]: coordinates from -1 to 1, the last spatial axis
+//! first. Since 16: bilinear, nearest, bicubic; since 20: linear, nearest, cubic, and any number of spatial axes
+//! (cubic: two). From here down: mode is one of the new words, attribute `align` is 0 or 1.
 //!
-//! Points outside are taken care of element by element: 0, the nearest element, or the reflection. Where a cubic reaches
-//! over a `border`, this is PyTorch's reading; ONNX Runtime moves the point first.
+//! Points outside are taken care of element by element: 0, the nearest element, or the reflection. Where a cubic
+//! reaches over a `border`, this is PyTorch's reading; ONNX Runtime moves the point first.
 
 use super::elementwise::{Class, tensor, wide};
 use crate::prelude::*;

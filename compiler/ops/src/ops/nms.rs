@@ -1,9 +1,9 @@
 //! NonMaxSuppression: of boxes that overlap, the one of the highest score, for each batch and class.
 //!
-//! Inputs: boxes [batch, n, 4], scores [batch, classes, n], and scalars that may be left out: most boxes for each class (0),
-//! threshold of overlap (0), threshold of the score (none). Output: rows of batch, class, box; in each class by falling
-//! score, equal ones by rising index (as ONNX Runtime has it). Boxes are two opposite corners y, x, y, x in any order, or
-//! with `center_point_box` = 1 center and size x, y, width, height.
+//! Inputs: boxes [batch, n, 4], scores [batch, classes, n], and scalars that may be left out: most boxes for each class
+//! (0), threshold of overlap (0), threshold of the score (none). Output: rows of batch, class, box; in each class by
+//! falling score, equal ones by rising index (as ONNX Runtime has it). Boxes are two opposite corners y, x, y, x in any
+//! order, or with `center_point_box` = 1 center and size x, y, width, height.
 
 use super::elementwise::tensor_of;
 use super::heap;

@@ -1,9 +1,9 @@
 //! Pad and CenterCropPad: a tensor within more (or fewer) elements along each axis.
 //!
-//! Pad since 1: attributes `paddings`, `value`; since 2: `pads`; since 11: inputs pads, value; since 18: input axes; since
-//! 19: mode `wrap`. Negative pads cut. CenterCropPad since 18.
-//! From here down: the inputs of the newest versions, attribute `mode`. Pads that are known only when the model runs are
-//! symbols that `extents` gives values to.
+//! Pad since 1: attributes `paddings`, `value`; since 2: `pads`; since 11: inputs pads, value; since 18: input axes;
+//! since 19: mode `wrap`. Negative pads cut. CenterCropPad since 18.
+//! From here down: the inputs of the newest versions, attribute `mode`. Pads that are known only when the model runs
+//! are symbols that `extents` gives values to.
 
 use super::movement::*;
 use crate::prelude::*;

@@ -1,8 +1,8 @@
 //! Reshape, Flatten, Squeeze, Unsqueeze: the same elements in the same order under another shape.
 //!
-//! Reshape since 1: attribute `shape`; since 5: input 1; since 14: `allowzero`. A 0 in the shape keeps the extent (unless
-//! `allowzero`), one -1 takes what is left. A symbolic element of the shape that comes from extents is taken at its word;
-//! one that is known only when the model runs may be 0 or -1 and is computed by `extents`.
+//! Reshape since 1: attribute `shape`; since 5: input 1; since 14: `allowzero`. A 0 in the shape keeps the extent
+//! (unless `allowzero`), one -1 takes what is left. A symbolic element of the shape that comes from extents is taken at
+//! its word; one that is known only when the model runs may be 0 or -1 and is computed by `extents`.
 //! Squeeze, Unsqueeze since 1: attribute `axes`; since 13: input 1. Flatten since 11: a negative axis.
 //! From here down: the inputs of the newest versions, attribute `allowzero` or `axis`.
 
@@ -129,7 +129,8 @@ fn infer_reshape(cx: &mut InferCx) -> Result<()> {
 }
 
 /// What bounds each extent that isn't known. For several, each may be all elements; but the product of such bounds is
-/// worth having for small tensors only, since memory would be planned for it. In an empty tensor an extent may be anything.
+/// worth having for small tensors only, since memory would be planned for it. In an empty tensor an extent may be
+/// anything.
 fn bound(targets: &[Target], count: &Sym) -> Option<Sym> {
     const SMALL: i64 = 1 << 20;
     let known: Sym = targets.iter().filter_map(|t| if let Target::Is(d) = t { Some(d) } else { None }).product();

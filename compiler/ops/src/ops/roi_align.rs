@@ -1,9 +1,11 @@
-//! RoiAlign: regions of images, each resampled to one size by averaging (or taking the greatest of) points in each cell.
+//! RoiAlign: regions of images, each resampled to one size by averaging (or taking the greatest of) points in each
+//! cell.
 //!
-//! Since 10: coordinates as they are, and regions of at least one pixel; since 16: `coordinate_transformation_mode`, of which
-//! `output_half_pixel` is that and `half_pixel`, the default, moves by half a pixel. Input: images [n, c, h, w], regions
-//! [r, 4] as x, y, x, y, and for each the number of its image. `sampling_ratio` 0: as many points as a cell has pixels.
-//! `max` takes the greatest of the four weighted neighbours, as ONNX Runtime does. Images without pixels are an error.
+//! Since 10: coordinates as they are, and regions of at least one pixel; since 16: `coordinate_transformation_mode`, of
+//! which `output_half_pixel` is that and `half_pixel`, the default, moves by half a pixel. Input: images [n, c, h, w],
+//! regions [r, 4] as x, y, x, y, and for each the number of its image. `sampling_ratio` 0: as many points as a cell has
+//! pixels. `max` takes the greatest of the four weighted neighbours, as ONNX Runtime does. Images without pixels are an
+//! error.
 
 use super::elementwise::{Class, tensor, tensor_of};
 use super::routines::*;

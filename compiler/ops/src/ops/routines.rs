@@ -56,8 +56,8 @@ pub(super) fn copy(f: &mut FuncBuilder, (from, start): (Buf, Value), (to, target
     }
 }
 
-/// The element of a tensor of indices at an offset, counted from the front. The module ends with a status if it is out of
-/// range.
+/// The element of a tensor of indices at an offset, counted from the front. The module ends with a status if it is out
+/// of range.
 pub(super) fn index_at(f: &mut FuncBuilder, t: &TensorBuf, at: Value, extent: Value) -> Value {
     let zero = f.int(0);
     let raw = f.load(t.buf, at, 1, None);

@@ -1,8 +1,8 @@
-//! Scatter, ScatterElements, ScatterND: a copy of input 0 in which elements that indices pick are replaced by updates, or
-//! combined with them.
+//! Scatter, ScatterElements, ScatterND: a copy of input 0 in which elements that indices pick are replaced by updates,
+//! or combined with them.
 //!
-//! Scatter (9, 11) is the old name of ScatterElements (11). Since 16: attribute `reduction` (none, add, mul); since 18 also
-//! max, min. Updates are applied in order, so of several for one element without reduction the last wins.
+//! Scatter (9, 11) is the old name of ScatterElements (11). Since 16: attribute `reduction` (none, add, mul); since 18
+//! also max, min. Updates are applied in order, so of several for one element without reduction the last wins.
 //! From here down: attributes `reduction`, and `axis` but for ScatterND.
 
 use super::elementwise::{Class, tensor};

@@ -1,7 +1,7 @@
 //! Slice: every `step`-th element of a range of each axis.
 //!
-//! Since 1: starts, ends, axes are attributes; since 10: inputs, and there are steps, also negative ones. Starts and ends
-//! count from the end if negative and are clamped to the extent, whatever their size.
+//! Since 1: starts, ends, axes are attributes; since 10: inputs, and there are steps, also negative ones. Starts and
+//! ends count from the end if negative and are clamped to the extent, whatever their size.
 //! From here down: inputs 1 to 4. What is known as symbols is sliced symbolically; else `extents` computes first, step
 //! and length of each axis.
 

@@ -1,7 +1,7 @@
 //! TopK: the k greatest (or least) elements along an axis and where they are, in order; equal ones by rising index.
 //!
-//! Since 1: k is an attribute; since 10: an input; since 11: `largest`, `sorted`. Unsorted output may be in any order, so
-//! it is sorted, too.
+//! Since 1: k is an attribute; since 10: an input; since 11: `largest`, `sorted`. Unsorted output may be in any order,
+//! so it is sorted, too.
 
 use super::elementwise::{Class, tensor};
 use super::heap;

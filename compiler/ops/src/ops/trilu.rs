@@ -1,7 +1,7 @@
 //! Trilu, OneHot, ReverseSequence: elements chosen by comparing indices.
 //!
-//! Trilu since 14. OneHot since 9; since 11 a negative index counts from the end, and so it is read in 9, too (ONNX Runtime
-//! does so). ReverseSequence since 10. Newer versions differ in dtypes.
+//! Trilu since 14. OneHot since 9; since 11 a negative index counts from the end, and so it is read in 9, too (ONNX
+//! Runtime does so). ReverseSequence since 10. Newer versions differ in dtypes.
 
 use super::elementwise::{Class, tensor};
 use super::movement::*;

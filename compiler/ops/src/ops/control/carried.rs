@@ -1,5 +1,5 @@
-//! Values that an iteration hands to the next. Their dtype and rank stay; an extent that doesn't is a symbol of the body,
-//! found anew at each entry.
+//! Values that an iteration hands to the next. Their dtype and rank stay; an extent that doesn't is a symbol of the
+//! body, found anew at each entry.
 
 use super::*;
 use onnxc_ir::graph::TensorType;

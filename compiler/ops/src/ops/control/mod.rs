@@ -1,7 +1,7 @@
 //! If, Loop and Scan: types of what regions compute. Running them is the assembler's.
 //!
-//! An extent that an operator's regions find anew (branches of different shapes, a carried tensor that grows) is a symbol
-//! of its own outside; what is known of it is its upper bound, if there is one.
+//! An extent that an operator's regions find anew (branches of different shapes, a carried tensor that grows) is a
+//! symbol of its own outside; what is known of it is its upper bound, if there is one.
 
 mod branch;
 mod carried;

@@ -1,8 +1,8 @@
 //! Scan: a body run for each slice of its scanned inputs.
 //!
 //! Since 9: no batch axis. Version 8 had one, and lengths; it is refused.
-//! Inputs: states, then `num_scan_inputs` scanned ones. Region: parameters states, slices; results states, slices of the
-//! outputs. Attributes `scan_{input,output}_{axes,directions}` are there only if the file has them.
+//! Inputs: states, then `num_scan_inputs` scanned ones. Region: parameters states, slices; results states, slices of
+//! the outputs. Attributes `scan_{input,output}_{axes,directions}` are there only if the file has them.
 
 use super::carried::{Carried, Trips, infer_body, scanned, set_outputs};
 use super::*;
