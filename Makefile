@@ -8,7 +8,7 @@ OUT   := target/demo
 export LLVM_SYS_221_PREFIX ?= $(LLVM)
 FEATURES = $$(test -x $(LLVM)/bin/llvm-config && echo "--features llvm")
 
-.PHONY: demo test setup build bench clean
+.PHONY: demo test setup build clean
 
 demo: build
 	@mkdir -p $(OUT)
@@ -27,7 +27,8 @@ test: setup
 	@echo "== tests that need no LLVM"
 	@. tools/env.sh; cargo test
 	@if test -x $(LLVM)/bin/llvm-config; then \
-	   echo "== tests of the LLVM backend"; . tools/env.sh; cargo test -p onnxc-llvm; \
+	   echo "== the LLVM backend alone, then the tests of the whole with it"; . tools/env.sh; \
+	   cargo test -p onnxc-llvm && cargo test -p onnxc-tests --features onnxc-tests/llvm; \
 	 else echo "== LLVM 22 is not here: its backend is not tested"; fi
 	@$(MAKE) --no-print-directory demo
 
