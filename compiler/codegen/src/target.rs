@@ -98,6 +98,11 @@ pub const CPUS: &[Cpu] = &[
     Cpu { name: "cortex-m33", arch: "thumbv8m.main", extends: None, features: &[] },
 ];
 
+/// Every processor that can be named, with its architecture, in the table's order.
+pub fn processors() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CPUS.iter().map(|c| (c.arch, c.name))
+}
+
 impl Target {
     /// The machine that we run on.
     pub fn host() -> Target {

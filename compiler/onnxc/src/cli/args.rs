@@ -72,7 +72,7 @@ pub struct BuildArgs {
     /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
     #[arg(long = "dim", value_name = "NAME=EXTENT")]
     pub dims: Vec<String>,
-    /// The processor, as LLVM names it [default: native]
+    /// The processor, as LLVM names it; `list` prints them [default: native]
     #[arg(long, value_name = "NAME")]
     pub target_cpu: Option<String>,
     /// How many threads the module may use

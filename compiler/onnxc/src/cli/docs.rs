@@ -40,3 +40,19 @@ pub fn man(name: Option<&str>) -> Result<(), Failure> {
     style::out(&String::from_utf8_lossy(&text))?;
     Ok(())
 }
+
+/// True if the arguments ask for the processors instead of a compilation: `--target-cpu list`.
+pub fn wants_processors(args: &[std::ffi::OsString]) -> bool {
+    let pair = args.windows(2).any(|w| w[0] == "--target-cpu" && w[1] == "list");
+    pair || args.iter().any(|a| a == "--target-cpu=list")
+}
+
+/// `--target-cpu list`: every processor that can be named.
+///
+/// # Errors
+/// If it can't be printed.
+pub fn processors() -> Result<(), Failure> {
+    let lines: String = onnxc_codegen::target::processors().map(|(arch, name)| format!("{arch}  {name}\n")).collect();
+    style::out(&format!("native  (the machine that onnxc runs on)\n{lines}"))?;
+    Ok(())
+}

@@ -28,7 +28,9 @@ use std::process::ExitCode;
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     // The hook has printed what happened; a panic is a defect of ours, never the user's fault.
-    let done = std::panic::catch_unwind(|| match Cli::try_parse_from(args) {
+    let done = std::panic::catch_unwind(|| match Cli::try_parse_from(&args) {
+        // A list needs no model, which any other use of the flag does.
+        _ if docs::wants_processors(&args) => docs::processors(),
         Ok(cli) => dispatch(cli),
         Err(e) => Err(Failure::Usage(e)),
     });
