@@ -5,10 +5,15 @@ set -u
 here=$(dirname "$0")
 . "$here/env.sh"
 
+# A bare machine has no package lists yet, and what can be had is looked up below.
+[ "$(id -u)" -ne 0 ] || command -v cargo >/dev/null || apt-get update -qq
 have() { command -v "$1" >/dev/null 2>&1; }
 want=()
 have cc || want+=(gcc libc6-dev)
-have cargo || want+=(cargo rustc)
+# Debian 12 keeps its own rustc at 1.63 for ever; the one that builds its browsers is new, and named apart.
+if ! have cargo; then
+    if apt-cache show cargo-web >/dev/null 2>&1; then want+=(cargo-web rustc-web); else want+=(cargo rustc); fi
+fi
 [ -x /usr/lib/llvm-22/bin/llvm-config ] || llvm=llvm-22-dev
 
 if [ ${#want[@]} -gt 0 ]; then

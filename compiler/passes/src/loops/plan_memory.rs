@@ -63,7 +63,7 @@ struct Lives<'a> {
     clock: usize,
     /// For each buffer, the allocation behind it.
     root: SecondaryMap<Buf, Option<usize>>,
-    /// Loops that are open: their first statement and the uses seen inside.
+    /// What has been found so far, in order of allocation.
     placed: Vec<Placed>,
 }
 
