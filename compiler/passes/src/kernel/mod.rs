@@ -26,7 +26,7 @@ use onnxc_ir::kernel::Kernel;
 pub fn optimise(kernel: &mut Kernel, machine: Machine) -> Result<(), Diagnostic> {
     inline::inline(kernel);
     collapse::collapse(kernel);
-    pack::pack(kernel, machine);
+    pack::pack(kernel);
     precompute::precompute(kernel)?;
     schedule::schedule(kernel, machine);
     Ok(())

@@ -10,7 +10,7 @@
 use super::expr::{Site, loads, map_parts, rewrite};
 use super::lanes::{self, Access};
 use super::plan::{Nest, nests};
-use crate::from_kernel::{Machine, all_ranges};
+use crate::from_kernel::all_ranges;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{EntityRef, PrimaryMap, Ranges, Sym};
 use onnxc_ir::kernel::build::int;
@@ -18,20 +18,16 @@ use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Src};
 use onnxc_ir::scalar::Scalar;
 
 /// Packs the operands of every reduction that needs it.
-pub fn pack(kernel: &mut Kernel, _machine: Machine) {
+pub fn pack(kernel: &mut Kernel) {
     let mut fresh = 0;
     let mut done = 0;
     // Inserting a copy renumbers the definitions, so the nests are found anew each time.
     while let Some(nest) = nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).nth(done) {
-        while let Some(plan) = wanted(kernel, &nest_now(kernel, done).unwrap_or(nest), &mut fresh) {
-            apply(kernel, plan);
+        match wanted(kernel, &nest, &mut fresh) {
+            Some(plan) => apply(kernel, plan),
+            None => done += 1,
         }
-        done += 1;
     }
-}
-
-fn nest_now(kernel: &Kernel, at: usize) -> Option<Nest> {
-    nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).nth(at)
 }
 
 /// A copy to be made: for a load of reduction `of`.
