@@ -71,6 +71,15 @@ pub struct OpDef {
     pub extents: Option<fn(&mut RoutineCx) -> Result<Vec<Value>, Diagnostic>>,
 }
 
+impl OpDef {
+    /// An operator that `import` always replaces by others, see [`NodeReader::become_values`].
+    pub const fn composed(domain: &'static str, name: &'static str, versions: &'static [(i64, Import)]) -> OpDef {
+        let infer = |cx: &mut InferCx| Err(cx.error("E2026", "the node stands for others and can't be by itself"));
+        let lower = |cx: &mut RoutineCx| Err(cx.error("E2026", "the node stands for others and can't be by itself"));
+        OpDef { domain, name, versions, infer, lower: Lower::Routine(lower), extents: None }
+    }
+}
+
 /// The ways to define what an operator computes.
 #[derive(Clone, Copy)]
 pub enum Lower {

@@ -7,9 +7,10 @@
 //! Holds: what `infer` said of shapes, dtypes, contents and guards is compared with what came out of the run, so a
 //! wrong inference fails a test even where the numbers are right. Each case also runs with symbolic extents.
 //!
-//! Does not run regions, nor models of more than one node.
+//! Does not run regions, nor models of more than one node but those that an import makes.
 
 mod compare;
+mod composed;
 mod routine;
 mod stored;
 
@@ -61,12 +62,16 @@ pub(crate) struct Inferred {
     pub(crate) env: Env,
     def: &'static OpDef,
     given: Vec<Tensor>,
+    /// Import has replaced the node by others: the graph's interpreter runs them.
+    composed: bool,
 }
 
 impl Case {
-    /// An application of an operator of ONNX's own domain, at a version of the operator set, with one output.
+    /// An application of an operator, at a version of its domain's operator set, with one output. An operator of another
+    /// domain than ONNX's own is written `domain.Name`.
     pub(crate) fn new(op: &str, opset: i64) -> Case {
-        let (op, inputs) = (OpName::onnx(op), vec![]);
+        let (domain, name) = op.rsplit_once('.').unwrap_or(("", op));
+        let (op, inputs) = (OpName { domain: domain.into(), name: name.into() }, vec![]);
         Case { op, opset, attrs: BTreeMap::new(), inputs, outputs: 1, symbolic: false, values: false, fixed: false }
     }
     /// The next input, known when the module runs.
@@ -142,14 +147,24 @@ impl Case {
                 }
             });
         }
-        let node = self.import(def, &mut graph, inputs)?;
-        (def.infer)(&mut InferCx::new(&mut graph, node, &|_, _| Ok(())))?;
-        let mut inferred = Inferred { graph, node, env, def, given };
+        let (node, composed) = self.import(def, &mut graph, inputs)?;
+        if composed {
+            composed::infer(&mut graph)?;
+        } else {
+            (def.infer)(&mut InferCx::new(&mut graph, node, &|_, _| Ok(())))?;
+        }
+        let mut inferred = Inferred { graph, node, env, def, given, composed };
         inferred.define_elements();
         Ok(inferred)
     }
 
-    fn import(&self, def: &OpDef, graph: &mut Graph, inputs: Vec<Option<ValueId>>) -> Result<NodeId, Diagnostic> {
+    /// The node, or the last of those that stand in its place and true.
+    fn import(
+        &self,
+        def: &OpDef,
+        graph: &mut Graph,
+        inputs: Vec<Option<ValueId>>,
+    ) -> Result<(NodeId, bool), Diagnostic> {
         let name = self.op.name.to_lowercase();
         let (attrs, none) = (self.attrs.clone(), BTreeMap::new());
         let mut reader =
@@ -158,19 +173,28 @@ impl Case {
         let import = import.unwrap_or_else(|| panic!("{} has no version for opset {}", self.op, self.opset));
         let attrs = import(&mut reader)?;
         assert_eq!(reader.unread(), Vec::<String>::new(), "attributes that {} {} didn't read", self.op, self.opset);
+        let composed = reader.composed();
         let (inputs, regions) = (reader.inputs, reader.regions);
+        if let Some(results) = composed.results {
+            composed::take(graph, &composed.nodes, results);
+            return Ok((*composed.nodes.last().expect("nodes stand in its place"), true));
+        }
+        graph.body.nodes.extend(composed.nodes);
         let node = graph.nodes.push(Node { name, op: self.op.clone(), attrs, inputs, outputs: vec![], regions });
         for i in 0..self.outputs {
             let v = value(graph, &format!("y{i}"), unknown_type(), ValueDef::Node(node, i as u32));
             graph.nodes[node].outputs.push(v);
         }
         graph.body.nodes.push(node);
-        Ok(node)
+        Ok((node, false))
     }
 
     /// The outputs.
     pub(crate) fn run(&self) -> Result<Vec<Tensor>, Diagnostic> {
         let mut inferred = self.infer()?;
+        if inferred.composed {
+            return composed::run(&inferred.graph, &inferred.given);
+        }
         inferred.define_extents()?;
         let outputs = inferred.run()?;
         inferred.verify(&outputs);

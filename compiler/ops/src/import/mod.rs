@@ -31,7 +31,7 @@ mod tests;
 mod types;
 
 pub use options::{DimRange, ImportOptions};
-pub use reader::NodeReader;
+pub use reader::{Composed, NodeReader};
 
 use crate::Registry;
 use crate::infer::unknown_type;
@@ -202,6 +202,13 @@ impl<'m> Importer<'m> {
 
     /// Defines a value in the innermost scope.
     fn define(&mut self, name: &'m str, ty: Type, def: ValueDef) -> ValueId {
+        let v = self.graph.values.push(ValueData { name: String::new(), ty, def, content: None });
+        self.define_as(name, v);
+        v
+    }
+
+    /// Defines a name of the innermost scope as a value, which gets the name that it deserves.
+    fn define_as(&mut self, name: &'m str, v: ValueId) {
         let frame = self.frame();
         let outermost = frame.scopes.len() == 1;
         let (full, right) = match frame.leaving.get(name).filter(|_| outermost) {
@@ -210,8 +217,7 @@ impl<'m> Importer<'m> {
             None if name.is_empty() => (format!("{}unnamed", frame.prefix), false),
             None => (format!("{}{name}", frame.prefix), outermost && self.frames.len() == 1),
         };
-        let full = self.value_names.unique(&full, right);
-        let v = self.graph.values.push(ValueData { name: full, ty, def, content: None });
+        self.graph.values[v].name = self.value_names.unique(&full, right);
         if !name.is_empty() && self.scope_mut().values.insert(name, Some(v)).is_some() {
             self.report(
                 Diagnostic::error("E2018", "the value is defined twice")
@@ -219,7 +225,6 @@ impl<'m> Importer<'m> {
                     .help("names of values must be unique in a graph; export the model again"),
             );
         }
-        v
     }
 
     /// Reports why a value can't be had, and defines it all the same, so that its users aren't reported, too.

@@ -1,7 +1,7 @@
 //! Nodes and their subgraphs.
 
 use super::attrs::kind_of;
-use super::{Importer, NodeReader, names::Names};
+use super::{Composed, Importer, NodeReader, names::Names};
 use crate::infer::unknown_type;
 use crate::registry::OpRef;
 use crate::{Import, OpDef};
@@ -18,6 +18,7 @@ struct Read {
     attrs: Attrs,
     inputs: Vec<Option<ValueId>>,
     regions: Vec<Region>,
+    composed: Composed,
     problems: Vec<Diagnostic>,
 }
 
@@ -94,7 +95,24 @@ impl<'m> Importer<'m> {
         let reader = NodeReader::new(&mut self.graph, name.clone(), op.clone(), opset, inputs, outputs, attrs, graphs);
         let read = read_node(reader, import, &mut self.value_names);
         read.problems.into_iter().for_each(|d| self.report(d));
-        self.finish_node(proto, name, op, read.attrs, read.inputs, read.regions, nodes);
+        for &n in &read.composed.nodes {
+            self.graph.nodes[n].name = self.node_names.unique(&self.graph.nodes[n].name, false);
+        }
+        nodes.extend(read.composed.nodes);
+        match read.composed.results {
+            Some(results) => self.composed_outputs(proto, &results),
+            None => self.finish_node(proto, name, op, read.attrs, read.inputs, read.regions, nodes),
+        }
+    }
+
+    /// Values of other nodes become the outputs of a node that is gone.
+    fn composed_outputs(&mut self, proto: &'m NodeProto, results: &[ValueId]) {
+        for (i, &v) in results.iter().enumerate() {
+            if let Some(output) = proto.output_name(i) {
+                self.graph.values[v].ty = self.hint(output);
+                self.define_as(output, v);
+            }
+        }
     }
 
     /// The newest import function that isn't newer than the opset in force here.
@@ -207,7 +225,7 @@ fn read_node(mut reader: NodeReader, import: Import, names: &mut Names) -> Read 
         problems.push(d);
         Attrs::default()
     });
-    let unread = reader.unread();
+    let (unread, composed) = (reader.unread(), reader.composed());
     if problems.is_empty() && !unread.is_empty() {
         let list = unread.iter().map(|a| format!("'{a}'")).collect::<Vec<_>>().join(", ");
         let message = format!("{} has no attribute {list} in opset {}", reader.op, reader.opset);
@@ -220,7 +238,7 @@ fn read_node(mut reader: NodeReader, import: Import, names: &mut Names) -> Read 
         let value = &mut values[ValueId::new(i)];
         value.name = names.unique(&value.name, false);
     }
-    Read { attrs, inputs: reader.inputs, regions: reader.regions, problems }
+    Read { attrs, inputs: reader.inputs, regions: reader.regions, composed, problems }
 }
 
 fn unknown_operator(node: &str, op: &OpName) -> Diagnostic {

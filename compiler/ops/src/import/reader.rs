@@ -2,9 +2,14 @@
 //!
 //! Each getter takes the default that the standard gives. A wrong kind is an error; so is, when the operator is done,
 //! an attribute that nobody asked for.
+//!
+//! An operator that is others put together (a fused form, another domain's spelling) says so here:
+//! [`NodeReader::emit`] and [`NodeReader::become_values`]. Nothing below import sees it then.
 
+use crate::infer::unknown_type;
+use crate::registry::built_in;
 use onnxc_base::{Diagnostic, Tensor};
-use onnxc_ir::graph::{Attr, Graph, OpName, Region, Type, ValueData, ValueDef, ValueId};
+use onnxc_ir::graph::{Attr, Attrs, Graph, Node, NodeId, OpName, Region, Type, ValueData, ValueDef, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node of the file, being read.
@@ -26,6 +31,16 @@ pub struct NodeReader<'a> {
     attrs: BTreeMap<String, Attr>,
     graphs: BTreeMap<String, Region>,
     read: BTreeSet<String>,
+    composed: Composed,
+}
+
+/// What stands in a node's place.
+#[derive(Default)]
+pub struct Composed {
+    /// The nodes, in order; their names aren't unique yet.
+    pub nodes: Vec<NodeId>,
+    /// The node's outputs: all different, each one of an output of `nodes`. `None`: the node stays.
+    pub results: Option<Vec<ValueId>>,
 }
 
 impl<'a> NodeReader<'a> {
@@ -41,7 +56,8 @@ impl<'a> NodeReader<'a> {
         attrs: BTreeMap<String, Attr>,
         graphs: BTreeMap<String, Region>,
     ) -> Self {
-        Self { graph, name, op, opset, inputs, output_count, regions: vec![], attrs, graphs, read: BTreeSet::new() }
+        let (read, composed) = (BTreeSet::new(), Composed::default());
+        Self { graph, name, op, opset, inputs, output_count, regions: vec![], attrs, graphs, read, composed }
     }
 
     /// Attributes (and subgraphs) that no getter has asked for.
@@ -160,6 +176,78 @@ impl<'a> NodeReader<'a> {
             self.inputs.resize(i + 1, None);
         }
         self.inputs[i] = Some(v);
+    }
+
+    /// Adds a node that helps to stand in this one's place, of an operator at its newest version with attributes as a
+    /// file has them; gives its outputs.
+    pub fn emit(
+        &mut self,
+        op: OpName,
+        attrs: &[(&str, Attr)],
+        inputs: &[Option<ValueId>],
+        outputs: usize,
+    ) -> Result<Vec<ValueId>, Diagnostic> {
+        let unknown = || Diagnostic::error("E2014", format!("{} needs {op}, which isn't supported yet", self.op));
+        let def = built_in(&op).ok_or_else(unknown)?;
+        let (opset, import) = *def.versions.last().expect("every operator has a version");
+        let attrs = attrs.iter().map(|(n, a)| (n.to_string(), a.clone())).collect();
+        let (name, inputs) = (format!("{}/{}", self.name, op.name), inputs.to_vec());
+        let graph = &mut *self.graph;
+        let mut inner = NodeReader::new(graph, name, op, opset, inputs, outputs, attrs, BTreeMap::new());
+        let attrs = import(&mut inner)?;
+        debug_assert_eq!(inner.unread(), Vec::<String>::new(), "attributes of an emitted node");
+        let NodeReader { name, op, inputs, regions, composed, .. } = inner;
+        self.composed.nodes.extend(composed.nodes);
+        if let Some(results) = composed.results {
+            return Ok(results);
+        }
+        let id = self.graph.nodes.next_key();
+        let data = |i| (format!("{name}_{i}"), ValueDef::Node(id, i as u32));
+        let values =
+            (0..outputs).map(data).map(|(name, def)| ValueData { name, ty: unknown_type(), def, content: None });
+        let outputs: Vec<ValueId> = values.map(|v| self.graph.values.push(v)).collect();
+        self.graph.nodes.push(Node { name, op, attrs, inputs, outputs: outputs.clone(), regions });
+        self.composed.nodes.push(id);
+        Ok(outputs)
+    }
+
+    /// The first output of an emitted node of ONNX's own domain.
+    pub fn emit_one(
+        &mut self,
+        op: &str,
+        attrs: &[(&str, Attr)],
+        inputs: &[Option<ValueId>],
+    ) -> Result<ValueId, Diagnostic> {
+        Ok(self.emit(OpName::onnx(op), attrs, inputs, 1)?[0])
+    }
+
+    /// Lets this node's outputs be values of emitted nodes; the node itself is gone. What `import` returns is then of
+    /// no matter.
+    pub fn become_values(&mut self, mut results: Vec<ValueId>) -> Result<Attrs, Diagnostic> {
+        for i in 0..results.len() {
+            let own = self.graph.producer(results[i]).is_some_and(|n| self.composed.nodes.contains(&n));
+            if !own || results[..i].contains(&results[i]) {
+                results[i] = self.emit_one("Identity", &[], &[Some(results[i])])?;
+            }
+        }
+        if results.len() < self.output_count {
+            return Err(self.error("E2011", format!("output {} isn't supported", results.len())));
+        }
+        results.truncate(self.output_count);
+        self.composed.results = Some(results);
+        Ok(Attrs::default())
+    }
+
+    /// Makes this node one of another operator, with the same inputs and outputs.
+    pub fn become_op(&mut self, op: OpName, attrs: &[(&str, Attr)]) -> Result<Attrs, Diagnostic> {
+        let (inputs, outputs) = (self.inputs.clone(), self.output_count);
+        let results = self.emit(op, attrs, &inputs, outputs)?;
+        self.become_values(results)
+    }
+
+    /// What stands in the node's place.
+    pub fn composed(&mut self) -> Composed {
+        std::mem::take(&mut self.composed)
     }
 
     fn missing(&self, name: &str) -> Diagnostic {

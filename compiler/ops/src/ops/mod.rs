@@ -10,6 +10,7 @@ pub mod channel_norm;
 pub mod clip;
 pub mod compress;
 pub mod concat;
+pub mod contrib;
 pub mod control;
 pub mod conv;
 pub mod conv_transpose;

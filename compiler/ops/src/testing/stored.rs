@@ -7,6 +7,7 @@
 //! with a point is a float, `{"tensor": ..}` a tensor. `"fixed": true` leaves out the run with symbolic extents.
 
 use super::Case;
+use crate::OpDef;
 use crate::registry::OPS;
 use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::Attr;
@@ -44,10 +45,11 @@ fn check_versions(path: &str, cases: &[Value]) {
     let tested: BTreeSet<(&str, i64)> =
         cases.iter().map(|c| (text(&c["op"]), c["opset"].as_i64().expect("an opset"))).collect();
     let mut missing = vec![];
-    for def in OPS.iter().filter(|d| tested.iter().any(|(op, _)| *op == d.name)) {
+    let full = |d: &OpDef| if d.domain.is_empty() { d.name.into() } else { format!("{}.{}", d.domain, d.name) };
+    for def in OPS.iter().filter(|d| tested.iter().any(|(op, _)| *op == full(d))) {
         for (i, (since, _)) in def.versions.iter().enumerate() {
             let until = def.versions.get(i + 1).map_or(i64::MAX, |v| v.0);
-            if !tested.iter().any(|(op, v)| *op == def.name && (*since..until).contains(v)) {
+            if !tested.iter().any(|(op, v)| *op == full(def) && (*since..until).contains(v)) {
                 missing.push(format!("{}-{since}", def.name));
             }
         }

@@ -2,7 +2,7 @@
 
 Run by hand, with onnx, onnxruntime and numpy installed:  python generate.py NAME...
 The tests themselves need no Python. Expectations come from ONNX Runtime; where it lacks an operator or a version, from
-onnx's reference evaluator; `expect=` gives them by hand where neither has it (the attribute forms before opset 7).
+onnx's reference evaluator; operators of other domains are written `domain.Name`. `expect=` gives them by hand where neither has it (the attribute forms before opset 7).
 Each family's cases are in `cases_NAME.py` beside this file: a function `cases(add)`.
 """
 import importlib
@@ -56,12 +56,14 @@ def model_of(op, opset, attrs, arrays, outputs):
     names = [f"x{i}" if a is not None else "" for i, a in enumerate(arrays)]
     while names and not names[-1]:
         names.pop()
-    node = helper.make_node(op, names, [f"y{i}" for i in range(outputs)], **attrs)
+    domain, _, op = op.rpartition(".")
+    node = helper.make_node(op, names, [f"y{i}" for i in range(outputs)], domain=domain, **attrs)
     kind = lambda a: helper.np_dtype_to_tensor_dtype(a.dtype)
     inputs = [helper.make_tensor_value_info(n, kind(a), a.shape) for n, a in zip(names, arrays) if n]
     results = [onnx.ValueInfoProto(name=f"y{i}") for i in range(outputs)]
     graph = helper.make_graph([node], "case", inputs, results)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    opsets = [helper.make_opsetid(domain, opset)] + ([helper.make_opsetid("", 21)] if domain else [])
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
 def compute(op, opset, attrs, arrays, outputs, by):
