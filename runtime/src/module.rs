@@ -4,7 +4,8 @@
 //! ever added at the end, which [`ModuleV1::size`] shows. In C:
 //! ```c
 //! typedef struct { uint32_t kind, length; int64_t value; const int64_t *code; } onnxc_extent;
-//! typedef struct { const char *name; uint32_t dtype, rank; const onnxc_extent *shape; } onnxc_port;
+//! typedef struct { const char *name; uint32_t dtype, rank; const onnxc_extent *shape; uint32_t form, reserved;
+//!                  const char *type; } onnxc_port;
 //! typedef struct { const char *name; uint32_t source, extent; int64_t lo; onnxc_extent hi; } onnxc_dim;
 //! typedef struct {
 //!     uint32_t magic, version, size, flags;
@@ -22,7 +23,8 @@
 //! To run a module: fill `dims` (one int64 per [`DimV1`]) of source [`SOURCE_INPUT`] from the inputs' shapes, call
 //! `plan_call` if it is there (it sets those of source [`SOURCE_PLAN`]), give `workspace_bytes(dims)` bytes aligned to
 //! 64, and buffers for the outputs with every [`SOURCE_RUN`] dim at its upper bound; after `call`, `extents[dim.extent]`
-//! are the true values of the dims of source [`SOURCE_RUN`].
+//! are the true values of the dims of source [`SOURCE_RUN`]. An input or output of form [`FORM_VALUE`] is the address of
+//! an [`ValueV1`](crate::value::ValueV1) instead: the module fills an output's from the allocator.
 
 use core::ffi::{c_char, c_void};
 
@@ -94,11 +96,23 @@ pub struct PortV1 {
     pub name: *const c_char,
     /// Element type, numbered as ONNX's `TensorProto.DataType`.
     pub dtype: u32,
-    /// Number of extents.
+    /// Number of extents; 0 for what is no tensor.
     pub rank: u32,
     /// Extents, outermost first.
     pub shape: *const ExtentV1,
+    /// `FORM_*`.
+    pub form: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The type as ONNX spells it: `tensor(float)`, `seq(tensor(string))`.
+    pub type_text: *const c_char,
 }
+
+/// [`PortV1::form`]: the address of the elements.
+pub const FORM_ELEMENTS: u32 = 0;
+/// [`PortV1::form`]: the address of a [`ValueV1`](crate::value::ValueV1): strings, sequences, optionals, maps, and
+/// tensors whose size nothing bounds.
+pub const FORM_VALUE: u32 = 1;
 
 /// A symbolic dim.
 #[repr(C)]

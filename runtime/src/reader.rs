@@ -19,6 +19,10 @@ pub struct Port<'a> {
     pub name: &'a str,
     /// ONNX's number of the element type.
     pub dtype: u32,
+    /// True if it is passed as an [`ValueV1`](crate::value::ValueV1).
+    pub by_value: bool,
+    /// The type as ONNX spells it.
+    pub type_text: &'a str,
     shape: &'a [ExtentV1],
 }
 
@@ -124,7 +128,9 @@ impl<'a> Module<'a> {
 }
 
 fn port(p: &PortV1) -> Port<'_> {
-    Port { name: unsafe { text(p.name) }, dtype: p.dtype, shape: unsafe { array(p.shape, p.rank) } }
+    let (name, type_text) = unsafe { (text(p.name), text(p.type_text)) };
+    let by_value = p.form == FORM_VALUE;
+    Port { name, dtype: p.dtype, by_value, type_text, shape: unsafe { array(p.shape, p.rank) } }
 }
 
 fn extent(e: &ExtentV1) -> Extent<'_> {

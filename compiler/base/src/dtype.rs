@@ -8,20 +8,66 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs, reason = "each variant is its own name")]
 pub enum DType {
-    Bool, I2, I4, I8, I16, I32, I64, U2, U4, U8, U16, U32, U64,
-    F4E2M1, F6E2M3, F6E3M2, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F8E8M0, BF16, F16, F32, F64,
-    C64, C128, String,
+    Bool,
+    I2,
+    I4,
+    I8,
+    I16,
+    I32,
+    I64,
+    U2,
+    U4,
+    U8,
+    U16,
+    U32,
+    U64,
+    F4E2M1,
+    F6E2M3,
+    F6E3M2,
+    F8E4M3FN,
+    F8E4M3FNUZ,
+    F8E5M2,
+    F8E5M2FNUZ,
+    F8E8M0,
+    BF16,
+    F16,
+    F32,
+    F64,
+    C64,
+    C128,
+    String,
 }
 
 /// Every dtype with its short name, in declaration order.
 const NAMES: &[(DType, &str)] = &[
-    (DType::Bool, "bool"), (DType::I2, "i2"), (DType::I4, "i4"), (DType::I8, "i8"), (DType::I16, "i16"),
-    (DType::I32, "i32"), (DType::I64, "i64"), (DType::U2, "u2"), (DType::U4, "u4"), (DType::U8, "u8"),
-    (DType::U16, "u16"), (DType::U32, "u32"), (DType::U64, "u64"), (DType::F4E2M1, "f4e2m1"),
-    (DType::F6E2M3, "f6e2m3"), (DType::F6E3M2, "f6e3m2"),
-    (DType::F8E4M3FN, "f8e4m3fn"), (DType::F8E4M3FNUZ, "f8e4m3fnuz"), (DType::F8E5M2, "f8e5m2"),
-    (DType::F8E5M2FNUZ, "f8e5m2fnuz"), (DType::F8E8M0, "f8e8m0"), (DType::BF16, "bf16"), (DType::F16, "f16"),
-    (DType::F32, "f32"), (DType::F64, "f64"), (DType::C64, "c64"), (DType::C128, "c128"), (DType::String, "string"),
+    (DType::Bool, "bool"),
+    (DType::I2, "i2"),
+    (DType::I4, "i4"),
+    (DType::I8, "i8"),
+    (DType::I16, "i16"),
+    (DType::I32, "i32"),
+    (DType::I64, "i64"),
+    (DType::U2, "u2"),
+    (DType::U4, "u4"),
+    (DType::U8, "u8"),
+    (DType::U16, "u16"),
+    (DType::U32, "u32"),
+    (DType::U64, "u64"),
+    (DType::F4E2M1, "f4e2m1"),
+    (DType::F6E2M3, "f6e2m3"),
+    (DType::F6E3M2, "f6e3m2"),
+    (DType::F8E4M3FN, "f8e4m3fn"),
+    (DType::F8E4M3FNUZ, "f8e4m3fnuz"),
+    (DType::F8E5M2, "f8e5m2"),
+    (DType::F8E5M2FNUZ, "f8e5m2fnuz"),
+    (DType::F8E8M0, "f8e8m0"),
+    (DType::BF16, "bf16"),
+    (DType::F16, "f16"),
+    (DType::F32, "f32"),
+    (DType::F64, "f64"),
+    (DType::C64, "c64"),
+    (DType::C128, "c128"),
+    (DType::String, "string"),
 ];
 
 impl DType {
@@ -43,7 +89,11 @@ impl DType {
 
     /// Bytes that `n` elements take, sub-byte elements packed; `None` when that overflows.
     pub fn bytes_for(self, n: usize) -> Option<usize> {
-        if self.bits() >= 8 { n.checked_mul(self.bits() / 8) } else { n.checked_mul(self.bits()).map(|b| b.div_ceil(8)) }
+        if self.bits() >= 8 {
+            n.checked_mul(self.bits() / 8)
+        } else {
+            n.checked_mul(self.bits()).map(|b| b.div_ceil(8))
+        }
     }
 
     /// Bytes of one element, for types of at least a byte (strings: 0; packed types count as 1).
@@ -80,6 +130,40 @@ impl DType {
     /// The short name used in IR text, headers and messages: `f32`, `i64`, `bool` ...
     pub fn name(self) -> &'static str {
         NAMES[self as usize].1
+    }
+
+    /// Its word in types as ONNX spells them: the `float` of `tensor(float)`.
+    pub fn type_word(self) -> &'static str {
+        match self {
+            DType::F32 => "float",
+            DType::F64 => "double",
+            DType::F16 => "float16",
+            DType::BF16 => "bfloat16",
+            DType::U8 => "uint8",
+            DType::I8 => "int8",
+            DType::U16 => "uint16",
+            DType::I16 => "int16",
+            DType::I32 => "int32",
+            DType::I64 => "int64",
+            DType::U32 => "uint32",
+            DType::U64 => "uint64",
+            DType::String => "string",
+            DType::Bool => "bool",
+            DType::C64 => "complex64",
+            DType::C128 => "complex128",
+            DType::F8E4M3FN => "float8e4m3fn",
+            DType::F8E4M3FNUZ => "float8e4m3fnuz",
+            DType::F8E5M2 => "float8e5m2",
+            DType::F8E5M2FNUZ => "float8e5m2fnuz",
+            DType::F8E8M0 => "float8e8m0",
+            DType::U4 => "uint4",
+            DType::I4 => "int4",
+            DType::U2 => "uint2",
+            DType::I2 => "int2",
+            DType::F4E2M1 => "float4e2m1",
+            DType::F6E2M3 => "float6e2m3",
+            DType::F6E3M2 => "float6e3m2",
+        }
     }
 
     /// The dtype of a short name.

@@ -1,6 +1,7 @@
 //! What every level of onnxc shares.
 //!
 //! - [`dtype`]: element types of tensors.
+//! - [`value`]: tensors, sequences, optionals, maps on the host.
 //! - [`tensor`]: host tensors, whose bytes are shared, never copied, between the file and the compiler.
 //! - [`diag`]: what went wrong, where, and what to do about it.
 //! - [`sym`]: symbolic integers, the language of shapes, sizes and addresses.
@@ -14,6 +15,7 @@ pub mod dtype;
 pub mod sym;
 pub mod tensor;
 pub mod text;
+pub mod value;
 
 pub use bytes::Bytes;
 pub use cranelift_entity::{EntityRef, PrimaryMap, SecondaryMap, entity_impl};
@@ -22,3 +24,4 @@ pub use dtype::DType;
 pub use indexmap::{IndexMap, IndexSet};
 pub use sym::{Ranges, Sym, SymNode, Symbol};
 pub use tensor::Tensor;
+pub use value::{Map, Value};

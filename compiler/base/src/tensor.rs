@@ -34,8 +34,20 @@ pub trait Element: bytemuck::Pod {
 macro_rules! elements {
     ($($t:ty = $d:ident),*) => { $(impl Element for $t { const DTYPE: DType = DType::$d; })* };
 }
-elements!(i8 = I8, i16 = I16, i32 = I32, i64 = I64, u8 = U8, u16 = U16, u32 = U32, u64 = U64, f32 = F32, f64 = F64,
-    f16 = F16, bf16 = BF16);
+elements!(
+    i8 = I8,
+    i16 = I16,
+    i32 = I32,
+    i64 = I64,
+    u8 = U8,
+    u16 = U16,
+    u32 = U32,
+    u64 = U64,
+    f32 = F32,
+    f64 = F64,
+    f16 = F16,
+    bf16 = BF16
+);
 
 /// The number of elements of a shape; `None` when it overflows `isize`.
 pub fn element_count(shape: &[usize]) -> Option<usize> {
@@ -73,8 +85,11 @@ impl Tensor {
 
     /// A tensor of strings (ONNX strings are bytes, usually UTF-8). `None` if the count doesn't fit the shape.
     pub fn from_strings(shape: Vec<usize>, values: Vec<Vec<u8>>) -> Option<Tensor> {
-        (element_count(&shape)? == values.len())
-            .then_some(Tensor { dtype: DType::String, shape, data: Data::Strings(values) })
+        (element_count(&shape)? == values.len()).then_some(Tensor {
+            dtype: DType::String,
+            shape,
+            data: Data::Strings(values),
+        })
     }
 
     /// A tensor of zero bytes; `None` when the size overflows or for strings.

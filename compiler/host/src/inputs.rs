@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn ports() -> Vec<PortInfo> {
-        ["a", "b"].map(|n| PortInfo { name: n.into(), dtype: DType::F32, shape: vec!["n".into(), "2".into()] }).into()
+        ["a", "b"].map(|n| PortInfo { name: n.into(), dtype: DType::F32, shape: vec!["n".into(), "2".into()], type_text: "tensor(float)".into() }).into()
     }
 
     fn tensor(v: f32) -> Tensor {

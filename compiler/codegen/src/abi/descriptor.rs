@@ -135,6 +135,9 @@ impl Builder {
             for (j, sym) in p.shape.iter().enumerate() {
                 self.extent(shape + j * size_of::<ExtentV1>(), Some(sym));
             }
+            self.u32(at + offset_of!(PortV1, form), if p.value.is_some() { FORM_VALUE } else { FORM_ELEMENTS });
+            let type_text = p.value.clone().unwrap_or_else(|| format!("tensor({})", p.dtype.type_word()));
+            self.text(at + offset_of!(PortV1, type_text), &type_text);
         }
     }
 

@@ -17,7 +17,7 @@ fn buf(dtype: DType, mutable: bool) -> ParamKind {
 }
 
 fn port(name: &str, dtype: DType, shape: Vec<Sym>) -> Port {
-    Port { name: name.into(), dtype, shape }
+    Port { name: name.into(), dtype, shape, value: None }
 }
 
 fn fixed() -> Program {

@@ -1,7 +1,8 @@
 //! From the shapes of given inputs to the dims of a module, checked against everything that the module says.
 
 use super::Module;
-use onnxc_base::{Diagnostic, Diagnostics, Tensor};
+use super::values;
+use onnxc_base::{Diagnostic, Diagnostics, Tensor, Value};
 use onnxc_runtime::Extent;
 use onnxc_runtime::module::{SOURCE_INPUT, SOURCE_PLAN, SOURCE_RUN};
 use onnxc_runtime::reader::{Module as Description, Port};
@@ -22,7 +23,7 @@ struct Solver<'a> {
 
 impl Module {
     /// Binds the dims that follow from the inputs' shapes; every misfit is listed.
-    pub fn bind(&self, inputs: &[Tensor]) -> Result<Binding, Diagnostics> {
+    pub fn bind(&self, inputs: &[Value]) -> Result<Binding, Diagnostics> {
         let description = self.description();
         let ports: Vec<Port<'_>> = description.inputs().collect();
         let mut problems = Diagnostics::new();
@@ -31,20 +32,27 @@ impl Module {
             let d = Diagnostic::error("E6010", format!("{} inputs were given", inputs.len()));
             return Err(d.expected(format!("{}: {}", ports.len(), names.join(", "))).into());
         }
-        for (port, tensor) in ports.iter().zip(inputs) {
-            problems.extend(misfit(port, tensor));
+        let mut tensors: Vec<(Port<'_>, &Tensor)> = Vec::new();
+        for (port, value) in ports.into_iter().zip(inputs) {
+            match value {
+                Value::Tensor(t) if port.type_text.starts_with("tensor(") => {
+                    problems.extend(misfit(&port, t));
+                    tensors.push((port, t));
+                }
+                _ => problems.extend(values::misfit(&port, value)),
+            }
         }
         let mut problems = problems.into_result(Diagnostics::new())?;
         let n = description.dims().len();
         let mut solver = Solver { description, values: vec![None; n], origins: vec![String::new(); n] };
         // Extents that are a dim first; then expressions of one dim that is still unknown.
         for expressions in [false, true] {
-            for (port, tensor) in ports.iter().zip(inputs) {
+            for (port, tensor) in &tensors {
                 solver.solve(port, tensor, expressions);
             }
         }
         solver.check_ranges(&mut problems);
-        for (port, tensor) in ports.iter().zip(inputs) {
+        for (port, tensor) in &tensors {
             solver.check_extents(port, tensor, &mut problems);
         }
         let dims = solver.values.iter().map(|v| v.unwrap_or(0)).collect();
@@ -153,6 +161,15 @@ impl Solver<'_> {
             Extent::Code(code) => (0..self.values.len()).any(|i| late(i) && mentions(code, i)),
             _ => false,
         }
+    }
+}
+
+/// True if an extent is, or is computed from, the dim of this number.
+pub(super) fn uses(extent: Extent<'_>, dim: usize) -> bool {
+    match extent {
+        Extent::Dim(i) => i == dim,
+        Extent::Code(code) => mentions(code, dim),
+        _ => false,
     }
 }
 

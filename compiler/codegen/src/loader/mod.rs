@@ -9,14 +9,18 @@
 //! ```
 //! What doesn't fit is refused before anything is called, naming the input, the dim's index, what was given and what
 //! is expected. To run many times with the same shapes, [`Module::prepare`] once.
+//!
+//! Strings, sequences, optionals and maps go through [`Module::run_values`] and [`Module::prepare_values`]; for models of
+//! tensors only those are the same as [`Module::run`] and [`Module::prepare`].
 
 mod bind;
 mod session;
+mod values;
 
 pub use bind::Binding;
 pub use session::Session;
 
-use onnxc_base::{DType, Diagnostic, Diagnostics, Tensor};
+use onnxc_base::{DType, Diagnostic, Diagnostics, Tensor, Value};
 use onnxc_runtime::module::{ModuleV1, SYMBOL};
 use onnxc_runtime::reader::{Module as Description, Port};
 use onnxc_runtime::{Extent, Status};
@@ -41,8 +45,10 @@ pub struct PortInfo {
     pub name: String,
     /// Element type.
     pub dtype: DType,
-    /// Each extent: a number, a dim's name, or `?` for an expression.
+    /// Each extent: a number, a dim's name, or `?` for an expression. None for what is no tensor.
     pub shape: Vec<String>,
+    /// The type as ONNX spells it: `tensor(float)`, `seq(tensor(string))`, `optional(tensor(int64))`.
+    pub type_text: String,
 }
 
 impl Module {
@@ -107,18 +113,33 @@ impl Module {
             _ => "?".into(),
         });
         let dtype = crate::abi::dtype_of_number(p.dtype)?;
-        Some(PortInfo { name: p.name.to_string(), dtype, shape: shape.collect() })
+        let type_text = p.type_text.to_string();
+        Some(PortInfo { name: p.name.to_string(), dtype, shape: shape.collect(), type_text })
     }
 
-    /// Runs once: inputs in the module's order, outputs with their true extents.
+    /// Runs once: inputs in the module's order, outputs with their true extents. Refuses a module with outputs that are
+    /// no tensors.
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostics> {
         let mut session = self.prepare(inputs)?;
         session.run()?;
         session.outputs()
     }
 
+    /// The same for inputs and outputs of any kind.
+    pub fn run_values(&self, inputs: &[Value]) -> Result<Vec<Value>, Diagnostics> {
+        let mut session = self.prepare_values(inputs)?;
+        session.run()?;
+        session.values()
+    }
+
     /// Binds the dims and gives memory for any number of runs with these inputs.
     pub fn prepare(&self, inputs: &[Tensor]) -> Result<Session<'_>, Diagnostics> {
+        let values: Vec<Value> = inputs.iter().cloned().map(Value::Tensor).collect();
+        Session::new(self, &values)
+    }
+
+    /// The same for inputs of any kind.
+    pub fn prepare_values(&self, inputs: &[Value]) -> Result<Session<'_>, Diagnostics> {
         Session::new(self, inputs)
     }
 

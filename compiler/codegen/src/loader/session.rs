@@ -1,32 +1,56 @@
 //! Memory and pointers for runs of a module with inputs of one shape.
 
 use super::Module;
+use super::values::{self, Built};
 use crate::heap::{self, ALIGN, AlignedBytes};
 use onnxc_base::tensor::element_count;
-use onnxc_base::{Bytes, DType, Diagnostic, Diagnostics, Tensor};
+use onnxc_base::{Bytes, DType, Diagnostic, Diagnostics, Tensor, Value};
 use onnxc_runtime::Allocator;
 use onnxc_runtime::module::SOURCE_RUN;
 use onnxc_runtime::reader::Port;
+use onnxc_runtime::value::ValueV1;
 use std::ffi::c_void;
 
 /// Everything that a run needs. Runs may follow each other; results stay until the next one.
 pub struct Session<'m> {
     module: &'m Module,
     dims: Vec<i64>,
-    inputs: Vec<Bytes>,
-    outputs: Vec<AlignedBytes>,
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
     extents: Vec<i64>,
     workspace: AlignedBytes,
     allocator: Allocator,
+    /// What the inputs' structs point to.
+    _built: Built,
 }
 
+/// What a module is given for an input.
+enum Input {
+    Elements(Bytes),
+    Value(Box<ValueV1>),
+}
+
+/// Where a module puts an output.
+enum Output {
+    Elements(AlignedBytes),
+    Value(Box<ValueV1>),
+}
+
+// The structs point to memory that the session owns alone.
+unsafe impl Send for Session<'_> {}
+unsafe impl Sync for Session<'_> {}
+
 impl<'m> Session<'m> {
-    pub(super) fn new(module: &'m Module, inputs: &[Tensor]) -> Result<Self, Diagnostics> {
+    pub(super) fn new(module: &'m Module, inputs: &[Value]) -> Result<Self, Diagnostics> {
         let description = module.description();
         let mut dims = module.bind(inputs)?.dims;
+        let mut built = Built::default();
         let mut kept = Vec::with_capacity(inputs.len());
-        for (tensor, port) in inputs.iter().zip(description.inputs()) {
-            kept.push(aligned(tensor).ok_or_else(|| no_memory(port.name, tensor.bytes().len()))?);
+        for (value, port) in inputs.iter().zip(description.inputs()) {
+            kept.push(match value.tensor().filter(|_| !port.by_value) {
+                Some(t) => Input::Elements(aligned(t).ok_or_else(|| no_memory(port.name, t.bytes().len()))?),
+                None => Input::Value(Box::new(built.value(value))),
+            });
         }
         plan(module, &mut dims, &kept)?;
         let bytes = match description.raw().workspace_bytes {
@@ -38,13 +62,17 @@ impl<'m> Session<'m> {
         let workspace = AlignedBytes::zeros(bytes).ok_or_else(|| no_memory("the workspace", bytes))?;
         let bounds = upper_bounds(module, &dims)?;
         let outputs = description.outputs().map(|p| {
+            if p.by_value {
+                return Ok(Output::Value(Box::new(ValueV1::NONE)));
+            }
             let bytes = size(&p, &bounds).and_then(|(dtype, shape)| dtype.bytes_for(element_count(&shape)?));
             let bytes = bytes.ok_or_else(|| no_memory(p.name, usize::MAX))?;
-            AlignedBytes::zeros(bytes).ok_or_else(|| no_memory(p.name, bytes))
+            AlignedBytes::zeros(bytes).map(Output::Elements).ok_or_else(|| no_memory(p.name, bytes))
         });
-        let outputs = outputs.collect::<Result<_, _>>()?;
+        let outputs = outputs.collect::<Result<_, Diagnostic>>()?;
         let extents = vec![0; description.extent_count()];
-        Ok(Self { module, dims, inputs: kept, outputs, extents, workspace, allocator: heap::allocator() })
+        let allocator = heap::allocator();
+        Ok(Self { module, dims, inputs: kept, outputs, extents, workspace, allocator, _built: built })
     }
 
     /// The dims of these runs; those known after a run are 0 before.
@@ -59,8 +87,9 @@ impl<'m> Session<'m> {
 
     /// Runs the module.
     pub fn run(&mut self) -> Result<(), Diagnostics> {
-        let inputs: Vec<*const c_void> = self.inputs.iter().map(|b| b.as_ptr().cast()).collect();
-        let outputs: Vec<*mut c_void> = self.outputs.iter_mut().map(AlignedBytes::as_mut_ptr).collect();
+        self.give_back();
+        let inputs: Vec<*const c_void> = self.inputs.iter().map(Input::address).collect();
+        let outputs: Vec<*mut c_void> = self.outputs.iter_mut().map(Output::address).collect();
         let Some(call) = self.module.description().raw().call else {
             return Err(Diagnostic::error("E6005", "the module has no entry to call").into());
         };
@@ -78,21 +107,76 @@ impl<'m> Session<'m> {
         if status == 0 { Ok(()) } else { Err(self.module.failed("a run", status).into()) }
     }
 
-    /// The results of the last run, with their true extents.
+    /// The results of the last run, with their true extents; refuses one that is no tensor.
     pub fn outputs(&self) -> Result<Vec<Tensor>, Diagnostics> {
+        let names: Vec<&str> = self.module.description().outputs().map(|p| p.name).collect();
+        let tensor = |(v, name): (Value, &str)| {
+            let kind = v.kind();
+            v.into_tensor().ok_or_else(|| Diagnostic::error("E6022", format!("output '{name}' is {kind}, no tensor")))
+        };
+        Ok(self.values()?.into_iter().zip(names).map(tensor).collect::<Result<_, _>>()?)
+    }
+
+    /// The results of the last run, of any kind.
+    pub fn values(&self) -> Result<Vec<Value>, Diagnostics> {
         let description = self.module.description();
         let mut dims = self.dims.clone();
         for (i, d) in description.dims().iter().enumerate().filter(|(_, d)| d.source == SOURCE_RUN) {
             dims[i] = self.extents.get(d.extent).copied().unwrap_or(0);
         }
-        let tensors = description.outputs().zip(&self.outputs).map(|(p, buffer)| {
+        let values = description.outputs().zip(&self.outputs).map(|(p, output)| {
             let broken = || Diagnostic::error("E6021", format!("output '{}' has extents beyond its bound", p.name));
+            let buffer = match output {
+                // What the module wrote, or nothing yet.
+                Output::Value(v) => {
+                    let value = unsafe { values::read(v, p.type_text.starts_with("optional(")) };
+                    return value.ok_or_else(broken);
+                }
+                Output::Elements(b) => b,
+            };
             let (dtype, shape) = size(&p, &dims).ok_or_else(broken)?;
             let bytes = element_count(&shape).and_then(|n| dtype.bytes_for(n)).and_then(|n| buffer.as_ref().get(..n));
             let data = bytes.map(Bytes::copy_from_slice).ok_or_else(broken)?;
-            Tensor::from_bytes(dtype, shape, data).ok_or_else(broken)
+            Tensor::from_bytes(dtype, shape, data).map(Value::Tensor).ok_or_else(broken)
         });
-        Ok(tensors.collect::<Result<_, Diagnostic>>()?)
+        Ok(values.collect::<Result<_, Diagnostic>>()?)
+    }
+
+    /// Gives back what the last run has taken from the allocator for its outputs.
+    fn give_back(&mut self) {
+        for output in &mut self.outputs {
+            if let Output::Value(v) = output {
+                if !v.block.is_null() {
+                    // The module got it from this allocator.
+                    unsafe { (self.allocator.release)(self.allocator.context, v.block) };
+                }
+                **v = ValueV1::NONE;
+            }
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl Input {
+    fn address(&self) -> *const c_void {
+        match self {
+            Input::Elements(b) => b.as_ptr().cast(),
+            Input::Value(v) => (&raw const **v).cast(),
+        }
+    }
+}
+
+impl Output {
+    fn address(&mut self) -> *mut c_void {
+        match self {
+            Output::Elements(b) => b.as_mut_ptr(),
+            Output::Value(v) => (&raw mut **v).cast(),
+        }
     }
 }
 
@@ -111,22 +195,29 @@ fn aligned(tensor: &Tensor) -> Option<Bytes> {
 }
 
 /// Lets the module find the dims that follow from the inputs' values.
-fn plan(module: &Module, dims: &mut [i64], inputs: &[Bytes]) -> Result<(), Diagnostics> {
+fn plan(module: &Module, dims: &mut [i64], inputs: &[Input]) -> Result<(), Diagnostics> {
     let Some(plan) = module.description().raw().plan_call else { return Ok(()) };
-    let inputs: Vec<*const c_void> = inputs.iter().map(|b| b.as_ptr().cast()).collect();
+    let inputs: Vec<*const c_void> = inputs.iter().map(Input::address).collect();
     // The inputs have the shapes that the dims so far say.
     let status = unsafe { plan(dims.as_mut_ptr(), inputs.as_ptr()) };
     if status == 0 { Ok(()) } else { Err(module.failed("the plan", status).into()) }
 }
 
-/// The dims with those of the run at their bounds.
+/// The dims with those of the run at their bounds. One without a bound is 0: only outputs that the module makes room for
+/// itself may have it, and others are refused when their size is asked for.
 fn upper_bounds(module: &Module, dims: &[i64]) -> Result<Vec<i64>, Diagnostics> {
+    let description = module.description();
     let mut out = dims.to_vec();
-    for (i, d) in module.description().dims().iter().enumerate().filter(|(_, d)| d.source == SOURCE_RUN) {
-        let bound = d.hi.eval(&out);
-        out[i] = bound.ok_or_else(|| {
-            Diagnostic::error("E6017", format!("dim '{}', known only after the run, has no bound", d.name))
-        })?;
+    let counts = |i: usize| description.outputs().any(|p| !p.by_value && p.shape().any(|e| super::bind::uses(e, i)));
+    for (i, d) in description.dims().iter().enumerate().filter(|(_, d)| d.source == SOURCE_RUN) {
+        out[i] = match d.hi.eval(&out) {
+            Some(bound) => bound,
+            None if !counts(i) => 0,
+            None => {
+                let what = format!("dim '{}', known only after the run, has no bound", d.name);
+                return Err(Diagnostic::error("E6017", what).into());
+            }
+        };
     }
     Ok(out)
 }

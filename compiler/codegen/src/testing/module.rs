@@ -23,7 +23,7 @@ pub fn sample() -> Program {
 fn interface() -> Interface {
     let n = Sym::var("n");
     let dim = |name: &str, source, lo, hi| DimInfo { name: name.into(), source, lo, hi };
-    let port = |name: &str, dtype, shape| Port { name: name.into(), dtype, shape };
+    let port = |name: &str, dtype, shape| Port { name: name.into(), dtype, shape, value: None };
     Interface {
         dims: vec![
             dim("n", DimSource::Input, 1, Some(Sym::from(64))),

@@ -26,15 +26,7 @@ use onnxc_base::Diagnostic;
 use std::collections::{BTreeMap, HashMap};
 
 /// A value during a run.
-#[derive(Clone, PartialEq, Debug)]
-pub enum HostValue {
-    /// A tensor.
-    Tensor(Tensor),
-    /// A sequence.
-    Sequence(Vec<HostValue>),
-    /// A value or nothing.
-    Optional(Option<Box<HostValue>>),
-}
+pub type HostValue = onnxc_base::Value;
 
 /// Values of symbols.
 pub type Env = BTreeMap<Symbol, i64>;
@@ -53,16 +45,6 @@ pub trait NodeEval {
     /// Evaluates one node. `env` has the symbols known so far; an input is `None` where the node has none.
     fn eval(&self, graph: &Graph, node: NodeId, inputs: &[Option<HostValue>], env: &Env)
     -> Result<Outcome, Diagnostic>;
-}
-
-impl HostValue {
-    /// The tensor, if it is one.
-    pub fn tensor(&self) -> Option<&Tensor> {
-        match self {
-            HostValue::Tensor(t) => Some(t),
-            _ => None,
-        }
-    }
 }
 
 /// Runs a graph on inputs, in the order of its parameters; gives its results.

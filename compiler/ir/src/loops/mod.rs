@@ -504,8 +504,11 @@ pub struct Port {
     pub name: String,
     /// Element type.
     pub dtype: DType,
-    /// Extents over the module's dims.
+    /// Extents over the module's dims; none for what is no tensor.
     pub shape: Vec<Sym>,
+    /// For what isn't passed as the address of elements but as that of an `onnxc_value`: its type as ONNX spells it,
+    /// `seq(tensor(float))`. `dtype` is then that of the tensors in it.
+    pub value: Option<String>,
 }
 
 impl Ty {

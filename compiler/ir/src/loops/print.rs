@@ -143,7 +143,8 @@ fn interface(w: &mut Writer, program: &Program, names: &ProgramNames) {
     for (word, ports) in [("input", &i.inputs), ("output", &i.outputs)] {
         for p in ports {
             let shape: Vec<String> = p.shape.iter().map(Sym::to_string).collect();
-            w.line(format_args!("{word} {}: {}[{}]", quoted(&p.name, '"'), p.dtype, shape.join(", ")));
+            let value = p.value.as_ref().map(|t| format!(" value {}", quoted(t, '"'))).unwrap_or_default();
+            w.line(format_args!("{word} {}: {}[{}]{value}", quoted(&p.name, '"'), p.dtype, shape.join(", ")));
         }
     }
     if let Some(bytes) = &i.workspace {

@@ -63,7 +63,7 @@ impl Assembler<'_> {
     fn ports(&self, values: &[ValueId]) -> Result<Vec<Port>, Diagnostic> {
         let port = |&v: &ValueId| {
             let t = self.tensor(v)?;
-            Ok(Port { name: self.graph.values[v].name.clone(), dtype: t.dtype, shape: t.shape })
+            Ok(Port { name: self.graph.values[v].name.clone(), dtype: t.dtype, shape: t.shape, value: None })
         };
         values.iter().map(port).collect()
     }

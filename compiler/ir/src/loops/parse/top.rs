@@ -96,7 +96,8 @@ impl Parser<'_> {
         let dtype = self.dtype()?;
         self.c.expect("[")?;
         let shape = self.c.list("]", |c| c.parse_sym())?;
-        Ok(Port { name, dtype, shape })
+        let value = if self.c.eat("value") { Some(self.c.string()?) } else { None };
+        Ok(Port { name, dtype, shape, value })
     }
 
     fn entry(&mut self) -> Result<(), Diagnostic> {

@@ -47,8 +47,18 @@ pub(in crate::loops) fn sample() -> Program {
     let run = p.funcs.push(f);
     p.interface = Interface {
         dims: vec![DimInfo { name: "h".into(), source: DimSource::Input, lo: 1, hi: Some(Sym::int(64)) }],
-        inputs: vec![Port { name: "x:0".into(), dtype: DType::F32, shape: vec![Sym::int(1), Sym::var("h")] }],
-        outputs: vec![Port { name: "y".into(), dtype: DType::F32, shape: vec![] }],
+        inputs: vec![Port {
+            name: "x:0".into(),
+            dtype: DType::F32,
+            shape: vec![Sym::int(1), Sym::var("h")],
+            value: None,
+        }],
+        outputs: vec![Port {
+            name: "y".into(),
+            dtype: DType::F32,
+            shape: vec![],
+            value: Some("seq(tensor(string))".into()),
+        }],
         workspace: Some(Sym::var("h") * 8 + 64),
         entries: Entries { run: Some(run), ..Entries::default() },
     };
