@@ -3,7 +3,7 @@
 use crate::backends;
 use crate::options::Options;
 use crate::output;
-use onnxc_base::{Diagnostic, Diagnostics, Sym};
+use onnxc_base::{Bytes, Diagnostic, Diagnostics, Sym};
 use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, ModuleInfo};
 use onnxc_ir::graph::Graph;
 use onnxc_ir::graph::patch::Editor;
@@ -45,17 +45,34 @@ impl Source {
     /// Every problem of the file.
     pub fn open(path: &Path, options: &Options) -> Result<Source, Diagnostics> {
         let model = onnxc_onnx::load(path, &options.limits)?;
-        let found = onnxc_onnx::check(&model);
-        if found.has_errors() {
-            return Err(found);
-        }
-        let (mut graph, more) = onnxc_ops::import::import(&model, &options.registry, &options.import)?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        graph.name = c_identifier(options.name.as_deref().unwrap_or(&stem));
-        let mut warnings = found;
-        warnings.extend(more);
-        Ok(Source { graph, sha256: file_hash(path)?, warnings })
+        Self::import(&model, &stem, file_hash(path)?, options)
     }
+
+    /// As [`Source::open`], for a model in memory. External data are looked for in `folder`.
+    ///
+    /// # Errors
+    /// Every problem of the model.
+    pub fn from_bytes(bytes: &Bytes, folder: Option<&Path>, options: &Options) -> Result<Source, Diagnostics> {
+        let model = onnxc_onnx::load_bytes(bytes, folder, &options.limits)?;
+        let name = model.graph().name.clone();
+        Self::import(&model, &name, hex(&Sha256::digest(bytes)), options)
+    }
+
+    fn import(model: &onnxc_onnx::Model, name: &str, sha256: String, options: &Options) -> Result<Source, Diagnostics> {
+        let mut warnings = onnxc_onnx::check(model);
+        if warnings.has_errors() {
+            return Err(warnings);
+        }
+        let (mut graph, more) = onnxc_ops::import::import(model, &options.registry, &options.import)?;
+        graph.name = c_identifier(options.name.as_deref().unwrap_or(name));
+        warnings.extend(more);
+        Ok(Source { graph, sha256, warnings })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// SHA-256 of a file, in hex.
@@ -73,7 +90,7 @@ fn file_hash(path: &Path) -> Result<String, Diagnostics> {
         }
         hasher.update(&chunk[..n]);
     }
-    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 /// The machine as the scheduler sees it through a backend.

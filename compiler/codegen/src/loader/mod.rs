@@ -122,14 +122,14 @@ impl Module {
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostics> {
         let mut session = self.prepare(inputs)?;
         session.run()?;
-        session.outputs()
+        session.into_outputs()
     }
 
     /// The same for inputs and outputs of any kind.
     pub fn run_values(&self, inputs: &[Value]) -> Result<Vec<Value>, Diagnostics> {
         let mut session = self.prepare_values(inputs)?;
         session.run()?;
-        session.values()
+        session.into_values()
     }
 
     /// Binds the dims and gives memory for any number of runs with these inputs.

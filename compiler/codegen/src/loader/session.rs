@@ -2,7 +2,7 @@
 
 use super::Module;
 use super::values::{self, Built};
-use crate::heap::{self, ALIGN, AlignedBytes};
+use crate::heap::{self, AlignedBytes};
 use onnxc_base::tensor::element_count;
 use onnxc_base::{Bytes, DType, Diagnostic, Diagnostics, Tensor, Value};
 use onnxc_runtime::Allocator;
@@ -109,34 +109,55 @@ impl<'m> Session<'m> {
 
     /// The results of the last run, with their true extents; refuses one that is no tensor.
     pub fn outputs(&self) -> Result<Vec<Tensor>, Diagnostics> {
-        let names: Vec<&str> = self.module.description().outputs().map(|p| p.name).collect();
-        let tensor = |(v, name): (Value, &str)| {
-            let kind = v.kind();
-            v.into_tensor().ok_or_else(|| Diagnostic::error("E6022", format!("output '{name}' is {kind}, no tensor")))
-        };
-        Ok(self.values()?.into_iter().zip(names).map(tensor).collect::<Result<_, _>>()?)
+        tensors(self.module, self.values()?)
     }
 
     /// The results of the last run, of any kind.
     pub fn values(&self) -> Result<Vec<Value>, Diagnostics> {
+        self.results(self.outputs.iter().map(|o| match o {
+            Output::Elements(b) => Bytes::copy_from_slice(b.as_ref()),
+            Output::Value(_) => Bytes::new(),
+        }))
+    }
+
+    /// As [`Session::outputs`], for the last of all runs: the tensors keep the buffers.
+    pub fn into_outputs(self) -> Result<Vec<Tensor>, Diagnostics> {
+        let module = self.module;
+        tensors(module, self.into_values()?)
+    }
+
+    /// As [`Session::values`], for the last of all runs: tensors keep the buffers.
+    pub fn into_values(mut self) -> Result<Vec<Value>, Diagnostics> {
+        let mut buffers = Vec::with_capacity(self.outputs.len());
+        for output in &mut self.outputs {
+            let empty = Output::Value(Box::new(ValueV1::NONE));
+            buffers.push(match output {
+                Output::Value(_) => Bytes::new(),
+                Output::Elements(_) => match std::mem::replace(output, empty) {
+                    Output::Elements(b) => Bytes::from_owner(b),
+                    Output::Value(_) => Bytes::new(),
+                },
+            });
+        }
+        self.results(buffers.into_iter())
+    }
+
+    /// The values of outputs, tensors from these buffers, with the extents of the last run.
+    fn results(&self, buffers: impl Iterator<Item = Bytes>) -> Result<Vec<Value>, Diagnostics> {
         let description = self.module.description();
         let mut dims = self.dims.clone();
         for (i, d) in description.dims().iter().enumerate().filter(|(_, d)| d.source == SOURCE_RUN) {
             dims[i] = self.extents.get(d.extent).copied().unwrap_or(0);
         }
-        let values = description.outputs().zip(&self.outputs).map(|(p, output)| {
+        let values = description.outputs().zip(&self.outputs).zip(buffers).map(|((p, output), buffer)| {
             let broken = || Diagnostic::error("E6021", format!("output '{}' has extents beyond its bound", p.name));
-            let buffer = match output {
+            if let (true, Output::Value(v)) = (p.by_value, output) {
                 // What the module wrote, or nothing yet.
-                Output::Value(v) => {
-                    let value = unsafe { values::read(v, p.type_text.starts_with("optional(")) };
-                    return value.ok_or_else(broken);
-                }
-                Output::Elements(b) => b,
-            };
+                return unsafe { values::read(v, p.type_text.starts_with("optional(")) }.ok_or_else(broken);
+            }
             let (dtype, shape) = size(&p, &dims).ok_or_else(broken)?;
-            let bytes = element_count(&shape).and_then(|n| dtype.bytes_for(n)).and_then(|n| buffer.as_ref().get(..n));
-            let data = bytes.map(Bytes::copy_from_slice).ok_or_else(broken)?;
+            let bytes = element_count(&shape).and_then(|n| dtype.bytes_for(n)).filter(|&n| n <= buffer.len());
+            let data = bytes.map(|n| buffer.slice(..n)).ok_or_else(broken)?;
             Tensor::from_bytes(dtype, shape, data).map(Value::Tensor).ok_or_else(broken)
         });
         Ok(values.collect::<Result<_, Diagnostic>>()?)
@@ -180,15 +201,26 @@ impl Output {
     }
 }
 
+/// Outputs as tensors.
+fn tensors(module: &Module, values: Vec<Value>) -> Result<Vec<Tensor>, Diagnostics> {
+    let tensor = |(v, p): (Value, Port<'_>)| {
+        let kind = v.kind();
+        v.into_tensor().ok_or_else(|| Diagnostic::error("E6022", format!("output '{}' is {kind}, no tensor", p.name)))
+    };
+    Ok(values.into_iter().zip(module.description().outputs()).map(tensor).collect::<Result<_, _>>()?)
+}
+
 fn no_memory(what: &str, bytes: usize) -> Diagnostic {
     let much = if bytes == usize::MAX { "more bytes than there can be".to_string() } else { format!("{bytes} bytes") };
     Diagnostic::error("E6016", format!("there is no memory for {what}: {much}"))
 }
 
-/// Bytes aligned as modules may expect; a copy only if they aren't.
+/// Bytes aligned to their elements, which is all that modules expect of inputs; a copy only if they aren't.
 fn aligned(tensor: &Tensor) -> Option<Bytes> {
     let bytes = tensor.bytes();
-    if bytes.as_ptr().addr().is_multiple_of(ALIGN) && !bytes.is_empty() {
+    // The parts of complex numbers are elements of their own.
+    let align = tensor.dtype().size().clamp(1, 8);
+    if bytes.as_ptr().addr().is_multiple_of(align) && !bytes.is_empty() {
         return Some(bytes.clone());
     }
     AlignedBytes::copy_of(bytes).map(Bytes::from_owner)

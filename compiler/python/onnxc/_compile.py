@@ -1,0 +1,162 @@
+"""Compiling, loading and calling: the functions of the package."""
+
+from __future__ import annotations
+
+import os
+import warnings as _warnings
+from types import SimpleNamespace
+
+from . import _onnxc
+
+
+def _source(model):
+    """A model as the extension takes it: bytes, or the path of a file."""
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return bytes(model)
+    if isinstance(model, (str, os.PathLike)):
+        return os.fspath(model)
+    if hasattr(model, "SerializeToString"):
+        return model.SerializeToString()
+    raise TypeError(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
+
+
+def _dim(name, extent):
+    """A dim as the command line writes it: ``h=256``, ``h=1..1024``, ``h=1..``."""
+    if isinstance(extent, str):
+        return f"{name}={extent}"
+    if isinstance(extent, (tuple, list)):
+        low, high = extent
+        return f"{name}={low}..{'' if high is None else high}"
+    return f"{name}={int(extent)}"
+
+
+def _how(dims, backend, threads, opt_level, target, target_cpu, name, folder):
+    if threads is not None and threads > 1:
+        _warnings.warn("modules of this version run on one thread", stacklevel=3)
+    return SimpleNamespace(
+        folder=folder,
+        dims=[_dim(n, e) for n, e in dict(dims or {}).items()],
+        backend=backend,
+        level=opt_level,
+        target=target,
+        target_cpu=target_cpu,
+        name=name,
+    )
+
+
+class Model:
+    """A compiled model. Call it with NumPy arrays, by position or by the inputs' names.
+
+    It gives back an array, or a tuple of arrays if the model has several outputs. Inputs that are contiguous aren't
+    copied; results own their memory. Python's lock is free during a run, and any number of threads may run a model.
+    """
+
+    def __init__(self, module):
+        self._module = module
+
+    @property
+    def name(self):
+        """The module's name."""
+        return self._module.name
+
+    @property
+    def inputs(self):
+        """Inputs in order, each with ``name``, ``dtype`` and ``shape``."""
+        return self._module.inputs
+
+    @property
+    def outputs(self):
+        """Outputs in order, each with ``name``, ``dtype`` and ``shape``."""
+        return self._module.outputs
+
+    @property
+    def warnings(self):
+        """What the compiler found worth knowing, as a list of :class:`Diagnostic`."""
+        return self._module.warnings
+
+    def run(self, /, *values, **named):
+        """The list of all outputs. Inputs as for a call."""
+        if named:
+            names = [p.name for p in self.inputs]
+            unknown = [n for n in named if n not in names[len(values) :]]
+            missing = [n for n in names[len(values) :] if n not in named]
+            if unknown or missing:
+                parts = ["no input is called " + ", ".join(map(repr, unknown))] if unknown else []
+                parts += ["missing: " + ", ".join(map(repr, missing))] if missing else []
+                raise TypeError(f"{'; '.join(parts)} (inputs: {', '.join(names)})")
+            values += tuple(named[n] for n in names[len(values) :])
+        return self._module.run(list(values))
+
+    def __call__(self, /, *values, **named):
+        results = self.run(*values, **named)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def save(self, path):
+        """Writes the shared library to a file, for :func:`load` or any other loader."""
+        self._module.save(os.fspath(path))
+
+    def __repr__(self):
+        def ports(ps):
+            return ", ".join(f"{p.name}: {p.dtype}{list(p.shape)}" for p in ps)
+
+        return f"<onnxc.Model {self.name}({ports(self.inputs)}) -> {ports(self.outputs)}>"
+
+
+def compile(
+    model,
+    *,
+    dims=None,
+    backend=None,
+    threads=None,
+    opt_level=2,
+    target_cpu=None,
+    name=None,
+    folder=None,
+):
+    """Compiles a model to native code in this process.
+
+    model: the path of an ONNX file, its bytes, or an ``onnx.ModelProto``.
+    dims: extents of symbolic dims by name: ``{"n": 1, "h": (1, 1024), "w": "1.."}``.
+    backend: ``"llvm"`` or ``"cranelift"``; the preferred one of :data:`backends` if left out.
+    threads: how many threads a run may use.
+    opt_level: 0 (compiles fastest) to 3 (runs fastest).
+    target_cpu: the processor, as LLVM names it; this one if left out.
+    name: prefix of the module's symbols.
+    folder: where external data lie, for a model that isn't a file.
+
+    Raises :class:`OnnxcError` with all problems found.
+    """
+    how = _how(dims, backend, threads, opt_level, None, target_cpu, name, folder)
+    return Model(_onnxc.compile(_source(model), how))
+
+
+def build(
+    model,
+    path,
+    *,
+    dims=None,
+    backend=None,
+    threads=None,
+    opt_level=2,
+    target=None,
+    target_cpu=None,
+    name=None,
+    folder=None,
+):
+    """Compiles a model to a file: ``.so``, ``.a``, ``.o``, ``.s``, ``.ll``, ``.clif`` or ``.h``, as the suffix says.
+
+    target: the machine, such as ``aarch64-unknown-linux-gnu``; this one if left out. The others are those of
+    :func:`compile`. Gives back the warnings.
+    """
+    how = _how(dims, backend, threads, opt_level, target, target_cpu, name, folder)
+    return _onnxc.build(_source(model), os.fspath(path), how)
+
+
+def load(path):
+    """Opens a shared library that onnxc made."""
+    return Model(_onnxc.load(os.fspath(path)))
+
+
+def check(model, *, dims=None, folder=None):
+    """Every problem of a model, as a list of :class:`Diagnostic`, without compiling it."""
+    return _onnxc.check(_source(model), _how(dims, None, None, 2, None, None, None, folder))

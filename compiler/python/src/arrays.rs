@@ -1,0 +1,161 @@
+//! NumPy arrays to tensors and back.
+//!
+//! Afterwards a tensor made from a contiguous array shares the array's memory and keeps the array alive; an array made
+//! from a tensor shares the tensor's. Elements of less than a byte are copied: NumPy gives each a byte of its own.
+//! Strings are copied, too. Does NOT convert between element types: a wrong one is an error, as in ONNX Runtime.
+
+use crate::dtypes;
+use crate::errors::exception;
+use numpy::ndarray::ArrayView1;
+use numpy::{PyArray1, PyUntypedArray, PyUntypedArrayMethods};
+use onnxc_base::{Bytes, DType, Diagnostic, Tensor};
+use onnxc_codegen::loader::PortInfo;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString};
+
+/// The memory of an array, which stays as long as this value.
+struct Borrowed {
+    _array: Py<PyAny>,
+    first: *const u8,
+    len: usize,
+}
+
+// Reading plain memory needs no lock; the array is let go through PyO3, which knows where that may happen.
+unsafe impl Send for Borrowed {}
+unsafe impl Sync for Borrowed {}
+
+impl AsRef<[u8]> for Borrowed {
+    fn as_ref(&self) -> &[u8] {
+        unsafe { std::slice::from_raw_parts(self.first, self.len) }
+    }
+}
+
+/// The bytes of a result, as the owner that NumPy keeps.
+#[pyclass(frozen)]
+struct Buffer {
+    bytes: Bytes,
+}
+
+/// The tensor of a port from an array, or from anything that NumPy makes an array of.
+pub fn to_tensor(value: &Bound<'_, PyAny>, port: &PortInfo) -> PyResult<Tensor> {
+    let py = value.py();
+    if port.dtype == DType::String {
+        return strings(value, port);
+    }
+    let (dtype, numpy) = (dtypes::numpy_dtype(py, port.dtype)?, py.import("numpy")?);
+    let array = if value.is_instance_of::<PyUntypedArray>() {
+        value.clone()
+    } else if value.hasattr("dtype")? {
+        numpy.call_method1("asarray", (value,))?
+    } else {
+        numpy.call_method1("asarray", (value, &dtype))?
+    };
+    let mut array = array.cast_into::<PyUntypedArray>()?;
+    if !array.dtype().as_any().eq(&dtype)? {
+        let found = format!("input '{}' has elements of {}", port.name, array.dtype().getattr("name")?);
+        return Err(problem(py, Diagnostic::error("E6011", found).expected(dtypes::name(port.dtype))));
+    }
+    // The order of bytes may differ where the dtype is equal to people.
+    if !array.is_c_contiguous() || !dtype.getattr("isnative")?.is_truthy()? {
+        array = numpy.call_method1("array", (&array, &dtype))?.call_method1("copy", ("C",))?.cast_into()?;
+    }
+    let bytes = borrow(&array);
+    let shape = array.shape().to_vec();
+    let data = if port.dtype.bits() < 8 { pack(&bytes, port.dtype.bits()).into() } else { bytes };
+    Tensor::from_bytes(port.dtype, shape, data)
+        .ok_or_else(|| problem(py, Diagnostic::error("E6011", format!("input '{}' is too large", port.name))))
+}
+
+/// The bytes of a contiguous array.
+fn borrow(array: &Bound<'_, PyUntypedArray>) -> Bytes {
+    let len = array.len() * array.dtype().getattr("itemsize").and_then(|n| n.extract::<usize>()).unwrap_or(0);
+    if len == 0 {
+        return Bytes::new();
+    }
+    // A contiguous array's elements lie one after another from its data pointer on.
+    let first = unsafe { (*array.as_array_ptr()).fields.data }.cast::<u8>().cast_const();
+    Bytes::from_owner(Borrowed { _array: array.as_any().clone().unbind(), first, len })
+}
+
+fn strings(value: &Bound<'_, PyAny>, port: &PortInfo) -> PyResult<Tensor> {
+    let py = value.py();
+    let array = py.import("numpy")?.call_method1("asarray", (value, "object"))?;
+    let shape: Vec<usize> = array.getattr("shape")?.extract()?;
+    let flat = array.call_method0("ravel")?.call_method0("tolist")?.cast_into::<PyList>()?;
+    let one = |item: Bound<'_, PyAny>| -> PyResult<Vec<u8>> {
+        if let Ok(s) = item.cast::<PyString>() {
+            return Ok(s.to_cow()?.as_bytes().to_vec());
+        }
+        item.extract::<Vec<u8>>().map_err(|_| {
+            let found = format!("input '{}' has an element that is no string", port.name);
+            problem(py, Diagnostic::error("E6011", found).expected("str or bytes"))
+        })
+    };
+    let values = flat.iter().map(one).collect::<PyResult<Vec<_>>>()?;
+    Tensor::from_strings(shape, values)
+        .ok_or_else(|| problem(py, Diagnostic::error("E6011", format!("input '{}' is too large", port.name))))
+}
+
+/// An array of a tensor.
+pub fn to_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    let shape = tensor.shape().to_vec();
+    if let Some(strings) = tensor.strings() {
+        let items = strings.iter().map(|s| text(py, s)).collect::<PyResult<Vec<_>>>()?;
+        let numpy = py.import("numpy")?;
+        let array = numpy.call_method1("empty", (items.len(), "object"))?;
+        for (i, item) in items.into_iter().enumerate() {
+            array.set_item(i, item)?;
+        }
+        return array.call_method1("reshape", (shape,));
+    }
+    let dtype = tensor.dtype();
+    let bytes = match dtype.bits() {
+        bits @ ..8 => unpack(tensor.bytes(), bits, tensor.len(), dtype.is_signed_int()).into(),
+        _ => tensor.bytes().clone(),
+    };
+    let owner = Bound::new(py, Buffer { bytes })?;
+    // The owner keeps the bytes, and nobody else has them: a result's buffer is made for one run.
+    let raw = unsafe {
+        let all: &[u8] = owner.get().bytes.as_ref();
+        PyArray1::borrow_from_array(&ArrayView1::from(all), owner.clone().into_any())
+    };
+    let typed = raw.call_method1("view", (dtypes::numpy_dtype(py, dtype)?,))?;
+    typed.call_method1("reshape", (shape,))
+}
+
+/// A string; bytes where it is no UTF-8.
+fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match std::str::from_utf8(bytes) {
+        Ok(s) => PyString::new(py, s).into_any(),
+        Err(_) => PyBytes::new(py, bytes).into_any(),
+    })
+}
+
+/// Elements of a byte each to `bits` each, low bits first, as in ONNX's `raw_data`.
+fn pack(bytes: &[u8], bits: usize) -> Vec<u8> {
+    let mut out = vec![0u8; (bytes.len() * bits).div_ceil(8)];
+    for (i, &b) in bytes.iter().enumerate() {
+        let at = i * bits;
+        let wide = (u16::from(b) & ((1 << bits) - 1)) << (at % 8);
+        out[at / 8] |= wide as u8;
+        if at % 8 + bits > 8 {
+            out[at / 8 + 1] |= (wide >> 8) as u8;
+        }
+    }
+    out
+}
+
+/// The inverse of [`pack`]; the sign of an integer fills its byte, as in `ml_dtypes`.
+fn unpack(bytes: &[u8], bits: usize, count: usize, signed: bool) -> Vec<u8> {
+    let at = |i: usize| {
+        let pair = [bytes.get(i * bits / 8).copied().unwrap_or(0), bytes.get(i * bits / 8 + 1).copied().unwrap_or(0)];
+        let low = (u16::from_le_bytes(pair) >> (i * bits % 8)) as u8 & ((1 << bits) - 1) as u8;
+        if signed { ((low << (8 - bits)) as i8 >> (8 - bits)) as u8 } else { low }
+    };
+    (0..count).map(at).collect()
+}
+
+/// One diagnostic as an exception.
+pub fn problem(py: Python<'_>, d: Diagnostic) -> PyErr {
+    exception(py, &d.into())
+}

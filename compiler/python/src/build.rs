@@ -1,0 +1,140 @@
+//! From a model to a module in this process, to files, or to the list of its problems.
+
+use crate::errors::{detached, exception, list};
+use crate::module::Module;
+use onnxc::output::Kind;
+use onnxc::{Options, Source};
+use onnxc_base::{Bytes, Diagnostic, Diagnostics};
+use onnxc_codegen::Target;
+use onnxc_codegen::loader::Module as Loaded;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// A model as Python hands it over.
+#[derive(FromPyObject)]
+pub enum Model<'py> {
+    /// A serialized `ModelProto`.
+    #[pyo3(transparent)]
+    Bytes(Bound<'py, PyBytes>),
+    /// A file.
+    #[pyo3(transparent)]
+    Path(PathBuf),
+}
+
+/// How to compile: the keyword arguments that all functions share.
+#[derive(FromPyObject)]
+pub struct How {
+    folder: Option<PathBuf>,
+    dims: Vec<String>,
+    backend: Option<String>,
+    level: u8,
+    target: Option<String>,
+    target_cpu: Option<String>,
+    name: Option<String>,
+}
+
+impl How {
+    fn options(&self) -> Result<Options, Diagnostics> {
+        let mut problems = Diagnostics::new();
+        let mut options = Options { opt_level: self.level.min(3), name: self.name.clone(), ..Options::default() };
+        options.backend.clone_from(&self.backend);
+        problems.extend(onnxc::backends::find(self.backend.as_deref()).err().into_iter().flatten());
+        for word in &self.dims {
+            problems.extend(options.import.add_dim(word).err());
+        }
+        match Target::parse(self.target.as_deref(), self.target_cpu.as_deref()) {
+            Ok(target) => options.target = target,
+            Err(d) => problems.extend(d),
+        }
+        problems.into_result(options)
+    }
+}
+
+/// A model, free of Python.
+enum Input {
+    Bytes(Bytes),
+    Path(PathBuf),
+}
+
+impl Model<'_> {
+    fn free(self) -> Input {
+        match self {
+            // A copy: weights share these bytes for as long as they like.
+            Model::Bytes(b) => Input::Bytes(Bytes::copy_from_slice(b.as_bytes())),
+            Model::Path(p) => Input::Path(p),
+        }
+    }
+}
+
+impl Input {
+    fn open(&self, how: &How, options: &Options) -> Result<Source, Diagnostics> {
+        match self {
+            Input::Bytes(b) => Source::from_bytes(b, how.folder.as_deref(), options),
+            Input::Path(p) => Source::open(p, options),
+        }
+    }
+}
+
+/// Compiles a model and loads the result.
+#[pyfunction]
+pub fn compile(py: Python<'_>, model: Model<'_>, how: How) -> PyResult<Module> {
+    let input = model.free();
+    detached(py, move || {
+        let options = how.options()?;
+        let source = input.open(&how, &options)?;
+        let compiled = onnxc::compile(&source, &options)?;
+        let folder = tempfile::tempdir()
+            .map_err(|e| Diagnostic::error("E5203", format!("can't make a temporary folder: {e}")))?;
+        let library = folder.path().join(format!("{}.so", compiled.program.name));
+        onnxc::output::write_one(&compiled, None, Kind::Shared, &library, &[], &options)?;
+        // The library stays mapped, and the file open, when the folder goes.
+        Ok(Module::new(Loaded::open(&library)?, open(&library)?, source.warnings))
+    })
+}
+
+/// A file to read from later.
+pub fn open(path: &Path) -> Result<File, Diagnostic> {
+    File::open(path).map_err(|e| Diagnostic::error("E6001", e.to_string()).file(path.display().to_string()))
+}
+
+/// Compiles a model to a file of the kind that the path's suffix says; gives back the warnings.
+#[pyfunction]
+pub fn build<'py>(py: Python<'py>, model: Model<'_>, path: PathBuf, how: How) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let input = model.free();
+    let warnings = detached(py, move || {
+        let options = how.options()?;
+        onnxc::output::check_place(&path)?;
+        let kind = Kind::of(&path)?;
+        let source = input.open(&how, &options)?;
+        let compiled = onnxc::compile(&source, &options)?;
+        onnxc::output::write(&compiled, None, kind, &path, &[], &options)?;
+        Ok(source.warnings)
+    })?;
+    list(py, &warnings)
+}
+
+/// Every problem of a model, without compiling it.
+#[pyfunction]
+pub fn check<'py>(py: Python<'py>, model: Model<'_>, how: How) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let input = model.free();
+    let options = how.options().map_err(|d| exception(py, &d))?;
+    let found = detached(py, move || {
+        Ok(match input.open(&how, &options) {
+            Err(found) => found,
+            Ok(mut source) => {
+                let mut found = std::mem::take(&mut source.warnings);
+                found.extend(onnxc_ops::infer::infer_graph(&mut source.graph, &options.registry));
+                found
+            }
+        })
+    })?;
+    list(py, &found)
+}
+
+/// Names of the backends in this build, the preferred one first.
+#[pyfunction]
+pub fn backends() -> Vec<&'static str> {
+    onnxc::backends::BACKENDS.iter().map(|b| b.name()).collect()
+}

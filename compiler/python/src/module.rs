@@ -1,0 +1,132 @@
+//! A compiled module as a Python object.
+
+use crate::build::open;
+use crate::errors::{detached, list};
+use crate::{arrays, dtypes};
+use onnxc_base::{Diagnostic, Diagnostics, Tensor};
+use onnxc_codegen::files::write_whole;
+use onnxc_codegen::loader::{Module as Loaded, PortInfo};
+use pyo3::prelude::*;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+/// A module in this process. Any number of threads may run it at once.
+#[pyclass(frozen, module = "onnxc._onnxc")]
+pub struct Module {
+    loaded: Loaded,
+    /// The shared library, perhaps without a name in the file system.
+    file: File,
+    warnings: Diagnostics,
+    inputs: Vec<PortInfo>,
+}
+
+/// An input or output.
+#[pyclass(frozen, get_all, module = "onnxc._onnxc")]
+pub struct Port {
+    /// The tensor's name in the model.
+    name: String,
+    /// NumPy's name of the element type.
+    dtype: &'static str,
+    /// Each extent: an int, a dim's name, or None for an expression.
+    shape: Vec<Option<Extent>>,
+}
+
+/// An extent that has a name or a number.
+#[derive(Clone, IntoPyObject)]
+enum Extent {
+    Fixed(i64),
+    Named(String),
+}
+
+fn port(p: PortInfo) -> Port {
+    let extent = |s: String| match s.parse() {
+        Ok(v) => Some(Extent::Fixed(v)),
+        Err(_) if s == "?" => None,
+        Err(_) => Some(Extent::Named(s)),
+    };
+    Port { name: p.name, dtype: dtypes::name(p.dtype), shape: p.shape.into_iter().map(extent).collect() }
+}
+
+impl Module {
+    /// A loaded module, the file it came from, and what the user should know.
+    pub fn new(loaded: Loaded, file: File, warnings: Diagnostics) -> Module {
+        let inputs = loaded.inputs();
+        Module { loaded, file, warnings, inputs }
+    }
+}
+
+/// Opens a shared library that onnxc made.
+#[pyfunction]
+pub fn load(py: Python<'_>, path: PathBuf) -> PyResult<Module> {
+    detached(py, || Ok(Module::new(Loaded::open(&path)?, open(&path)?, Diagnostics::new())))
+}
+
+#[pymethods]
+impl Module {
+    /// The module's name, the prefix of its symbols.
+    #[getter]
+    fn name(&self) -> String {
+        self.loaded.description().name().into()
+    }
+
+    /// The compiler that made it.
+    #[getter]
+    fn compiler(&self) -> String {
+        self.loaded.description().compiler().into()
+    }
+
+    /// SHA-256 of the model.
+    #[getter]
+    fn model_sha256(&self) -> String {
+        self.loaded.description().model_sha256().into()
+    }
+
+    /// Warnings of the compilation.
+    #[getter]
+    fn warnings<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        list(py, &self.warnings)
+    }
+
+    /// Inputs, in order.
+    #[getter]
+    fn inputs(&self) -> Vec<Port> {
+        self.loaded.inputs().into_iter().map(port).collect()
+    }
+
+    /// Outputs, in order.
+    #[getter]
+    fn outputs(&self) -> Vec<Port> {
+        self.loaded.outputs().into_iter().map(port).collect()
+    }
+
+    /// Runs the module on one value per input.
+    fn run<'py>(&self, py: Python<'py>, values: Vec<Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let tensors =
+            values.iter().zip(&self.inputs).map(|(v, p)| arrays::to_tensor(v, p)).collect::<PyResult<Vec<_>>>()?;
+        if values.len() != self.inputs.len() {
+            let names: Vec<&str> = self.inputs.iter().map(|p| p.name.as_str()).collect();
+            let d = Diagnostic::error("E6010", format!("{} inputs were given", values.len()));
+            return Err(arrays::problem(py, d.expected(format!("{}: {}", names.len(), names.join(", ")))));
+        }
+        let results: Vec<Tensor> = detached(py, || self.loaded.run(&tensors))?;
+        results.iter().map(|t| arrays::to_array(py, t)).collect()
+    }
+
+    /// Writes the shared library to a file.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        detached(py, || {
+            write_whole(&path, |out| {
+                let (mut chunk, mut at) = (vec![0u8; 1 << 20], 0);
+                loop {
+                    let n = self.file.read_at(&mut chunk, at)?;
+                    if n == 0 {
+                        return Ok(());
+                    }
+                    out.write_all(&chunk[..n])?;
+                    at += n as u64;
+                }
+            })
+        })
+    }
+}
