@@ -166,6 +166,11 @@ impl DType {
         }
     }
 
+    /// The dtype of a word of a type text.
+    pub fn from_type_word(word: &str) -> Option<DType> {
+        DType::all().find(|d| d.type_word() == word)
+    }
+
     /// The dtype of a short name.
     pub fn from_name(name: &str) -> Option<DType> {
         NAMES.iter().find(|(_, n)| *n == name).map(|(d, _)| *d)

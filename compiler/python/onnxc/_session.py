@@ -8,19 +8,6 @@ from typing import NamedTuple
 from ._compile import compile as _compile
 from ._compile import load as _load
 
-_TYPES = {
-    "float32": "float",
-    "float64": "double",
-    "object": "string",
-    "float8_e4m3fn": "float8e4m3fn",
-    "float8_e4m3fnuz": "float8e4m3fnuz",
-    "float8_e5m2": "float8e5m2",
-    "float8_e5m2fnuz": "float8e5m2fnuz",
-    "float8_e8m0fnu": "float8e8m0",
-    "float4_e2m1fn": "float4e2m1",
-}
-
-
 class NodeArg(NamedTuple):
     """An input or output: ``type`` is written as ONNX Runtime does (``tensor(float)``)."""
 
@@ -30,7 +17,7 @@ class NodeArg(NamedTuple):
 
 
 def _node_arg(port):
-    return NodeArg(port.name, f"tensor({_TYPES.get(port.dtype, port.dtype)})", list(port.shape))
+    return NodeArg(port.name, port.type, list(port.shape))
 
 
 class InferenceSession:

@@ -9,7 +9,6 @@ use crate::errors::exception;
 use numpy::ndarray::ArrayView1;
 use numpy::{PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use onnxc_base::{Bytes, DType, Diagnostic, Tensor};
-use onnxc_codegen::loader::PortInfo;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
@@ -36,13 +35,28 @@ struct Buffer {
     bytes: Bytes,
 }
 
-/// The tensor of a port from an array, or from anything that NumPy makes an array of.
-pub fn to_tensor(value: &Bound<'_, PyAny>, port: &PortInfo) -> PyResult<Tensor> {
-    let py = value.py();
-    if port.dtype == DType::String {
-        return strings(value, port);
+/// What a value is for: the input that problems name, and its element type.
+pub struct For<'a> {
+    /// The input's name.
+    pub input: &'a str,
+    /// The element type it wants.
+    pub dtype: DType,
+}
+
+impl For<'_> {
+    fn problem(&self, py: Python<'_>, what: &str) -> PyErr {
+        let d = Diagnostic::error("E6011", format!("input '{}' {what}", self.input));
+        exception(py, &d.expected(dtypes::name(self.dtype)).into())
     }
-    let (dtype, numpy) = (dtypes::numpy_dtype(py, port.dtype)?, py.import("numpy")?);
+}
+
+/// A tensor from an array, or from anything that NumPy makes an array of.
+pub fn to_tensor(value: &Bound<'_, PyAny>, wanted: &For<'_>) -> PyResult<Tensor> {
+    let py = value.py();
+    if wanted.dtype == DType::String {
+        return strings(value, wanted);
+    }
+    let (dtype, numpy) = (dtypes::numpy_dtype(py, wanted.dtype)?, py.import("numpy")?);
     let array = if value.is_instance_of::<PyUntypedArray>() {
         value.clone()
     } else if value.hasattr("dtype")? {
@@ -51,19 +65,22 @@ pub fn to_tensor(value: &Bound<'_, PyAny>, port: &PortInfo) -> PyResult<Tensor> 
         numpy.call_method1("asarray", (value, &dtype))?
     };
     let mut array = array.cast_into::<PyUntypedArray>()?;
-    if !array.dtype().as_any().eq(&dtype)? {
-        let found = format!("input '{}' has elements of {}", port.name, array.dtype().getattr("name")?);
-        return Err(problem(py, Diagnostic::error("E6011", found).expected(dtypes::name(port.dtype))));
+    let found = array.dtype();
+    if !found.as_any().eq(&dtype)? {
+        // The same type with its bytes in another order is welcome, though a copy.
+        let native = found.call_method1("newbyteorder", ("=",))?;
+        if !native.eq(&dtype)? {
+            return Err(wanted.problem(py, &format!("has elements of {}", found.getattr("name")?)));
+        }
+        array = array.call_method1("astype", (&dtype,))?.cast_into()?;
     }
-    // The order of bytes may differ where the dtype is equal to people.
-    if !array.is_c_contiguous() || !dtype.getattr("isnative")?.is_truthy()? {
-        array = numpy.call_method1("array", (&array, &dtype))?.call_method1("copy", ("C",))?.cast_into()?;
+    if !array.is_c_contiguous() {
+        array = array.call_method1("copy", ("C",))?.cast_into()?;
     }
     let bytes = borrow(&array);
     let shape = array.shape().to_vec();
-    let data = if port.dtype.bits() < 8 { pack(&bytes, port.dtype.bits()).into() } else { bytes };
-    Tensor::from_bytes(port.dtype, shape, data)
-        .ok_or_else(|| problem(py, Diagnostic::error("E6011", format!("input '{}' is too large", port.name))))
+    let data = if wanted.dtype.bits() < 8 { pack(&bytes, wanted.dtype.bits()).into() } else { bytes };
+    Tensor::from_bytes(wanted.dtype, shape, data).ok_or_else(|| wanted.problem(py, "is too large"))
 }
 
 /// The bytes of a contiguous array.
@@ -77,7 +94,7 @@ fn borrow(array: &Bound<'_, PyUntypedArray>) -> Bytes {
     Bytes::from_owner(Borrowed { _array: array.as_any().clone().unbind(), first, len })
 }
 
-fn strings(value: &Bound<'_, PyAny>, port: &PortInfo) -> PyResult<Tensor> {
+fn strings(value: &Bound<'_, PyAny>, wanted: &For<'_>) -> PyResult<Tensor> {
     let py = value.py();
     let array = py.import("numpy")?.call_method1("asarray", (value, "object"))?;
     let shape: Vec<usize> = array.getattr("shape")?.extract()?;
@@ -86,14 +103,10 @@ fn strings(value: &Bound<'_, PyAny>, port: &PortInfo) -> PyResult<Tensor> {
         if let Ok(s) = item.cast::<PyString>() {
             return Ok(s.to_cow()?.as_bytes().to_vec());
         }
-        item.extract::<Vec<u8>>().map_err(|_| {
-            let found = format!("input '{}' has an element that is no string", port.name);
-            problem(py, Diagnostic::error("E6011", found).expected("str or bytes"))
-        })
+        item.extract::<Vec<u8>>().map_err(|_| wanted.problem(py, "has an element that is no str or bytes"))
     };
     let values = flat.iter().map(one).collect::<PyResult<Vec<_>>>()?;
-    Tensor::from_strings(shape, values)
-        .ok_or_else(|| problem(py, Diagnostic::error("E6011", format!("input '{}' is too large", port.name))))
+    Tensor::from_strings(shape, values).ok_or_else(|| wanted.problem(py, "is too large"))
 }
 
 /// An array of a tensor.
@@ -153,9 +166,4 @@ fn unpack(bytes: &[u8], bits: usize, count: usize, signed: bool) -> Vec<u8> {
         if signed { ((low << (8 - bits)) as i8 >> (8 - bits)) as u8 } else { low }
     };
     (0..count).map(at).collect()
-}
-
-/// One diagnostic as an exception.
-pub fn problem(py: Python<'_>, d: Diagnostic) -> PyErr {
-    exception(py, &d.into())
 }

@@ -29,6 +29,11 @@ pub fn exception(py: Python<'_>, found: &Diagnostics) -> PyErr {
     make().unwrap_or_else(|e| e)
 }
 
+/// The exception for one problem.
+pub fn problem(py: Python<'_>, d: Diagnostic) -> PyErr {
+    exception(py, &d.into())
+}
+
 /// Diagnostics as Python objects.
 pub fn list<'py>(py: Python<'py>, found: &Diagnostics) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let class = py.import(CLASSES)?.getattr("Diagnostic")?;

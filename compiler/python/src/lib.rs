@@ -3,6 +3,7 @@
 //! - [`build`]: from a model to a module in this process, or to files.
 //! - [`module`]: a module as a Python object.
 //! - [`arrays`]: NumPy arrays to tensors and back, without copies where the bytes are the same.
+//! - [`values`]: the same for sequences, optionals and maps.
 //! - [`errors`]: diagnostics as Python objects, exceptions of them.
 //!
 //! Afterwards no panic of the compiler leaves this crate as one, and Python's lock is free while a model is compiled
@@ -13,6 +14,7 @@ mod build;
 mod dtypes;
 mod errors;
 mod module;
+mod values;
 
 use pyo3::prelude::*;
 

@@ -1,9 +1,9 @@
 //! A compiled module as a Python object.
 
 use crate::build::open;
-use crate::errors::{detached, list};
-use crate::{arrays, dtypes};
-use onnxc_base::{Diagnostic, Diagnostics, Tensor};
+use crate::errors::{detached, list, problem};
+use crate::{dtypes, values};
+use onnxc_base::{Diagnostic, Diagnostics, Value};
 use onnxc_codegen::files::write_whole;
 use onnxc_codegen::loader::{Module as Loaded, PortInfo};
 use pyo3::prelude::*;
@@ -28,6 +28,8 @@ pub struct Port {
     name: String,
     /// NumPy's name of the element type.
     dtype: &'static str,
+    /// The type as ONNX writes it: `tensor(float)`, `seq(tensor(int64))`.
+    r#type: String,
     /// Each extent: an int, a dim's name, or None for an expression.
     shape: Vec<Option<Extent>>,
 }
@@ -45,7 +47,12 @@ fn port(p: PortInfo) -> Port {
         Err(_) if s == "?" => None,
         Err(_) => Some(Extent::Named(s)),
     };
-    Port { name: p.name, dtype: dtypes::name(p.dtype), shape: p.shape.into_iter().map(extent).collect() }
+    Port {
+        name: p.name,
+        dtype: dtypes::name(p.dtype),
+        r#type: p.type_text,
+        shape: p.shape.into_iter().map(extent).collect(),
+    }
 }
 
 impl Module {
@@ -102,15 +109,15 @@ impl Module {
 
     /// Runs the module on one value per input.
     fn run<'py>(&self, py: Python<'py>, values: Vec<Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let tensors =
-            values.iter().zip(&self.inputs).map(|(v, p)| arrays::to_tensor(v, p)).collect::<PyResult<Vec<_>>>()?;
         if values.len() != self.inputs.len() {
             let names: Vec<&str> = self.inputs.iter().map(|p| p.name.as_str()).collect();
             let d = Diagnostic::error("E6010", format!("{} inputs were given", values.len()));
-            return Err(arrays::problem(py, d.expected(format!("{}: {}", names.len(), names.join(", ")))));
+            return Err(problem(py, d.expected(format!("{}: {}", names.len(), names.join(", ")))));
         }
-        let results: Vec<Tensor> = detached(py, || self.loaded.run(&tensors))?;
-        results.iter().map(|t| arrays::to_array(py, t)).collect()
+        let one = |(v, p): (&Bound<'py, PyAny>, &PortInfo)| values::to_value(v, &p.name, &p.type_text);
+        let inputs: Vec<Value> = values.iter().zip(&self.inputs).map(one).collect::<PyResult<_>>()?;
+        let results = detached(py, || self.loaded.run_values(&inputs))?;
+        results.iter().map(|v| values::to_object(py, v)).collect()
     }
 
     /// Writes the shared library to a file.
