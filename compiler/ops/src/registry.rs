@@ -165,6 +165,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::contrib::renamed::QUICK_GELU,
     &ops::contrib::renamed::RANGE,
     &ops::contrib::renamed::TRILU,
+    &ops::reorder::DEF,
 ];
 
 /// Built-in operators plus those of the user.

@@ -24,6 +24,8 @@ pub static GRAPH: &[GraphPass] = &[
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,
+    // Last: the passes before may merge and replace values, which is no longer true of those that have a layout.
+    g::channels_last::PASS,
 ];
 
 /// Passes over the program, in order.
@@ -49,7 +51,14 @@ pub struct Lowered {
 ///
 /// # Errors
 /// [`Stop::Asked`] if the observer wanted no more, else every problem found.
-pub fn lower(graph: &mut Graph, registry: &Registry, machine: Machine, level: u8, editor: &mut Editor, manager: &mut Manager<'_>) -> Result<Lowered, Stop> {
+pub fn lower(
+    graph: &mut Graph,
+    registry: &Registry,
+    machine: Machine,
+    level: u8,
+    editor: &mut Editor,
+    manager: &mut Manager<'_>,
+) -> Result<Lowered, Stop> {
     manager.show("import", Ir::Graph(graph))?;
     let problems = manager.time("infer", || onnxc_ops::infer::infer_graph(graph, registry));
     if problems.has_errors() {

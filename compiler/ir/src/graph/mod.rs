@@ -10,17 +10,20 @@
 //! - Shapes are lists of [`Sym`] over the graph's symbols ([`SymbolInfo`]): ranks are always known, extents may not be.
 //! - Small integer tensors may have known symbolic `content`; shape arithmetic lives there.
 //! - Where two extents must be equal and it can't be proved, there is a [`Guard`], checked when the module runs.
+//! - How a value lies in memory ([`Layout`]) is said apart from what it is.
 //!
-//! Absent here: opset versions, layouts, schedules, addresses.
+//! Absent here: opset versions, schedules, addresses.
 
 pub mod build;
 pub mod interp;
+pub mod layout;
 pub mod parse;
 pub mod patch;
 pub mod print;
 pub mod verify;
 
 pub use build::GraphBuilder;
+pub use layout::Layout;
 pub use parse::parse_graph;
 pub use patch::{Editor, Patch, Use, Uses, remove_dead};
 pub use print::{PrintOptions, print_graph};
@@ -28,6 +31,7 @@ pub use verify::verify;
 
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, IndexMap, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
+use std::collections::BTreeMap;
 
 /// A value: tensor, sequence or optional.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +58,8 @@ pub struct Graph {
     pub body: Region,
     /// Equalities that the run has to check.
     pub guards: Vec<Guard>,
+    /// Values that aren't row-major in memory.
+    pub layouts: BTreeMap<ValueId, Layout>,
 }
 
 /// A list of nodes with parameters and results.

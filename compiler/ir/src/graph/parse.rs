@@ -59,8 +59,13 @@ fn known_constants(graph: &Graph) -> HashMap<String, onnxc_base::Tensor> {
 /// A name and where it stands.
 type Name = (String, usize);
 
-/// A type, and symbolic contents.
-type Typed = (Type, Option<Vec<Sym>>);
+/// A type, and what may be said after it.
+#[derive(Clone)]
+struct Typed {
+    ty: Type,
+    layout: Option<Layout>,
+    content: Option<Vec<Sym>>,
+}
 
 /// A symbol whose source isn't looked up yet, as it may stand further down.
 struct RawSymbol {
@@ -94,8 +99,8 @@ impl Parser<'_> {
             let at = self.c.position();
             let name = self.c.sigil('%')?;
             self.c.expect(":")?;
-            let (ty, content) = self.typed()?;
-            params.push(self.define((name, at), ty, ValueDef::Param, content)?);
+            let typed = self.typed()?;
+            params.push(self.define((name, at), typed, ValueDef::Param)?);
             if !self.c.eat(",") && !self.c.at(")") {
                 return Err(self.c.expected("',' or ')'"));
             }
@@ -134,11 +139,13 @@ impl Parser<'_> {
     fn define(
         &mut self,
         (name, at): Name,
-        ty: Type,
+        Typed { ty, layout, content }: Typed,
         def: ValueDef,
-        content: Option<Vec<Sym>>,
     ) -> Result<ValueId, Diagnostic> {
         let v = self.graph.values.push(ValueData { name: name.clone(), ty, def, content });
+        if let Some(layout) = layout {
+            self.graph.layouts.insert(v, layout);
+        }
         match self.values.insert(name.clone(), v) {
             None => Ok(v),
             Some(_) => Err(self.error("E7011", at, format!("the value '{name}' is defined twice"))),
@@ -218,14 +225,28 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// A type, and symbolic contents if they follow.
+    /// A type, a layout and symbolic contents if they follow.
     fn typed(&mut self) -> Result<Typed, Diagnostic> {
         let ty = self.ty(0)?;
-        if !self.c.eat("=") {
-            return Ok((ty, None));
+        let layout = if self.c.eat("order") { Some(self.layout(&ty)?) } else { None };
+        let mut content = None;
+        if self.c.eat("=") {
+            self.c.expect("[")?;
+            content = Some(self.c.list("]", |c| c.parse_sym())?);
         }
+        Ok(Typed { ty, layout, content })
+    }
+
+    /// `[0, 2, 3, 1]`: every axis of the tensor once.
+    fn layout(&mut self, of: &Type) -> Result<Layout, Diagnostic> {
+        let at = self.c.position();
         self.c.expect("[")?;
-        Ok((ty, Some(self.c.list("]", |c| c.parse_sym())?)))
+        let order = self.c.list("]", |c| c.uint())?;
+        let order = order.into_iter().map(|a| usize::try_from(a).unwrap_or(usize::MAX)).collect::<Vec<_>>();
+        let rank = of.as_tensor().map(|t| t.rank());
+        Layout::new(order)
+            .filter(|l| Some(l.order().len()) == rank)
+            .ok_or_else(|| self.error("E7001", at, "an order names every axis of the tensor once"))
     }
 
     fn ty(&mut self, depth: usize) -> Result<Type, Diagnostic> {

@@ -104,13 +104,12 @@ impl Printer<'_> {
         value_ref(self.graph, v)
     }
 
-    /// The type, with the symbolic contents if there are any.
+    /// The type, with the layout if it isn't row-major and the symbolic contents if there are any.
     fn type_of(&self, v: ValueId) -> String {
         let data = &self.graph.values[v];
-        match &data.content {
-            Some(c) => format!("{} = [{}]", data.ty, join(c)),
-            None => data.ty.to_string(),
-        }
+        let layout = self.graph.layout(v).map_or(String::new(), |l| format!(" order [{}]", join(l.order())));
+        let content = data.content.as_ref().map_or(String::new(), |c| format!(" = [{}]", join(c)));
+        format!("{}{layout}{content}", data.ty)
     }
 
     /// `name(%x: f32[n], ...) -> %y`.

@@ -34,6 +34,7 @@ pub mod pad;
 pub mod pool;
 pub mod pow;
 pub mod reduce;
+pub mod reorder;
 pub mod reshape;
 pub mod resize;
 pub mod rnn;

@@ -160,8 +160,9 @@ impl Cutter<'_> {
         touch
     }
 
+    /// Extents as they are in memory.
     fn shape(&self, v: ValueId) -> Option<Vec<Sym>> {
-        self.graph.tensor_type(v).map(|t| t.shape.clone())
+        self.graph.stored_shape(v)
     }
 
     /// How many values of a group are used outside of it.
@@ -189,6 +190,14 @@ impl Cutter<'_> {
             }
         }
     }
+}
+
+/// True if a node computes each element of its output from elements of its inputs at the same index.
+///
+/// # Errors
+/// A node that can't be lowered.
+pub fn is_pointwise(graph: &Graph, registry: &Registry, node: NodeId) -> Result<bool, Diagnostic> {
+    Ok(kind_of(graph, registry, node)? == Kind::Pointwise)
 }
 
 fn kind_of(graph: &Graph, registry: &Registry, node: NodeId) -> Result<Kind, Diagnostic> {
@@ -241,5 +250,8 @@ fn classify(kernel: &Kernel) -> Kind {
 /// True if an index is the definition's own point. Along an axis of extent 1 there is only one.
 fn own_point(d: &Def, index: &[Option<Sym>]) -> bool {
     index.len() == d.axes.len()
-        && d.axes.iter().zip(index).all(|(a, i)| a.extent.is_one() || i.as_ref().and_then(Sym::as_symbol) == Some(&a.var))
+        && d.axes
+            .iter()
+            .zip(index)
+            .all(|(a, i)| a.extent.is_one() || i.as_ref().and_then(Sym::as_symbol) == Some(&a.var))
 }

@@ -1,5 +1,6 @@
 //! The nodes of one step to one kernel: each node's definitions, one after the other, in one builder.
 
+use super::arrange::{Before, arrange};
 use onnxc_base::{Diagnostic, Ranges};
 use onnxc_ir::graph::{Graph, NodeId, ValueId};
 use onnxc_ir::kernel::build::load;
@@ -50,7 +51,9 @@ pub fn lower_nodes(
                 Some(v) => source(graph, &mut k, &mut srcs, &mut inputs, *v),
             });
         }
-        let outs = lower_node(graph, registry, &mut k, node, args)?;
+        let before = Before::new(&k.kernel);
+        let mut outs = lower_node(graph, registry, &mut k, node, args.clone())?;
+        arrange(graph, &mut k, node, &args, &mut outs, before);
         for (v, src) in graph.nodes[node].outputs.iter().zip(outs) {
             srcs.insert(*v, src);
         }
@@ -73,7 +76,7 @@ fn source(
         return Some(*s);
     }
     let ty = graph.tensor_type(v)?;
-    let s = k.param(&graph.values[v].name, ty.dtype, ty.shape.clone(), graph.constant(v).cloned());
+    let s = k.param(&graph.values[v].name, ty.dtype, graph.stored_shape(v)?, graph.constant(v).cloned());
     inputs.push(v);
     srcs.insert(v, s);
     Some(s)

@@ -8,6 +8,7 @@
 //! - workspace, if its size has an upper bound over dims known before the run;
 //! - the caller's allocator's otherwise.
 
+mod arrange;
 mod call;
 mod control;
 pub mod cut;
@@ -135,6 +136,7 @@ impl Assembler<'_> {
         let node = &self.graph.nodes[n];
         let error = |m: &str| Diagnostic::error("E4003", m).node(node.name.clone(), node.op.to_string());
         let op = self.registry.find(&node.op).ok_or_else(|| error("no such operator"))?;
+        self.check_layouts(n, &op)?;
         self.steps.push(StepReport {
             nodes: vec![node.name.clone()],
             ops: vec![node.op.to_string()],
@@ -153,6 +155,21 @@ impl Assembler<'_> {
                 Lower::Control(c) => self.control(n, c),
                 Lower::Compute(_) | Lower::View(_) => Ok(self.kernel_step(&[n])?),
             },
+        }
+    }
+
+    /// Only kernels read and write what isn't row-major; an alias may pass it on.
+    fn check_layouts(&self, n: NodeId, op: &OpRef) -> Result<(), Diagnostic> {
+        let node = &self.graph.nodes[n];
+        let laid = |v: &&ValueId| self.graph.layout(**v).is_some();
+        let kernel =
+            matches!(op, OpRef::Builtin(d) if matches!(d.lower, Lower::Compute(_) | Lower::View(_) | Lower::Alias));
+        match node.inputs.iter().flatten().chain(&node.outputs).find(laid) {
+            Some(&v) if !kernel => Err(self
+                .error(n, "the operator can't work on a tensor that isn't row-major")
+                .tensor(self.graph.values[v].name.clone())
+                .help("this is a defect; please report it with the model")),
+            _ => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Passes over the graph, one file each.
 
+pub mod channels_last;
 pub mod common_subexpressions;
 pub mod dead_code;
 pub mod fold_batch_norm;

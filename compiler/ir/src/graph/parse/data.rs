@@ -1,6 +1,6 @@
 //! Constants and their elements.
 
-use super::Parser;
+use super::{Parser, Typed};
 use crate::graph::print::data_hash;
 use crate::graph::{Type, ValueDef};
 use onnxc_base::tensor::{Element, element_count};
@@ -19,7 +19,8 @@ impl Parser<'_> {
             return Err(self.error("E7012", at, "a constant is a tensor of fixed extents"));
         };
         let value = self.elements(dtype, shape, Some(&name))?;
-        self.define((name, at), ty, ValueDef::Const(value), None)?;
+        let typed = Typed { ty, layout: None, content: None };
+        self.define((name, at), typed, ValueDef::Const(value))?;
         Ok(())
     }
 

@@ -35,8 +35,8 @@ impl Parser<'_> {
         let id = self.graph.nodes.next_key();
         let mut defined: Vec<ValueId> = Vec::new();
         self.graph.nodes.push(Node { name: name.clone(), op, attrs, inputs, outputs: vec![], regions });
-        for (i, (output, (ty, content))) in outputs.into_iter().zip(types).enumerate() {
-            defined.push(self.define(output, ty, ValueDef::Node(id, i as u32), content)?);
+        for (i, (output, typed)) in outputs.into_iter().zip(types).enumerate() {
+            defined.push(self.define(output, typed, ValueDef::Node(id, i as u32))?);
         }
         self.graph.nodes[id].outputs = defined;
         match self.nodes.insert(name.clone(), id) {

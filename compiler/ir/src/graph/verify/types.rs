@@ -3,7 +3,7 @@
 use super::Verifier;
 use crate::graph::build::tensor_type_of;
 use crate::graph::print::value_ref;
-use crate::graph::{Type, ValueDef};
+use crate::graph::{Type, ValueDef, ValueId};
 use onnxc_base::Sym;
 
 impl Verifier<'_> {
@@ -29,6 +29,31 @@ impl Verifier<'_> {
                     self.value_violation("E3103", v, format!("{name} has {n} contents, but its type is {}", data.ty));
                 }
             }
+            self.layout(v);
+        }
+    }
+
+    /// A layout is a tensor's, has its rank, and isn't seen from outside of the model.
+    fn layout(&mut self, v: ValueId) {
+        let Some(layout) = self.graph.layout(v) else { return };
+        let data = &self.graph.values[v];
+        let rank = layout.order().len();
+        if data.ty.as_tensor().map(|t| t.rank()) != Some(rank) {
+            let name = value_ref(self.graph, v);
+            self.value_violation(
+                "E3103",
+                v,
+                format!("{name} has a layout of {rank} axes, but its type is {}", data.ty),
+            );
+        }
+        let outside = self.graph.body.params.contains(&v) || self.graph.body.results.contains(&v);
+        if outside || matches!(data.def, ValueDef::Const(_)) {
+            let name = value_ref(self.graph, v);
+            self.value_violation(
+                "E3103",
+                v,
+                format!("{name} must be row-major: it is a constant, an input or an output"),
+            );
         }
     }
 }
