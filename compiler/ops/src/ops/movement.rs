@@ -259,3 +259,36 @@ pub(super) fn extent_symbol(cx: &ViewCx, which: u32) -> Result<Sym> {
 pub(super) fn from_values(graph: &Graph, s: &Sym) -> bool {
     s.any_symbol(&|s| graph.symbols.get(s).is_none_or(|i| matches!(i.source, SymbolSource::Element(..))))
 }
+
+/// An attribute that is the number of a dtype which scalars can have.
+pub(super) fn dtype_attr(n: &mut NodeReader, name: &str) -> Result<Option<DType>> {
+    let Some(number) = n.opt_int(name)? else { return Ok(None) };
+    let dtype = i32::try_from(number).ok().and_then(onnxc_onnx::dtype::from_onnx);
+    match dtype {
+        Some(d) if Scalar::holds(d) => Ok(Some(d)),
+        Some(d) => Err(n.error("E2020", format!("attribute '{name}' is {d}, which is not supported yet"))),
+        None => Err(n.error("E2011", format!("attribute '{name}' is {number}")).expected("the number of a dtype")),
+    }
+}
+
+/// The extent that input `i`, a scalar of integers, says: known, or computed as number `which` by `extents`.
+pub(super) fn scalar_extent(cx: &mut InferCx, i: usize, which: u32, hint: &str) -> Result<Sym> {
+    let t = tensor(cx, i, Class::Int)?;
+    if t.count().as_int() != Some(1) {
+        return Err(cx.error("E2005", format!("input {i} has {} elements", t.count())).expected("a scalar"));
+    }
+    match cx.content(i).and_then(|c| c.first().cloned()) {
+        Some(d) => not_negative(cx, &d).map(|()| d),
+        None => Ok(cx.fresh_extent(which, hint, 0, None)),
+    }
+}
+
+/// The element of input `i`, a scalar, as an extent.
+pub(super) fn run_time_extent(cx: &mut RoutineCx, i: usize) -> Result<Value> {
+    let list = run_time_list(cx, i)?;
+    let d = list.first().copied().unwrap_or_else(|| cx.f.int(0));
+    let zero = cx.f.int(0);
+    let negative = cx.f.compare(CmpOp::Lt, d, zero);
+    cx.fail_if(negative, OUT_OF_RANGE);
+    Ok(d)
+}
