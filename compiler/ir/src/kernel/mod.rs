@@ -16,10 +16,13 @@ pub mod build;
 pub mod interp;
 pub mod parse;
 pub mod print;
+pub mod reach;
+pub mod schedule;
 pub mod verify;
 
 pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::KernelBuilder;
+pub use schedule::{At, Lanes, Loop, Schedule, Stage};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
 use std::sync::Arc;
@@ -158,52 +161,6 @@ pub struct Check {
     pub cond: Expr,
     /// The module's status if it doesn't.
     pub status: i32,
-}
-
-/// How a kernel runs: plain data, comparable and printable.
-///
-/// Definitions without a stage are inlined into their consumers. Stages run in order. The stages that are not
-/// `hoisted` share the `shared` outermost axes: one loop nest over those axes of the last stage's definition runs the
-/// stages one after the other for each point, and what they pass on lives in scratch memory without those axes.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Schedule {
-    /// How many outermost axes the stages share.
-    pub shared: usize,
-    /// Run the outermost loop on any number of threads.
-    pub parallel: bool,
-    /// In order.
-    pub stages: Vec<Stage>,
-}
-
-/// One loop nest: it computes one definition, either a Map or a Reduce, or a Map together with the Reduce that it
-/// loads at its own point (`acc`).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stage {
-    /// What is stored.
-    pub def: DefId,
-    /// The reduction computed in registers for each point of `def`, and loaded by it at that same point.
-    pub acc: Option<DefId>,
-    /// Runs before the shared loops, for all points.
-    pub hoisted: bool,
-    /// Axes of the definition (and reduction axes, which come last), outermost first; all of them, but for shared ones.
-    pub order: Vec<Symbol>,
-    /// The axis across lanes, how many lanes, and how many vectors of it make a register tile.
-    pub vector: Option<Lanes>,
-    /// The axis of which a register tile takes several rows, and how many.
-    pub rows: Option<(Symbol, u32)>,
-    /// Reduction axes to unroll.
-    pub unroll: Vec<Symbol>,
-}
-
-/// Vectorisation of a stage.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Lanes {
-    /// The axis across lanes: an axis of the definition, or a reduction axis (lanes are then combined at the end).
-    pub axis: Symbol,
-    /// Lanes of one vector, a power of two.
-    pub lanes: u16,
-    /// Vectors in a register tile.
-    pub vectors: u32,
 }
 
 impl Expr {

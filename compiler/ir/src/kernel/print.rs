@@ -15,13 +15,13 @@
 //!   out y
 //!   check 3 [i in n]: index[i] < int(h)
 //!   schedule {
-//!     shared 2
-//!     parallel
-//!     stage y acc c: order [m2, o2, i2, j2, q, r, s], vector o2 16 x 4, rows j2 6, unroll [r, s]
-//!     stage t hoisted: order [a, b]
+//!     stage t: loops [a 1, b 64], vector b 16, parallel
+//!     stage c at y 2: loops [m 1, o 64, i 1, j 6], over [q 1, r 3, s 3], vector o 16
+//!     stage y: loops [m2 1, i2 1, o2 64, j2 ~6], vector o2 16, parallel
 //!   }
 //! }
 //! ```
+//! A loop is an axis and its block, `~` if blocks are about equal; `at y 2` is inside two loops of stage y.
 //! Expressions: `a[i, j]` loads; an index is a symbolic integer as it stands, or any expression. As a value, a symbolic
 //! integer is `int(2*i + 1)`. Literals: `0.5` is an f32, `true` a bool, others carry their type: `4i64`, `0.5f64`.
 //! `+ - * /` are left-associative, comparisons bind less; all other operations are functions (`exp(x)`, `floordiv(a, b)`,
@@ -133,31 +133,29 @@ impl Names {
 
     /// The line of a stage.
     pub fn stage_line(&self, s: &Stage) -> String {
-        let symbols = |list: &[Symbol]| list.iter().map(Symbol::to_string).collect::<Vec<_>>().join(", ");
         let acc = s.acc.map(|d| format!(" acc {}", self.def(d))).unwrap_or_default();
-        let hoisted = if s.hoisted { " hoisted" } else { "" };
-        let mut line = format!("stage {}{acc}{hoisted}: order [{}]", self.def(s.def), symbols(&s.order));
-        if let Some(Lanes { axis, lanes, vectors }) = &s.vector {
-            line.push_str(&format!(", vector {axis} {lanes} x {vectors}"));
+        let at = s.at.map(|a| format!(" at {} {}", self.def(a.owner), a.depth)).unwrap_or_default();
+        let mut line = format!("stage {}{acc}{at}: loops [{}]", self.def(s.def), loops(&s.loops));
+        if !s.over.is_empty() {
+            line.push_str(&format!(", over [{}]", loops(&s.over)));
         }
-        if let Some((axis, rows)) = &s.rows {
-            line.push_str(&format!(", rows {axis} {rows}"));
+        if let Some(Lanes { axis, lanes }) = &s.vector {
+            line.push_str(&format!(", vector {axis} {lanes}"));
         }
-        if !s.unroll.is_empty() {
-            line.push_str(&format!(", unroll [{}]", symbols(&s.unroll)));
+        if s.parallel {
+            line.push_str(", parallel");
         }
         line
     }
 }
 
+fn loops(list: &[Loop]) -> String {
+    let each = list.iter().map(|l| format!("{} {}{}", l.axis, if l.even { "~" } else { "" }, l.block));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 fn schedule(w: &mut Writer, s: &Schedule, names: &Names) {
     w.open("schedule");
-    if s.shared > 0 {
-        w.line(format_args!("shared {}", s.shared));
-    }
-    if s.parallel {
-        w.line("parallel");
-    }
     s.stages.iter().for_each(|s| w.line(names.stage_line(s)));
     w.close();
 }

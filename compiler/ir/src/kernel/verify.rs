@@ -21,7 +21,6 @@
 
 mod expr;
 mod load;
-mod reach;
 mod schedule;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! write plain formulas. Does NOT check types beyond what it needs to name a result: `verify` does.
 
 use super::*;
-use crate::scalar::{eval_binary, eval_cast};
+use crate::scalar::{eval_binary, eval_cast, eval_compare};
 use onnxc_base::sym::{Sym, SymNode, Symbol};
 use std::collections::BTreeMap;
 
@@ -189,8 +189,11 @@ impl FuncBuilder {
         self.op(self.ty(a), Op::Fma(a, b, c))
     }
 
-    /// Compares; a scalar beside a vector is splat.
+    /// Compares; a scalar beside a vector is splat. Constants fold.
     pub fn compare(&mut self, op: CmpOp, a: Value, b: Value) -> Value {
+        if let (Some(x), Some(y)) = (self.as_const(a), self.as_const(b)) {
+            return self.scalar(Scalar { dtype: DType::Bool, bits: u64::from(eval_compare(op, x, y)) });
+        }
         let (a, b) = self.same_lanes(a, b);
         self.op(self.ty(a).with_elem(DType::Bool), Op::Compare(op, a, b))
     }

@@ -1,8 +1,8 @@
 //! Expressions of a kernel to values, scalar or across lanes.
 //!
-//! An evaluation happens at a *point* of a stage: loop variables are bound in the function builder; the tile
-//! coordinate adds a constant to some of them (`shift`); the lane axis adds the lane number. A value that doesn't
-//! depend on the lane stays a scalar until it meets a vector.
+//! An evaluation happens at a *point* of a stage. Its environment gives each index variable in terms of loops (bound in
+//! the function builder), of the tile's coordinates (constants, once the point is chosen: `shift`) and of the lane. A
+//! value that doesn't depend on the lane stays a scalar until it meets a vector.
 //!
 //! Masks: `tail` switches off the lanes beyond the extent of the lane axis, `guard` the points outside of a padded
 //! load. What is off is never read.
@@ -44,7 +44,7 @@ pub(super) struct Eval<'c, 'k> {
     pub lane: Option<Lane>,
     /// Bool lanes that are within the extent.
     pub tail: Option<Value>,
-    /// Constant added to a variable by the tile coordinate.
+    /// The values of the tile's coordinates and of the steps that are written out.
     pub shift: Vec<(Symbol, i64)>,
     pub acc: Option<Acc>,
     pub memo: Memo,
@@ -53,12 +53,13 @@ pub(super) struct Eval<'c, 'k> {
 }
 
 impl<'c, 'k> Eval<'c, 'k> {
-    pub fn new(cx: &'c mut Cx<'k>, lane: Option<Lane>) -> Self {
-        Self { cx, lane, tail: None, shift: vec![], acc: None, memo: Memo::default(), env: Env::new(), guard: None }
+    pub fn new(cx: &'c mut Cx<'k>, lane: Option<Lane>, env: Env) -> Self {
+        Self { cx, lane, tail: None, shift: vec![], acc: None, memo: Memo::default(), env, guard: None }
     }
 
+    /// Outside of all stages: index variables are bound as they are.
     pub fn scalar(cx: &'c mut Cx<'k>) -> Self {
-        Self::new(cx, None)
+        Self::new(cx, None, Env::new())
     }
 
     fn lanes(&self) -> u16 {
@@ -87,7 +88,12 @@ impl<'c, 'k> Eval<'c, 'k> {
                 self.cx.f.compare(*op, a, b)
             }
             ExprKind::Select(c, a, b) => {
-                let (c, a, b) = (self.expr(c)?, self.expr(a)?, self.expr(b)?);
+                let c = self.expr(c)?;
+                // A choice by the tile's coordinates is made now.
+                if let Some(known) = self.cx.f.as_const(c) {
+                    return self.expr(if known.to_i64() != 0 { a } else { b });
+                }
+                let (a, b) = (self.expr(a)?, self.expr(b)?);
                 self.cx.f.select(c, a, b)
             }
             ExprKind::Cast(to, a) => {
@@ -97,16 +103,14 @@ impl<'c, 'k> Eval<'c, 'k> {
         })
     }
 
-    /// An index expression in terms of the stage's loop variables.
+    /// An index expression in terms of loops, tile coordinates and the lane.
     fn resolve(&self, s: &Sym) -> Sym {
-        if self.env.is_empty() { s.clone() } else { s.subst(&|v| self.env.get(v).cloned()) }
+        if self.env.is_empty() { s.clone() } else { self.cx.ranges.simplify(&s.subst(&|v| self.env.get(v).cloned())) }
     }
 
-    /// Adds the tile coordinate.
+    /// Puts in the tile's coordinates.
     fn shifted(&self, s: &Sym) -> Sym {
-        s.subst(&|v| {
-            self.shift.iter().find(|(x, _)| x == v).filter(|(_, k)| *k != 0).map(|(x, k)| Sym::var(x.clone()) + *k)
-        })
+        s.subst(&|v| self.shift.iter().find(|(x, _)| x == v).map(|(_, k)| Sym::int(*k)))
     }
 
     fn depends_on_lane(&self, s: &Sym) -> bool {
@@ -121,15 +125,12 @@ impl<'c, 'k> Eval<'c, 'k> {
         }
         let Lane { axis, lanes } = self.lane.clone().expect("depends on it");
         if let Some((coefficient, rest)) = t.split_linear(&axis) {
-            let base = self.uniform(&(&coefficient * &Sym::var(axis) + rest));
+            let base = self.uniform(&rest);
             return self.ramp(base, &coefficient, lanes);
         }
-        let base = self.cx.f.lookup(&axis).expect("the loop of the lane axis is open");
-        let vector = self.ramp(base, &Sym::int(1), lanes);
-        self.cx.f.bind(axis.clone(), vector);
-        let v = self.cx.f.sym(&t);
-        self.cx.f.bind(axis, base);
-        v
+        let iota = self.cx.f.op(Ty::vector(DType::I64, lanes), Op::Iota);
+        self.cx.f.bind(axis, iota);
+        self.cx.f.sym(&t)
     }
 
     /// base + coefficient * lane.
@@ -214,14 +215,14 @@ impl<'c, 'k> Eval<'c, 'k> {
         let mut offset = Sym::int(0);
         let mut computed: Vec<(Value, Sym)> = Vec::new();
         let mut stride = Sym::int(1);
-        for (e, extent) in index[storage.skip..].iter().zip(&storage.shape).rev() {
+        for ((e, extent), lo) in index.iter().zip(&storage.shape).zip(&storage.lo).rev() {
             match e.as_sym() {
-                Some(s) => offset = offset + &self.resolve(s) * &stride,
+                Some(s) => offset = offset + (self.resolve(s) - lo) * &stride,
                 None => computed.push((self.expr(e)?, stride.clone())),
             }
             stride = &stride * extent;
         }
-        let offset = self.cx.ranges.simplify(&offset);
+        let offset = self.cx.ranges.simplify(&(offset + &storage.base));
         if computed.is_empty() && self.guard.is_none() {
             let key = (storage.buf, self.shifted(&offset), self.tail.is_some());
             if let Some(&v) = self.memo.loads.get(&key) {
@@ -252,7 +253,7 @@ impl<'c, 'k> Eval<'c, 'k> {
         };
         let uniform = !self.depends_on_lane(offset) && !varies(&extra, self) && !varies(&self.guard, self);
         if unit || uniform {
-            let mut at = self.uniform(&self.shifted(offset));
+            let mut at = self.uniform(&self.lane_zero(&self.shifted(offset)));
             if let Some(e) = extra {
                 at = self.cx.f.add(at, e);
             }
@@ -311,25 +312,25 @@ impl<'c, 'k> Eval<'c, 'k> {
         Ok(v)
     }
 
-    /// Evaluates with index variables of another definition replaced.
-    pub fn with_env<R>(&mut self, env: Env, f: impl FnOnce(&mut Self) -> R) -> R {
-        let outer = std::mem::replace(&mut self.env, env);
-        let r = f(self);
-        self.env = outer;
-        r
+    /// An offset of lane 0.
+    fn lane_zero(&self, s: &Sym) -> Sym {
+        match &self.lane {
+            Some(l) => s.subst(&|v| (*v == l.axis).then(|| Sym::int(0))),
+            None => s.clone(),
+        }
     }
 
-    /// The offset at which a definition's own point is stored, in terms of its axes.
+    /// The offset at which the stage's own point is stored.
     pub fn store_offset(&self, d: DefId) -> Result<(Buf, Sym), Diagnostic> {
         let def = &self.cx.kernel.defs[d];
         let storage = self.cx.defs[d].as_ref().ok_or_else(|| self.cx.error(format!("{} has no memory", def.name)))?;
-        let mut offset = Sym::int(0);
+        let mut offset = storage.base.clone();
         let mut stride = Sym::int(1);
-        for (axis, extent) in def.axes[storage.skip..].iter().zip(&storage.shape).rev() {
-            offset = offset + &Sym::var(axis.var.clone()) * &stride;
+        for ((axis, extent), lo) in def.axes.iter().zip(&storage.shape).zip(&storage.lo).rev() {
+            offset = offset + (self.resolve(&Sym::var(axis.var.clone())) - lo) * &stride;
             stride = &stride * extent;
         }
-        Ok((storage.buf, offset))
+        Ok((storage.buf, self.cx.ranges.simplify(&offset)))
     }
 
     /// Stores a value at the stage's own point.
@@ -341,7 +342,7 @@ impl<'c, 'k> Eval<'c, 'k> {
             None => true,
         };
         if unit(self) {
-            let at = self.uniform(&self.shifted(&offset));
+            let at = self.uniform(&self.lane_zero(&self.shifted(&offset)));
             let value = self.cx.f.splat(value, lanes);
             self.cx.f.store(buf, at, value, self.tail);
         } else {

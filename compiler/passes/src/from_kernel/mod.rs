@@ -6,14 +6,18 @@
 //!
 //! Does NOT choose anything (see `kernel::schedule`), and does not hoist or unroll (see `loops`).
 
+mod cuts;
 mod eval;
 mod rows;
+mod span;
 mod stage;
+mod tile;
 
 use eval::Eval;
+use span::{Domain, whole};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
-use onnxc_ir::kernel::{Axis, Body, Check, DefId, Kernel, ParamId, Src, Stage};
+use onnxc_ir::kernel::{Axis, Body, Check, Def, DefId, Kernel, ParamId, Src, Stage};
 use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, LoopKind, Stmt, Ty};
 use onnxc_ir::scalar::Scalar;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +31,10 @@ pub struct Machine {
     pub registers: u32,
     /// There is a fused multiply-add.
     pub fma: bool,
+    /// Bytes of a core's own second-level cache.
+    pub l2_bytes: u32,
+    /// The most threads that run a parallel loop.
+    pub threads: u32,
 }
 
 /// A lowered kernel.
@@ -61,13 +69,16 @@ pub enum KernelArg {
 /// Scratch of at most this many bytes lives on the stack.
 const STACK_BYTES: i64 = 4096;
 
-/// Where a definition or parameter lives: a buffer and its row-major extents, without the shared axes.
+/// Where a definition or parameter lives: row-major, from the point `lo` on.
 #[derive(Clone, Debug)]
 struct Storage {
     buf: Buf,
+    /// Element of the buffer where it begins.
+    base: Sym,
+    /// The first index of each dim that is there.
+    lo: Vec<Sym>,
+    /// How many there are.
     shape: Vec<Sym>,
-    /// How many leading axes of the definition are left out.
-    skip: usize,
 }
 
 /// Everything that the parts of lowering share.
@@ -76,9 +87,14 @@ struct Cx<'a> {
     machine: Machine,
     /// Dims, index variables and loops.
     ranges: Ranges,
+    reduction_vars: BTreeSet<Symbol>,
     f: FuncBuilder,
     params: SecondaryMap<ParamId, Option<Storage>>,
     defs: SecondaryMap<DefId, Option<Storage>>,
+    /// Loops so far, for names.
+    loops: u32,
+    /// Within a parallel loop.
+    threaded: bool,
 }
 
 /// Lowers a kernel whose schedule is legal.
@@ -90,22 +106,20 @@ pub fn from_kernel(kernel: &Kernel, name: &str, machine: Machine) -> Result<Lowe
         kernel,
         machine,
         ranges: all_ranges(kernel),
+        reduction_vars: kernel.defs.values().flat_map(reduction_axes).map(|a| a.var.clone()).collect(),
         f: FuncBuilder::new(name),
         params: SecondaryMap::new(),
         defs: SecondaryMap::new(),
+        loops: 0,
+        threaded: false,
     };
     cx.f.func.doc = kernel.doc.clone();
-    let args = cx.declare();
+    let args = cx.declare()?;
     for check in &kernel.checks {
         cx.check(check)?;
     }
-    for stage in kernel.schedule.stages.iter().filter(|s| s.hoisted) {
-        cx.stage(stage, 0)?;
-    }
-    let stages: Vec<&Stage> = kernel.schedule.stages.iter().filter(|s| !s.hoisted).collect();
-    if let Some(last) = stages.last() {
-        let outer = kernel.defs[last.def].axes[..kernel.schedule.shared].to_vec();
-        cx.shared(&outer, &stages)?;
+    for stage in kernel.schedule.stages.iter().filter(|s| s.at.is_none()) {
+        cx.stage(stage, whole(kernel, stage.def))?;
     }
     if !kernel.checks.is_empty() {
         let zero = cx.f.scalar(Scalar::from_i64(DType::I32, 0));
@@ -121,12 +135,18 @@ pub fn all_ranges(kernel: &Kernel) -> Ranges {
     let mut add = |axes: &[Axis]| axes.iter().for_each(|a| ranges.set_index(a.var.clone(), &a.extent));
     for d in kernel.defs.values() {
         add(&d.axes);
-        if let Body::Reduce { axes, .. } = &d.body {
-            add(axes);
-        }
+        add(reduction_axes(d));
     }
     kernel.checks.iter().for_each(|c| add(&c.axes));
     ranges
+}
+
+/// The reduction axes of a definition.
+pub fn reduction_axes(d: &Def) -> &[Axis] {
+    match &d.body {
+        Body::Reduce { axes, .. } => axes,
+        Body::Map(_) => &[],
+    }
 }
 
 /// The dims of a kernel: every symbol of a shape, extent or index that is no index variable, in name order.
@@ -158,50 +178,86 @@ pub fn dims_of(kernel: &Kernel) -> Vec<Symbol> {
     all.into_iter().collect()
 }
 
-impl Cx<'_> {
+impl<'a> Cx<'a> {
     /// Declares the function's parameters and the storage behind every parameter and staged definition.
-    fn declare(&mut self) -> Vec<KernelArg> {
+    fn declare(&mut self) -> Result<Vec<KernelArg>, Diagnostic> {
         let mut args = Vec::new();
         for s in dims_of(self.kernel) {
             let v = self.f.param(s.as_str(), DType::I64);
             self.f.bind(s.clone(), v);
             args.push(KernelArg::Dim(s));
         }
+        let at_start = |buf: Buf, shape: Vec<Sym>| Storage { buf, base: Sym::int(0), lo: vec![Sym::int(0); shape.len()], shape };
         for (id, p) in self.kernel.params.iter() {
             let buf = self.f.param_buf(&p.name, p.dtype, false);
-            self.params[id] = Some(Storage { buf, shape: p.shape.clone(), skip: 0 });
+            self.params[id] = Some(at_start(buf, p.shape.clone()));
             args.push(KernelArg::Param(id));
         }
         for (i, &d) in self.kernel.outputs.iter().enumerate() {
             let def = &self.kernel.defs[d];
             let buf = self.f.param_buf(&format!("{}_out", def.name), def.dtype, true);
-            self.defs[d] = Some(Storage { buf, shape: def.shape(), skip: 0 });
+            self.defs[d] = Some(at_start(buf, def.shape()));
             args.push(KernelArg::Output(i));
         }
         for stage in &self.kernel.schedule.stages {
             if self.defs[stage.def].is_none() {
-                args.extend(self.scratch(stage));
+                let shape = match self.owner(stage) {
+                    Some((owner, depth)) => self.region_shape(stage.def, owner, depth)?,
+                    None => self.kernel.defs[stage.def].shape(),
+                };
+                let (buf, arg) = self.scratch(stage, &shape);
+                self.defs[stage.def] = Some(at_start(buf, shape));
+                args.extend(arg);
             }
         }
-        args
+        Ok(args)
     }
 
-    /// Gives a definition that doesn't leave the kernel its memory; gives the argument if it isn't on the stack.
-    fn scratch(&mut self, stage: &Stage) -> Option<KernelArg> {
+    /// Where a stage is attached: the owner, and inside how many of its loops.
+    fn owner(&self, stage: &Stage) -> Option<(&'a Stage, usize)> {
+        let at = stage.at?;
+        Some((self.kernel.schedule.stage_of(at.owner)?, at.depth as usize))
+    }
+
+    /// True if each thread needs memory of its own for what a stage stores.
+    fn per_thread(&self, stage: &Stage) -> bool {
+        self.machine.threads > 1 && self.owner(stage).is_some_and(|(o, _)| o.parallel)
+    }
+
+    /// Memory for a definition that doesn't leave the kernel; an argument if it isn't on the stack.
+    fn scratch(&mut self, stage: &Stage, shape: &[Sym]) -> (Buf, Option<KernelArg>) {
         let def = &self.kernel.defs[stage.def];
-        let skip = if stage.hoisted { 0 } else { self.kernel.schedule.shared };
-        let shape = def.shape()[skip..].to_vec();
         let count = shape.iter().fold(Sym::int(1), |n, d| &n * d);
-        let fixed = count.as_int().filter(|&n| n * def.dtype.size() as i64 <= STACK_BYTES);
-        let (buf, arg) = match fixed {
+        let fixed = count.as_int().filter(|&n| n * def.dtype.size() as i64 <= STACK_BYTES && !self.per_thread(stage));
+        match fixed {
             Some(n) => (self.f.buf(def.dtype, BufKind::Stack(n.max(1) as u32), &def.name), None),
-            None => (
-                self.f.param_buf(&def.name, def.dtype, true),
-                Some(KernelArg::Scratch { name: def.name.clone(), dtype: def.dtype, count }),
-            ),
+            None => {
+                let count = if self.per_thread(stage) { count * i64::from(self.machine.threads) } else { count };
+                let arg = KernelArg::Scratch { name: def.name.clone(), dtype: def.dtype, count };
+                (self.f.param_buf(&def.name, def.dtype, true), Some(arg))
+            }
+        }
+    }
+
+    /// Moves the scratch memory of an attached stage to the region that comes next.
+    fn place(&mut self, stage: &Stage, region: &Domain) {
+        if self.kernel.outputs.contains(&stage.def) {
+            return;
+        }
+        let base = match self.per_thread(stage) {
+            true => {
+                let thread = Symbol::new("thread");
+                let v = self.f.op(Ty::I64, onnxc_ir::loops::Op::ThreadId);
+                self.f.bind(thread.clone(), v);
+                let shape = self.defs[stage.def].as_ref().map(|s| s.shape.clone()).unwrap_or_default();
+                shape.iter().fold(Sym::var(thread), |n, d| &n * d)
+            }
+            false => Sym::int(0),
         };
-        self.defs[stage.def] = Some(Storage { buf, shape, skip });
-        arg
+        if let Some(storage) = &mut self.defs[stage.def] {
+            storage.lo = self.kernel.defs[stage.def].axes.iter().map(|a| region[&a.var].lo.clone()).collect();
+            storage.base = base;
+        }
     }
 
     /// The storage of something loaded, if it is in memory.
@@ -212,59 +268,24 @@ impl Cx<'_> {
         }
     }
 
-    /// Loops over the shared axes; the stages run one after the other inside.
-    fn shared(&mut self, outer: &[Axis], stages: &[&Stage]) -> Result<(), Diagnostic> {
-        let shared = self.kernel.schedule.shared;
-        let mut loops = Vec::new();
-        for (level, axis) in outer.iter().enumerate() {
-            let kind = if level == 0 && self.kernel.schedule.parallel { LoopKind::Parallel } else { LoopKind::Serial };
-            // All stages see the same point under their own variables.
-            let aliases: Vec<Symbol> = stages
-                .iter()
-                .flat_map(|s| [Some(s.def), s.acc])
-                .flatten()
-                .filter_map(|d| self.kernel.defs[d].axes.get(level).map(|a| a.var.clone()))
-                .collect();
-            loops.push((axis.clone(), kind, aliases));
-        }
-        self.nest(&loops, &mut |cx| stages.iter().try_for_each(|s| cx.stage(s, shared)))
-    }
-
-    /// A loop nest of step 1, outermost first.
+    /// A loop nest of step 1 over whole axes, outermost first, under their own variables.
     fn nest(
         &mut self,
-        loops: &[(Axis, LoopKind, Vec<Symbol>)],
+        axes: &[Axis],
         body: &mut dyn FnMut(&mut Self) -> Result<(), Diagnostic>,
     ) -> Result<(), Diagnostic> {
-        let Some(((axis, kind, aliases), rest)) = loops.split_first() else { return body(self) };
+        let Some((axis, rest)) = axes.split_first() else { return body(self) };
         let (lo, hi) = (self.f.int(0), self.f.sym(&axis.extent));
-        self.for_loop(axis.var.as_str(), lo, hi, 1, *kind, |cx, i| {
-            cx.f.bind(axis.var.clone(), i);
-            aliases.iter().for_each(|a| cx.f.bind(a.clone(), i));
-            cx.nest(rest, body)
-        })
-    }
-
-    /// `FuncBuilder::for_loop` for bodies that need the whole context and can fail.
-    fn for_loop(
-        &mut self,
-        name: &str,
-        lo: onnxc_ir::loops::Value,
-        hi: onnxc_ir::loops::Value,
-        step: i64,
-        kind: LoopKind,
-        body: impl FnOnce(&mut Self, onnxc_ir::loops::Value) -> Result<(), Diagnostic>,
-    ) -> Result<(), Diagnostic> {
-        let index = self.f.open_loop(name);
-        let result = body(self, index);
-        self.f.close_loop(index, lo, hi, step, kind);
+        let index = self.f.open_loop(axis.var.as_str());
+        self.f.bind(axis.var.clone(), index);
+        let result = self.nest(rest, body);
+        self.f.close_loop(index, lo, hi, 1, LoopKind::Serial);
         result
     }
 
     /// Leaves the function with the check's status at the first point where its condition doesn't hold.
     fn check(&mut self, check: &Check) -> Result<(), Diagnostic> {
-        let loops: Vec<_> = check.axes.iter().map(|a| (a.clone(), LoopKind::Serial, vec![])).collect();
-        self.nest(&loops, &mut |cx| {
+        self.nest(&check.axes, &mut |cx| {
             let ok = Eval::scalar(cx).expr(&check.cond)?;
             let (then, ()) = cx.f.block(|_| ());
             let (els, ()) = cx.f.block(|f| {
@@ -283,5 +304,5 @@ impl Cx<'_> {
     }
 }
 
-/// Values of index variables within a stage, in terms of the stage's own loops.
+/// Values of index variables: in terms of loops, of the tile coordinate and of the lane.
 type Env = BTreeMap<Symbol, Sym>;

@@ -6,10 +6,10 @@
 use super::expr::{def_loads, loads};
 use super::lanes::{self, Access};
 use super::plan::{Nest, nests};
-use crate::from_kernel::{Machine, all_ranges};
+use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
-use onnxc_ir::kernel::{Axis, Body, DefId, Kernel, Lanes, Schedule, Src, Stage};
+use onnxc_ir::kernel::{At, Axis, DefId, Kernel, Lanes, Loop, Schedule, Src, Stage};
 
 /// The most rows of a register tile: beyond this the code grows and nothing gets faster.
 const MAX_ROWS: u32 = 14;
@@ -23,14 +23,13 @@ pub fn schedule(kernel: &mut Kernel, machine: Machine) {
     let hoisted: Vec<bool> = hoisted(kernel, &nests);
     let inner: Vec<Nest> = nests.iter().zip(&hoisted).filter(|(_, h)| !**h).map(|(n, _)| *n).collect();
     let shared = shared_axes(kernel, &inner);
-    let stages: Vec<Stage> = nests
-        .iter()
-        .zip(&hoisted)
-        .map(|(n, &h)| stage(kernel, &ranges, machine, n, h, if h { 0 } else { shared }))
-        .collect();
-    // A loop with its own scratch memory can't run on several threads at once.
-    let private = shared == 0 || inner.iter().all(|n| kernel.outputs.contains(&n.def));
-    kernel.schedule = Schedule { shared, parallel: private, stages };
+    let owner = inner.last().map(|n| n.def);
+    let attached = |n: &Nest, h: bool| !h && shared > 0 && Some(n.def) != owner;
+    let stages = nests.iter().zip(&hoisted).map(|(n, &h)| {
+        let at = owner.filter(|_| attached(n, h)).map(|owner| At { owner, depth: shared as u32 });
+        stage(kernel, &ranges, machine, n, at, if h { 0 } else { shared })
+    });
+    kernel.schedule = Schedule { stages: stages.collect() };
 }
 
 /// Nests that don't fit into the loops of the last one run before it: tables, packed operands, and whatever they load.
@@ -128,37 +127,61 @@ fn own_level(kernel: &Kernel, nests: &[Nest], n: &Nest, level: usize) -> bool {
     })
 }
 
-fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, hoisted: bool, shared: usize) -> Stage {
+/// The stage of a nest; its first `shared` axes are alike in all stages of its group.
+fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at: Option<At>, shared: usize) -> Stage {
     let def = &kernel.defs[nest.def];
-    let own: Vec<Axis> = def.axes[shared..].to_vec();
-    let over: Vec<Axis> = match nest.reduction(kernel).map(|r| &kernel.defs[r].body) {
-        Some(Body::Reduce { axes, .. }) => axes.clone(),
-        _ => vec![],
-    };
+    let (outer, own) = def.axes.split_at(shared);
+    let over: Vec<Axis> = nest.reduction(kernel).map(|r| reduction_axes(&kernel.defs[r]).to_vec()).unwrap_or_default();
     let lane = lanes::choose(kernel, ranges, nest).filter(|(s, along)| *along || own.iter().any(|a| a.var == *s));
-    let mut order: Vec<Symbol> = own.iter().chain(&over).map(|a| a.var.clone()).collect();
-    let mut s =
-        Stage { def: nest.def, acc: nest.acc, hoisted, order: vec![], vector: None, rows: None, unroll: small(&over) };
+    let mut tile = TileShape::default();
+    let mut vector = None;
     if let Some((axis, along)) = lane {
         let extent = own.iter().chain(&over).find(|a| a.var == axis).map(|a| a.extent.clone()).unwrap_or(Sym::int(1));
         let lanes = lane_count(kernel, nest, machine, &extent);
         if lanes > 1 {
-            let vectors = if along { ROW_VECTORS.min(fit(&extent, lanes)) } else { 1 };
-            s.vector = Some(Lanes { axis: axis.clone(), lanes, vectors });
-            if !along && nest.reduction(kernel).is_some() {
-                register_tile(kernel, ranges, machine, nest, &own, &extent, &mut s);
+            vector = Some(Lanes { axis, lanes });
+            if along {
+                tile.vectors = ROW_VECTORS.min(fit(&extent, lanes)).max(1);
+            } else if let Some(l) = vector.as_ref().filter(|_| nest.reduction(kernel).is_some()) {
+                tile = register_tile(kernel, ranges, machine, nest, own, l, &extent);
             }
-            s.unroll.retain(|u| *u != axis);
         }
     }
+    let block = |a: &Axis| match (&vector, &tile.rows) {
+        (Some(l), _) if l.axis == a.var => Loop::new(&a.var, u32::from(l.lanes) * tile.vectors),
+        (_, Some((axis, rows))) if *axis == a.var => Loop::even(&a.var, *rows),
+        _ => Loop::new(&a.var, 1),
+    };
+    let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).chain(own.iter().map(block)).collect();
     // The rows axis goes just outside of the lane axis: a block of rows runs over the lanes before the next block.
-    if let (Some((rows, _)), Some(l)) = (&s.rows, &s.vector) {
-        order.retain(|x| x != rows);
-        let at = order.iter().position(|x| *x == l.axis).unwrap_or(order.len());
-        order.insert(at, rows.clone());
+    if let (Some((rows, _)), Some(l)) = (&tile.rows, &vector) {
+        let from = loops.iter().position(|x| x.axis == *rows);
+        let row_loop = from.map(|i| loops.remove(i));
+        let to = loops.iter().position(|x| x.axis == l.axis).unwrap_or(loops.len());
+        loops.splice(to..to, row_loop);
     }
-    s.order = order;
-    s
+    let unrolled = small(&over);
+    let along = |a: &Axis| vector.as_ref().is_some_and(|l| l.axis == a.var);
+    let over = over.iter().map(|a| match a {
+        a if along(a) => block(a),
+        a if unrolled.contains(&a.var) => Loop::new(&a.var, a.extent.as_int().unwrap_or(1) as u32),
+        a => Loop::new(&a.var, 1),
+    });
+    let over = over.collect();
+    Stage { def: nest.def, acc: nest.acc, at, parallel: at.is_none(), loops, over, vector }
+}
+
+/// What of a stage is computed at once.
+#[derive(Clone, Debug)]
+struct TileShape {
+    vectors: u32,
+    rows: Option<(Symbol, u32)>,
+}
+
+impl Default for TileShape {
+    fn default() -> Self {
+        TileShape { vectors: 1, rows: None }
+    }
 }
 
 /// Vectors that an extent fills.
@@ -201,12 +224,11 @@ fn register_tile(
     machine: Machine,
     nest: &Nest,
     own: &[Axis],
+    l: &Lanes,
     extent: &Sym,
-    s: &mut Stage,
-) {
-    let Some(r) = nest.reduction(kernel) else { return };
-    let Some(l) = s.vector.as_mut() else { return };
-    let Some(lane) = lanes::own_axis(kernel, nest, &l.axis) else { return };
+) -> TileShape {
+    let Some(r) = nest.reduction(kernel) else { return TileShape::default() };
+    let Some(lane) = lanes::own_axis(kernel, nest, &l.axis) else { return TileShape::default() };
     let sites = loads(kernel.defs[r].value());
     let vector_sites: Vec<_> =
         sites.iter().filter(|x| lanes::access(kernel, ranges, x, &lane) != Access::Uniform).collect();
@@ -216,15 +238,13 @@ fn register_tile(
     };
     let best = own.iter().filter(|a| a.var != l.axis && lanes::wide(a, 2)).max_by_key(|a| reused(a));
     let most_vectors = fit(extent, l.lanes).max(1);
-    let registers = machine.registers;
-    let rows_axis = best.filter(|a| reused(a) > 0);
-    let Some(axis) = rows_axis else {
-        l.vectors = most_vectors.min(4);
-        return;
-    };
-    let (rows, vectors) = tile_size(registers, most_vectors, axis.extent.as_int());
-    l.vectors = vectors;
-    s.rows = Some((axis.var.clone(), rows));
+    match best.filter(|a| reused(a) > 0) {
+        None => TileShape { vectors: most_vectors.min(4), rows: None },
+        Some(axis) => {
+            let (rows, vectors) = tile_size(machine.registers, most_vectors, axis.extent.as_int());
+            TileShape { vectors, rows: Some((axis.var.clone(), rows)) }
+        }
+    }
 }
 
 /// Rows and vectors that fit the registers: rows * vectors accumulators, the vectors themselves, one broadcast.

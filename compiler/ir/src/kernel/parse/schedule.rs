@@ -1,24 +1,19 @@
 //! Schedules.
 
 use super::Parser;
-use crate::kernel::{Lanes, Stage};
-use onnxc_base::{Diagnostic, Symbol};
+use crate::kernel::{At, Lanes, Loop, Stage};
+use onnxc_base::Diagnostic;
 
 impl Parser<'_> {
-    /// `{ shared 2  parallel  stage ... }`
+    /// `{ stage ... }`
     pub(super) fn schedule(&mut self) -> Result<(), Diagnostic> {
         self.c.expect("{")?;
         while !self.c.eat("}") {
-            if self.c.eat("shared") {
-                self.kernel.schedule.shared = self.number()?;
-            } else if self.c.eat("parallel") {
-                self.kernel.schedule.parallel = true;
-            } else if self.c.eat("stage") {
-                let stage = self.stage()?;
-                self.kernel.schedule.stages.push(stage);
-            } else {
-                return Err(self.c.expected("shared, parallel, stage or '}'"));
+            if !self.c.eat("stage") {
+                return Err(self.c.expected("stage or '}'"));
             }
+            let stage = self.stage()?;
+            self.kernel.schedule.stages.push(stage);
         }
         Ok(())
     }
@@ -29,35 +24,47 @@ impl Parser<'_> {
         T::try_from(value).map_err(|_| self.c.error_at(at, format!("{value} is too large here")))
     }
 
-    /// `y acc c hoisted: order [m, o], vector o 16 x 4, rows j 6, unroll [r, s]`
+    /// `y acc c at z 2: loops [m 1, o 64], over [r 1, s ~4], vector o 16, parallel`
     fn stage(&mut self) -> Result<Stage, Diagnostic> {
         let def = self.find_def()?;
         let acc = if self.c.eat("acc") { Some(self.find_def()?) } else { None };
-        let hoisted = self.c.eat("hoisted");
+        let at = if self.c.eat("at") {
+            let owner = self.find_def()?;
+            Some(At { owner, depth: self.number()? })
+        } else {
+            None
+        };
         self.c.expect(":")?;
-        self.c.expect("order")?;
-        let order = self.symbols()?;
-        let mut stage = Stage { def, acc, hoisted, order, vector: None, rows: None, unroll: vec![] };
+        self.c.expect("loops")?;
+        let loops = self.loops()?;
+        let mut stage = Stage { def, acc, at, parallel: false, loops, over: vec![], vector: None };
         while self.c.eat(",") {
             if self.c.eat("vector") {
                 let axis = self.c.symbol()?;
-                let lanes = self.number()?;
-                self.c.expect("x")?;
-                stage.vector = Some(Lanes { axis, lanes, vectors: self.number()? });
-            } else if self.c.eat("rows") {
-                stage.rows = Some((self.c.symbol()?, self.number()?));
-            } else if self.c.eat("unroll") {
-                stage.unroll = self.symbols()?;
+                stage.vector = Some(Lanes { axis, lanes: self.number()? });
+            } else if self.c.eat("over") {
+                stage.over = self.loops()?;
+            } else if self.c.eat("parallel") {
+                stage.parallel = true;
             } else {
-                return Err(self.c.expected("vector, rows or unroll"));
+                return Err(self.c.expected("over, vector or parallel"));
             }
         }
         Ok(stage)
     }
 
-    /// `[m, o]`
-    fn symbols(&mut self) -> Result<Vec<Symbol>, Diagnostic> {
+    /// `[m 1, o ~64]`
+    fn loops(&mut self) -> Result<Vec<Loop>, Diagnostic> {
         self.c.expect("[")?;
-        self.c.list("]", |c| c.symbol())
+        let mut all = Vec::new();
+        while !self.c.eat("]") {
+            if !all.is_empty() {
+                self.c.expect(",")?;
+            }
+            let axis = self.c.symbol()?;
+            let even = self.c.eat("~");
+            all.push(Loop { axis, block: self.number()?, even });
+        }
+        Ok(all)
     }
 }

@@ -95,7 +95,7 @@ fn errors_show_the_place() {
         "kernel @k { y[i in 2]: f32 = sum(r in 2) 1.0 }",
         "kernel @k { in x: f32[2] out x }",
         "kernel @k { check 5000000000 []: true }",
-        "kernel @k { y[]: f32 = 1.0 schedule { stage y: order [], lanes 4 } }",
+        "kernel @k { y[]: f32 = 1.0 schedule { stage y: loops [], lanes 4 } }",
         "kernel @k { banana }",
     ];
     let error = |t: &&str| match parse_kernel(t, Some("k.kernel"), None) {

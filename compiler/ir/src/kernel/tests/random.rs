@@ -222,21 +222,24 @@ impl Maker {
             let (def, acc) = (self.pick(&defs), self.pick(&defs));
             let mut symbols: Vec<Symbol> = self.kernel.defs[def].axes.iter().map(|a| a.var.clone()).collect();
             symbols.extend(["stage", "parallel", "order"].map(Symbol::new));
-            let some = |m: &mut Self| (0..m.roll(4)).map(|_| m.pick(&symbols)).collect::<Vec<_>>();
-            let (order, unroll, axis) = (some(self), some(self), self.pick(&symbols));
-            let lanes = Lanes { axis: axis.clone(), lanes: self.roll(70) as u16, vectors: self.roll(5) as u32 };
+            let some = |m: &mut Self| {
+                (0..m.roll(4))
+                    .map(|_| Loop { axis: m.pick(&symbols), block: m.roll(9) as u32, even: m.roll(2) == 0 })
+                    .collect::<Vec<_>>()
+            };
+            let (loops, over, axis, owner) = (some(self), some(self), self.pick(&symbols), self.pick(&defs));
+            let lanes = Lanes { axis, lanes: self.roll(70) as u16 };
+            let at = At { owner, depth: self.roll(4) as u32 };
             let stage = Stage {
                 def,
                 acc: (self.roll(2) == 0).then_some(acc),
-                hoisted: self.roll(2) == 0,
-                order,
+                at: (self.roll(2) == 0).then_some(at),
+                parallel: self.roll(2) == 0,
+                loops,
+                over,
                 vector: (self.roll(2) == 0).then_some(lanes),
-                rows: (self.roll(2) == 0).then_some((axis, 6)),
-                unroll,
             };
             self.kernel.schedule.stages.push(stage);
         }
-        self.kernel.schedule.shared = self.roll(3);
-        self.kernel.schedule.parallel = self.roll(2) == 0;
     }
 }

@@ -1,8 +1,8 @@
 //! Legality of schedules, whoever chose them.
 
-use super::reach::{Reached, reached, reached_by};
 use super::{Checker, code};
-use crate::kernel::{Axis, Body, DefId, Kernel, Schedule, Src, Stage};
+use crate::kernel::reach::{Reached, reached, reached_by};
+use crate::kernel::{At, Axis, Body, DefId, Kernel, Loop, Schedule, Src, Stage};
 use onnxc_base::{Diagnostics, Sym, Symbol};
 use std::collections::BTreeMap;
 
@@ -14,20 +14,21 @@ const MAX_LANES: u16 = 64;
 /// Stages
 /// - A definition is in at most one stage, stored or as `acc`. Outputs are stored. What a stage loads of definitions in no
 ///   stage are Maps; they are computed in place.
-/// - A stage loads what earlier stages store (hoisted ones run before all others), so a hoisted stage loads no other.
+/// - A stage loads what earlier stages store.
 /// - Checks run before all stages: they load parameters and definitions that are computed in place.
 /// - `acc` is a Reduce and the stage's definition a Map; only it loads it, always at the same index over its own
 ///   variables, without pad; it is no output.
 ///
-/// Shared axes
-/// - Each stage that isn't hoisted has at least `shared` axes, whose extents equal those of the last stage; so has its
-///   `acc`. Such stages load each other (and `acc`) at their own variables of those axes.
-/// - If the shared loops are parallel, every stage in them stores an output: scratch memory would be shared.
+/// Attached stages
+/// - The owner is a later stage that isn't attached itself and has as many loops as the depth says.
+/// - Only the owner and stages attached to it no less deep load them, at symbolic indices and without pad.
+/// - One that stores an output is loaded by its owner at the owner's own variables, all of them as long as its axes.
+/// - They aren't parallel.
 ///
-/// Axes
-/// - `order` has each axis that isn't shared exactly once, then each reduction axis exactly once.
-/// - Lanes are a power of two up to 64, there is at least one vector and one row; the axes of `vector`, `rows` and
-///   `unroll` are in the order, no two of them the same. Rows are of an output axis, unrolled axes reduction axes.
+/// Loops
+/// - Each axis of the definition has a loop; each reduction axis exactly one in `over`. Blocks aren't empty, and those
+///   inside aren't larger.
+/// - Lanes are a power of two up to 64, of an axis with a loop whose last block is a multiple of them.
 pub fn verify_schedule(kernel: &Kernel) -> Result<(), Diagnostics> {
     let mut c = Checker::new(kernel);
     if kernel.schedule != Schedule::default() {
@@ -104,8 +105,10 @@ impl<'c, 'a> Rules<'c, 'a> {
         }
         for (i, s) in self.schedule.stages.iter().enumerate() {
             self.line = self.c.names.stage_line(s);
-            self.axes(s);
-            self.shared(s);
+            self.loops(s);
+            if let Some(at) = s.at {
+                self.attached(i, s, at);
+            }
             self.loads(i, s);
             self.accumulator(s);
         }
@@ -116,11 +119,6 @@ impl<'c, 'a> Rules<'c, 'a> {
         !self.homes.contains_key(&d) && matches!(self.kernel.defs[d].body, Body::Map(_))
     }
 
-    /// How many outermost axes of a stage are outside of it.
-    fn outside(&self, s: &Stage) -> usize {
-        if s.hoisted { 0 } else { self.schedule.shared }
-    }
-
     /// The reduction axes of a stage.
     fn over(&self, s: &Stage) -> &'a [Axis] {
         match &self.kernel.defs[s.acc.unwrap_or(s.def)].body {
@@ -129,71 +127,78 @@ impl<'c, 'a> Rules<'c, 'a> {
         }
     }
 
-    fn axes(&mut self, s: &Stage) {
-        let own = self.kernel.defs[s.def].axes.get(self.outside(s)..).unwrap_or_default();
+    fn loops(&mut self, s: &Stage) {
+        let own = &self.kernel.defs[s.def].axes;
         let over = self.over(s);
-        let is = |axes: &[Axis], v: &Symbol| axes.iter().any(|a| a.var == *v);
-        let (first, last) = s.order.split_at(own.len().min(s.order.len()));
-        let each = |axes: &[Axis], order: &[Symbol]| {
-            order.len() == axes.len() && axes.iter().all(|a| order.iter().filter(|v| **v == a.var).count() == 1)
-        };
-        let all: Vec<String> = own.iter().chain(over).map(|a| a.var.to_string()).collect();
-        let count = own.len();
-        self.require(each(own, first) && each(over, last), |_| {
-            format!("the order isn't [{}], the first {count} in any order, then the rest", all.join(", "))
-        });
+        let is = |axes: &[Axis], l: &Loop| axes.iter().any(|a| a.var == l.axis);
+        let of = |list: &[Loop], v: &Symbol| list.iter().filter(|l| l.axis == *v).count();
+        for l in s.loops.iter().filter(|l| !is(own, l)) {
+            self.report(format!("the definition has no axis '{}'", l.axis));
+        }
+        for l in s.over.iter().filter(|l| !is(over, l)) {
+            self.report(format!("the stage has no reduction axis '{}'", l.axis));
+        }
+        for a in own {
+            self.require(of(&s.loops, &a.var) > 0, |_| format!("axis '{}' has no loop", a.var));
+            let blocks: Vec<u32> = s.loops.iter().filter(|l| l.axis == a.var).map(|l| l.block).collect();
+            let shrink = blocks.is_sorted_by(|a, b| a >= b) && !blocks.contains(&0);
+            self.require(shrink, |_| format!("the blocks of axis '{}' are {blocks:?}", a.var));
+        }
+        for a in over {
+            let n = of(&s.over, &a.var);
+            self.require(n == 1, |_| format!("reduction axis '{}' has {n} loops", a.var));
+        }
+        self.require(s.over.iter().all(|l| l.block > 0), |_| "a block of a reduction is empty".into());
         if let Some(l) = &s.vector {
             let lanes = l.lanes.is_power_of_two() && l.lanes <= MAX_LANES;
             self.require(lanes, |_| format!("{} lanes are no power of two up to {MAX_LANES}", l.lanes));
-            self.require(l.vectors > 0, |_| "a tile has at least one vector".into());
-            self.require(is(own, &l.axis) || is(over, &l.axis), |_| format!("the stage has no axis '{}'", l.axis));
-        }
-        if let Some((axis, rows)) = &s.rows {
-            self.require(is(own, axis), |_| format!("the stage has no output axis '{axis}'"));
-            self.require(*rows > 0, |_| "a tile has at least one row".into());
-            let lanes = s.vector.as_ref().is_some_and(|l| l.axis == *axis);
-            self.require(!lanes, |_| format!("'{axis}' is the axis of lanes and of rows"));
-        }
-        for (i, u) in s.unroll.iter().enumerate() {
-            self.require(is(over, u), |_| format!("the stage has no reduction axis '{u}'"));
-            let twice = s.unroll[..i].contains(u) || s.vector.as_ref().is_some_and(|l| l.axis == *u);
-            self.require(!twice, |_| format!("'{u}' is unrolled twice, or the axis of lanes"));
+            let block = s.tile(&l.axis);
+            let whole = lanes && block % u32::from(l.lanes) == 0;
+            self.require(whole, |_| format!("the last block of '{}' is no multiple of {} lanes", l.axis, l.lanes));
         }
     }
 
-    fn shared(&mut self, s: &Stage) {
-        let shared = self.outside(s);
-        let inside = self.schedule.stages.iter().rfind(|s| !s.hoisted);
-        let (Some(last), true) = (inside, shared > 0) else { return };
-        let of = |d: DefId| &self.kernel.defs[d].axes;
-        let nest = of(last.def);
-        for d in [Some(s.def), s.acc].into_iter().flatten() {
-            let name = self.c.names.def(d);
-            let enough = of(d).len() >= shared;
-            self.require(enough, |_| format!("'{name}' has fewer than {shared} axes to share"));
-            for (a, b) in of(d).iter().zip(nest).take(shared) {
-                let equal = self.c.ranges.prove_eq(&a.extent, &b.extent) == Some(true);
-                self.require(equal, |_| format!("the shared axis '{}' isn't as long as '{}'", a.var, b.var));
-            }
+    fn attached(&mut self, i: usize, s: &Stage, at: At) {
+        self.require(!s.parallel, |_| "an attached stage can't be parallel".into());
+        let owner = self.schedule.stages.iter().skip(i + 1).find(|o| o.def == at.owner);
+        let Some(owner) = owner else {
+            return self.report("the owner isn't a later stage".into());
+        };
+        self.require(owner.at.is_none(), |_| "the owner is attached itself".into());
+        self.require(at.depth as usize <= owner.loops.len(), |_| "the owner has fewer loops".into());
+        if self.kernel.outputs.contains(&s.def) {
+            let covered = self.covers(s.def, owner);
+            self.require(covered, |_| "the owner doesn't need all of this output".into());
         }
-        let stores = self.kernel.outputs.contains(&s.def);
-        self.require(!self.schedule.parallel || stores, |_| {
-            "the threads of the shared loop would share scratch".into()
-        });
+    }
+
+    /// True if some load by the owner is at its own variables, which run over all of the definition.
+    fn covers(&self, d: DefId, owner: &Stage) -> bool {
+        let all: Vec<Axis> = self.kernel.defs[owner.def].axes.iter().chain(self.over(owner)).cloned().collect();
+        let own = &self.kernel.defs[d].axes;
+        let whole = |l: &Reached| {
+            l.index.iter().zip(own).all(|(i, a)| {
+                let v = i.as_ref().and_then(Sym::as_symbol);
+                all.iter().any(|x| Some(&x.var) == v && x.extent == a.extent)
+            })
+        };
+        [Some(owner.def), owner.acc].into_iter().flatten().any(|u| {
+            reached_by(self.kernel, u, &|d| self.is_inline(d)).iter().any(|l| l.src == Src::Def(d) && whole(l))
+        })
     }
 
     fn loads(&mut self, i: usize, s: &Stage) {
         for d in [Some(s.def), s.acc].into_iter().flatten() {
             for l in reached_by(self.kernel, d, &|d| self.is_inline(d)) {
                 if let Src::Def(x) = l.src {
-                    self.load(i, s, d, x, &l);
+                    self.load(i, s, x, &l);
                 }
             }
         }
     }
 
-    /// Stage number `i` loads `x` in its definition `d`.
-    fn load(&mut self, i: usize, s: &Stage, d: DefId, x: DefId, l: &Reached) {
+    /// Stage number `i` loads `x`.
+    fn load(&mut self, i: usize, s: &Stage, x: DefId, l: &Reached) {
         let name = self.c.names.def(x);
         let Some(&home) = self.homes.get(&x) else {
             return self.require(self.is_inline(x), |_| format!("the reduction '{name}' is in no stage"));
@@ -202,23 +207,12 @@ impl<'c, 'a> Rules<'c, 'a> {
             // `acc` comes from registers, and only in its own stage.
             return self.require(home.stage == i, |_| format!("'{name}' is in the registers of another stage"));
         }
-        let other = &self.schedule.stages[home.stage];
-        if s.hoisted && !other.hoisted {
-            return self.report(format!("a hoisted stage loads '{name}', which isn't"));
-        }
-        let before = home.stage < i || (other.hoisted && !s.hoisted);
-        self.require(before, |_| format!("'{name}' is computed later"));
-        if !s.hoisted && !other.hoisted {
-            self.own_point(d, l, &name);
-        }
-    }
-
-    /// A load between stages that share axes is at the own point of `d`.
-    fn own_point(&mut self, d: DefId, l: &Reached, name: &str) {
-        for (a, i) in self.kernel.defs[d].axes.iter().zip(&l.index).take(self.schedule.shared) {
-            let own = i.as_ref() == Some(&Sym::var(&a.var));
-            self.require(own, |_| format!("'{name}' is loaded at another point of the shared axis '{}'", a.var));
-        }
+        self.require(home.stage < i, |_| format!("'{name}' is computed later"));
+        let Some(at) = self.schedule.stages[home.stage].at else { return };
+        let inside = s.def == at.owner || s.at.is_some_and(|b| b.owner == at.owner && b.depth >= at.depth);
+        self.require(inside, |_| format!("'{name}' is attached elsewhere"));
+        let known = !l.padded && l.index.iter().all(Option::is_some);
+        self.require(known, |_| format!("the region of '{name}' isn't known"));
     }
 
     fn accumulator(&mut self, s: &Stage) {
@@ -235,8 +229,5 @@ impl<'c, 'a> Rules<'c, 'a> {
         self.require(!loads.is_empty(), |_| format!("the definition doesn't load '{name}'"));
         let one = loads.iter().all(|l| l.index == loads[0].index && l.index.iter().all(Option::is_some) && !l.padded);
         self.require(one, |_| format!("'{name}' isn't loaded at one point alone"));
-        if !s.hoisted {
-            loads.iter().take(1).for_each(|l| self.own_point(s.def, l, &name));
-        }
     }
 }

@@ -72,15 +72,8 @@ fn broken_data() {
     k.outputs.push(DefId::from_u32(7));
     snapshot("verify-data", &verify(&k).expect_err("everything is wrong").to_string());
     k.outputs = vec![DefId::from_u32(0)];
-    k.schedule.stages.push(Stage {
-        def: DefId::from_u32(8),
-        acc: None,
-        hoisted: false,
-        order: vec![],
-        vector: None,
-        rows: None,
-        unroll: vec![],
-    });
+    let def = DefId::from_u32(8);
+    k.schedule.stages.push(Stage { def, acc: None, at: None, parallel: false, loops: vec![], over: vec![], vector: None });
     assert!(verify_schedule(&k).is_err());
 }
 
@@ -98,12 +91,13 @@ const CONV: &str = "
 fn legal_schedules() {
     for schedule in [
         "",
-        "stage t: order [a, b] stage y acc c: order [o2, i2, j2, q] stage m: order [i3, o3, j3] stage z: order [j4, i4, o4]",
-        "shared 2 stage t hoisted: order [b, a] stage y acc c: order [j2, q], vector j2 8 x 2 stage m: order [j3], vector j3 8 x 4
-         stage z: order [j4]",
-        "shared 1 stage c: order [j, i, q], rows i 6, vector j 4 x 1, unroll [q] stage y: order [i2, j2] stage m: order [i3, j3]
-         stage z: order [i4, j4]",
-    ] {
+        "stage t: loops [a 1, b 1] stage y acc c: loops [o2 1, i2 1, j2 1], over [q 1] stage m: loops [i3 1, o3 1], over [j3 1]
+         stage z: loops [j4 1, i4 1, o4 1]",
+        "stage t: loops [b 1, a 1] stage y acc c at z 2: loops [o2 1, i2 1, j2 16], over [q 2], vector j2 8
+         stage m at z 2: loops [o3 1, i3 1], over [j3 32], vector j3 8 stage z: loops [o4 1, i4 1, j4 1], parallel",
+        "stage t: loops [b 1, a 1] stage c: loops [o 4, j 8, i ~6, j 4, o 1], over [q 3], vector j 4 stage y: loops [i2 1, j2 1, o2 1]
+         stage m: loops [i3 1, o3 1], over [j3 1] stage z: loops [i4 1, j4 1, o4 1]",
+        ] {
         let text = format!("kernel @k {{ {CONV} schedule {{ {schedule} }} }}");
         let kernel = parse_kernel(&text, None, None).unwrap_or_else(|d| panic!("{d}"));
         verify(&kernel).unwrap_or_else(|d| panic!("{d}"));
@@ -113,22 +107,23 @@ fn legal_schedules() {
 #[test]
 fn broken_schedules() {
     let texts: Vec<String> = [
-        "stage z: order [o4, i4]",
-        "stage y acc c: order [q, o2, i2, j2] stage m: order [o3, i3, j3] stage z: order [o4, i4, j4, j4]",
-        "stage y acc c: order [o2, i2, j2, q], vector j2 12 x 0, rows j2 0, unroll [q, j2] stage y: order [o2, i2, j2] stage m acc z:
-         order [o3, i3, j3] stage z: order [o4, i4, j4], vector q 4 x 1",
-        "stage m: order [o3, i3, j3] stage y acc c: order [o2, i2, j2, q] stage z: order [o4, i4, j4]",
-        "shared 3 parallel stage y acc c: order [q] stage m: order [j3] stage z: order []",
-        "shared 1 stage t: order [b] stage c: order [i, j, q] stage y: order [i2, j2] stage m hoisted: order [o3, i3, j3]
-         stage z: order [i4, j4]",
+        "stage z: loops [o4 1, i4 1]",
+        "stage y acc c: loops [q 1, o2 1, i2 1, j2 1] stage m: loops [o3 1, i3 1], over [j3 1, j3 1] stage z: loops [o4 1, i4 1, j4 0]",
+        "stage y acc c: loops [o2 2, i2 1, j2 8, o2 4], over [q 0], vector j2 12 stage y: loops [o2 1, i2 1, j2 1]
+         stage m acc z: loops [o3 1, i3 1], over [j3 1] stage z: loops [o4 1, i4 1, j4 1], vector q 4",
+        "stage m: loops [o3 1, i3 1], over [j3 1] stage y acc c: loops [o2 1, i2 1, j2 1], over [q 1] stage z: loops [o4 1, i4 1, j4 1]",
+        "stage t at y 9: loops [a 1, b 1], parallel stage y acc c: loops [o2 1, i2 1, j2 1], over [q 1]
+         stage m at y 1: loops [o3 1, i3 1], over [j3 1] stage z: loops [o4 1, i4 1, j4 1]",
+        "stage t at c 1: loops [a 1, b 1] stage c at z 2: loops [o 1, i 1, j 1], over [q 1] stage y: loops [o2 1, i2 1, j2 1]
+         stage m at z 3: loops [o3 1, i3 1], over [j3 1] stage z: loops [o4 1, i4 1, j4 1]",
     ]
     .map(|s| format!("kernel @k {{ {CONV} schedule {{ {s} }} }}"))
     .to_vec();
     let more = [
         "kernel @acc { in x: f32[4, 4] s[i in 4]: f32 = sum(r in 4) of x[i, r] y[j in 4]: f32 = s[j] + s[3 - j]
-         out y check 1 [k in 4]: y[k] > 0.0 schedule { stage y acc s: order [j, r] } }",
+         out y check 1 [k in 4]: y[k] > 0.0 schedule { stage y acc s: loops [j 1], over [r 1] } }",
         "kernel @acc { in x: f32[4, 4] s[i in 4]: f32 = sum(r in 4) of x[i, r] y[j in 4]: f32 = 1.0
-         z[k in 4]: f32 = s[k] out y, z, s schedule { stage y acc s: order [j, r] stage z: order [k] } }",
+         z[k in 4]: f32 = s[k] out y, z, s schedule { stage y acc s: loops [j 1], over [r 1] stage z: loops [k 1] } }",
     ];
     let all: Vec<&str> = texts.iter().map(String::as_str).chain(more).collect();
     complaints("verify-schedule", &all);

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A load, with its indices in terms of the variables of the definition where the search began.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Reached {
+pub struct Reached {
+    /// What is loaded.
     pub src: Src,
-    /// None: computed from data.
+    /// One per dim; none where computed from data.
     pub index: Vec<Option<Sym>>,
+    /// Out of range is allowed.
     pub padded: bool,
 }
 
@@ -24,14 +26,14 @@ struct Search<'a> {
 }
 
 /// All loads of an expression; definitions for which `inline` holds are looked through.
-pub(super) fn reached(kernel: &Kernel, e: &Expr, inline: &dyn Fn(DefId) -> bool) -> Vec<Reached> {
+pub fn reached(kernel: &Kernel, e: &Expr, inline: &dyn Fn(DefId) -> bool) -> Vec<Reached> {
     let mut s = Search { kernel, inline, found: vec![], seen: BTreeSet::new() };
     s.walk(e, &Env::new(), &mut HashSet::new());
     s.found
 }
 
 /// All loads of a definition.
-pub(super) fn reached_by(kernel: &Kernel, d: DefId, inline: &dyn Fn(DefId) -> bool) -> Vec<Reached> {
+pub fn reached_by(kernel: &Kernel, d: DefId, inline: &dyn Fn(DefId) -> bool) -> Vec<Reached> {
     let mut all = reached(kernel, kernel.defs[d].value(), inline);
     if let Body::Reduce { init: Some(e), .. } = &kernel.defs[d].body {
         all.extend(reached(kernel, e, inline));

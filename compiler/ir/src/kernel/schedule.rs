@@ -1,0 +1,109 @@
+//! How a kernel runs: plain data, comparable and printable.
+//!
+//! A stage is the loop nest that computes one definition; definitions without a stage are computed in place by what
+//! loads them. Stages run in order, but for those that are *attached*: such a stage runs inside the loops of a later
+//! one (its owner) and computes, each time, just the region of its definition that the rest of the owner's nest
+//! loads. That region lives in scratch memory of the region's size. Row reductions that share their outer loops,
+//! producers fused into the tiles of their consumers and Winograd's transforms are all attached stages.
+//!
+//! A loop goes over blocks of points of one axis. An axis may have several loops: the first cuts its extent into
+//! blocks, the next cuts those into smaller ones. What the last loop of each axis leaves is computed at once, in
+//! registers: the *tile*. What doesn't divide is computed in a smaller block.
+//!
+//! Does NOT say what is computed, and nothing here can change it, but for the order of sums.
+
+use super::DefId;
+use onnxc_base::sym::Symbol;
+
+/// How a kernel runs: its stages, in order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Schedule {
+    /// In order.
+    pub stages: Vec<Stage>,
+}
+
+/// One loop nest: it computes one definition, either a Map or a Reduce, or a Map together with the Reduce that it
+/// loads at its own point (`acc`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stage {
+    /// What is stored.
+    pub def: DefId,
+    /// The reduction computed in registers for each point of `def`, and loaded by it at that same point.
+    pub acc: Option<DefId>,
+    /// Where it runs, if not on its own.
+    pub at: Option<At>,
+    /// The outermost loop that goes round more than once may run on any number of threads.
+    pub parallel: bool,
+    /// Loops over the definition's axes, outermost first; each axis has at least one.
+    pub loops: Vec<Loop>,
+    /// Loops over the reduction axes, inside of those; one per axis. A block is written out (unrolled).
+    pub over: Vec<Loop>,
+    /// The axis across lanes.
+    pub vector: Option<Lanes>,
+}
+
+/// A place in the nest of another stage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct At {
+    /// The definition of the owner: a later stage, itself not attached.
+    pub owner: DefId,
+    /// Inside this many of its loops.
+    pub depth: u32,
+}
+
+/// A loop over blocks of one axis.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loop {
+    /// Which axis.
+    pub axis: Symbol,
+    /// Points of the axis in one iteration.
+    pub block: u32,
+    /// Blocks may be smaller so that all are about equal: 49 by 14 as 13, 12, 12, 12. Otherwise every block but the
+    /// last starts at a multiple of its size.
+    pub even: bool,
+}
+
+/// Vectorisation of a stage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lanes {
+    /// The axis across lanes: an axis of the definition, or a reduction axis (lanes are then combined at the end).
+    pub axis: Symbol,
+    /// Lanes of one vector, a power of two. The last block of the axis is a multiple of it.
+    pub lanes: u16,
+}
+
+impl Loop {
+    /// A loop whose blocks start at multiples of their size.
+    pub fn new(axis: &Symbol, block: u32) -> Loop {
+        Loop { axis: axis.clone(), block, even: false }
+    }
+
+    /// A loop over blocks of at most this size, as equal as can be.
+    pub fn even(axis: &Symbol, block: u32) -> Loop {
+        Loop { axis: axis.clone(), block, even: true }
+    }
+}
+
+impl Schedule {
+    /// The stage that stores a definition.
+    pub fn stage_of(&self, def: DefId) -> Option<&Stage> {
+        self.stages.iter().find(|s| s.def == def)
+    }
+
+    /// The stages that run inside a stage, in order.
+    pub fn attached(&self, owner: DefId) -> impl Iterator<Item = &Stage> {
+        self.stages.iter().filter(move |s| s.at.is_some_and(|a| a.owner == owner))
+    }
+}
+
+impl Stage {
+    /// Points of an axis that the tile holds, if the extent has as many: the block of the axis' last loop.
+    pub fn tile(&self, axis: &Symbol) -> u32 {
+        self.loops.iter().chain(&self.over).rev().find(|l| l.axis == *axis).map_or(1, |l| l.block)
+    }
+
+    /// True if loop number `i` is the last one of its axis.
+    pub fn is_tile_loop(&self, i: usize) -> bool {
+        self.loops[i + 1..].iter().all(|l| l.axis != self.loops[i].axis)
+    }
+}

@@ -1,0 +1,176 @@
+//! Cuts of a span into blocks: which loops a loop of the schedule becomes.
+//!
+//! A length known at compile time gives exactly the blocks it needs; another gives a loop per size with run-time
+//! bounds. All blocks together cover the span; only overlapping ones (see [`Start::Clamped`]) cover a point twice.
+
+use onnxc_base::Sym;
+
+/// A run of blocks of one size.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Part {
+    /// How many blocks.
+    pub count: Sym,
+    /// Where block k begins, from the start of the span.
+    pub start: Start,
+    /// Points of each.
+    pub len: Sym,
+}
+
+/// Where block k begins.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Start {
+    /// At `first + k * step`.
+    Every {
+        /// Of block 0.
+        first: Sym,
+        /// From block to block.
+        step: i64,
+    },
+    /// At `k * step`, but no later than `last`: the last block may compute points again that the one before it has.
+    Clamped {
+        /// From block to block.
+        step: i64,
+        /// The latest start.
+        last: Sym,
+    },
+}
+
+/// What is cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// Across lanes, so many to a vector: the rest is masked.
+    Lanes(u16),
+    /// Points of a tile, or unrolled iterations: a rest is done one by one. `even` blocks may be of unequal size, or
+    /// overlap if `again` allows points to be computed twice.
+    Points { even: bool, again: bool },
+    /// Blocks with loops inside: the rest is a smaller block.
+    Blocks { even: bool },
+}
+
+/// Cuts `0 .. len`.
+pub(super) fn cut(len: &Sym, block: u32, kind: Kind) -> Vec<Part> {
+    let block = i64::from(block);
+    match len.as_int() {
+        Some(n) => fixed(n, block, kind),
+        None => symbolic(len, block, kind),
+    }
+}
+
+fn every(count: Sym, first: Sym, step: i64, len: Sym) -> Part {
+    Part { count, start: Start::Every { first, step }, len }
+}
+
+fn fixed(n: i64, block: i64, kind: Kind) -> Vec<Part> {
+    let even = matches!(kind, Kind::Points { even: true, .. } | Kind::Blocks { even: true });
+    let parts = if even {
+        equal_parts(n, block)
+    } else {
+        let whole = n / block * block;
+        [(0, whole, block), (whole, n, n - whole)].into_iter().filter(|(a, b, _)| a < b).collect()
+    };
+    parts.into_iter().map(|(a, b, size)| every(Sym::int((b - a) / size), Sym::int(a), size, Sym::int(size))).collect()
+}
+
+fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
+    let b = Sym::int(block);
+    if block == 1 {
+        return vec![every(n.clone(), Sym::int(0), 1, Sym::int(1))];
+    }
+    let blocks = n.floordiv(&b);
+    let whole = &blocks * block;
+    let at_most_one = |n: Sym| Sym::min(&n, &Sym::int(1));
+    match kind {
+        Kind::Lanes(lanes) => {
+            let lanes = i64::from(lanes);
+            let vectors = n.floordiv(&Sym::int(lanes));
+            let full = &vectors * lanes;
+            let mut parts = vec![every(blocks.clone(), Sym::int(0), block, b)];
+            if block > lanes {
+                parts.push(every(&vectors - &(&blocks * (block / lanes)), whole, lanes, Sym::int(lanes)));
+            }
+            parts.push(every(at_most_one(n - &full), full.clone(), lanes, n - &full));
+            parts
+        }
+        Kind::Points { even: true, again: true } => {
+            // Nothing overlaps if there is less than one block.
+            let enough = at_most_one(blocks);
+            let tiles = n.ceildiv(&b) * &enough;
+            let done = n * &enough;
+            let clamped = Part { count: tiles, start: Start::Clamped { step: block, last: n - block }, len: b };
+            vec![clamped, every(n - &done, done, 1, Sym::int(1))]
+        }
+        Kind::Points { .. } => {
+            vec![every(blocks, Sym::int(0), block, b), every(n - &whole, whole, 1, Sym::int(1))]
+        }
+        Kind::Blocks { .. } => {
+            let rest = n - &whole;
+            vec![every(blocks, Sym::int(0), block, b), every(at_most_one(rest.clone()), whole, block, rest)]
+        }
+    }
+}
+
+/// Cuts `0 .. n` into blocks of at most `most`, as equal as can be: `(start, end, size)` of up to two runs.
+/// 49 by 14 gives 13, 12, 12, 12 instead of 14, 14, 14, 7 (libxsmm's equalised blocking).
+pub(super) fn equal_parts(n: i64, most: i64) -> Vec<(i64, i64, i64)> {
+    if n <= 0 {
+        return vec![];
+    }
+    let chunks = (n + most - 1) / most;
+    let (low, more) = (n / chunks, n % chunks);
+    let middle = more * (low + 1);
+    [(0, middle, low + 1), (middle, n, low)].into_iter().filter(|(a, b, _)| a < b).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onnxc_base::sym::Symbol;
+
+    #[test]
+    fn parts_are_equal_and_cover() {
+        assert_eq!(equal_parts(49, 14), vec![(0, 13, 13), (13, 49, 12)]);
+        assert_eq!(equal_parts(6, 6), vec![(0, 6, 6)]);
+        assert_eq!(equal_parts(64, 6), vec![(0, 54, 6), (54, 64, 5)]);
+        assert_eq!(equal_parts(0, 6), vec![]);
+    }
+
+    /// How often each point of `0 .. n` is covered.
+    fn covered(n: i64, parts: &[Part]) -> Vec<u32> {
+        let dim = |s: &Symbol| (s.as_str() == "n").then_some(n);
+        let eval = |s: &Sym| s.eval(&dim).expect("over n");
+        let mut seen = vec![0; n as usize];
+        for p in parts {
+            for k in 0..eval(&p.count) {
+                let at = match &p.start {
+                    Start::Every { first, step } => eval(first) + k * step,
+                    Start::Clamped { step, last } => (k * step).min(eval(last)),
+                };
+                (at..at + eval(&p.len)).for_each(|i| seen[i as usize] += 1);
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn cuts_cover_each_point() {
+        let kinds = [
+            Kind::Lanes(4),
+            Kind::Points { even: true, again: false },
+            Kind::Points { even: false, again: true },
+            Kind::Blocks { even: false },
+            Kind::Blocks { even: true },
+        ];
+        for n in 0..40 {
+            for len in [Sym::int(n), Sym::var("n")] {
+                for kind in kinds {
+                    for block in [1, 4, 8, 12] {
+                        let seen = covered(n, &cut(&len, block, kind));
+                        assert!(seen.iter().all(|s| *s == 1), "{n} by {block}: {kind:?} {seen:?}");
+                    }
+                }
+                let seen = covered(n, &cut(&len, 6, Kind::Points { even: true, again: true }));
+                assert!(seen.iter().all(|s| *s >= 1), "{n}: {seen:?}");
+            }
+        }
+    }
+}
