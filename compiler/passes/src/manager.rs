@@ -167,7 +167,13 @@ impl<'a> Manager<'a> {
     }
 
     /// Runs a pass over the program.
-    pub fn loops(&mut self, pass: &LoopsPass, program: &mut Program, cx: &LoopsCx, before: verify::Stage) -> Result<verify::Stage, Stop> {
+    pub fn loops(
+        &mut self,
+        pass: &LoopsPass,
+        program: &mut Program,
+        cx: &LoopsCx,
+        before: verify::Stage,
+    ) -> Result<verify::Stage, Stop> {
         self.time(pass.name, || (pass.run)(program, cx))?;
         let stage = verify::Stage {
             unrolled: before.unrolled || pass.ensures.unrolled,

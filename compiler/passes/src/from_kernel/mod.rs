@@ -14,12 +14,12 @@ mod stage;
 mod tile;
 
 use eval::Eval;
-use span::{Domain, whole};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::kernel::{Axis, Body, Check, Def, DefId, Kernel, ParamId, Src, Stage};
 use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, LoopKind, Stmt, Ty};
 use onnxc_ir::scalar::Scalar;
+use span::{Domain, whole};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What lowering must know of the machine.
@@ -187,7 +187,8 @@ impl<'a> Cx<'a> {
             self.f.bind(s.clone(), v);
             args.push(KernelArg::Dim(s));
         }
-        let at_start = |buf: Buf, shape: Vec<Sym>| Storage { buf, base: Sym::int(0), lo: vec![Sym::int(0); shape.len()], shape };
+        let at_start =
+            |buf: Buf, shape: Vec<Sym>| Storage { buf, base: Sym::int(0), lo: vec![Sym::int(0); shape.len()], shape };
         for (id, p) in self.kernel.params.iter() {
             let buf = self.f.param_buf(&p.name, p.dtype, false);
             self.params[id] = Some(at_start(buf, p.shape.clone()));

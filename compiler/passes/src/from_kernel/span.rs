@@ -34,7 +34,8 @@ fn typical(kernel: &Kernel, stage: &Stage, depth: usize) -> Domain {
         if let Some(span) = domain.get_mut(&l.axis) {
             let block = i64::from(l.block);
             if span.len.as_int().is_none_or(|n| n > block) {
-                let len = if span.len.as_int().is_some() { Sym::int(block) } else { Sym::min(&span.len, &Sym::int(block)) };
+                let len =
+                    if span.len.as_int().is_some() { Sym::int(block) } else { Sym::min(&span.len, &Sym::int(block)) };
                 *span = Span { lo: block * Sym::var(format!("{}.block", l.axis).as_str()), len };
             }
         }
@@ -61,7 +62,8 @@ impl Cx<'_> {
             if loads.is_empty() {
                 continue;
             }
-            let spans = if user.def == owner.def { domain.clone() } else { self.region(user.def, owner, domain, clip)? };
+            let spans =
+                if user.def == owner.def { domain.clone() } else { self.region(user.def, owner, domain, clip)? };
             let (env, ranges) = self.inner_points(&spans);
             for index in loads {
                 for (slot, i) in found.iter_mut().zip(index) {
@@ -75,7 +77,8 @@ impl Cx<'_> {
         }
         let mut region = Domain::new();
         for (a, slot) in axes.iter().zip(found) {
-            let (mut lo, mut hi) = slot.ok_or_else(|| self.error(format!("nothing loads {}", self.kernel.defs[p].name)))?;
+            let (mut lo, mut hi) =
+                slot.ok_or_else(|| self.error(format!("nothing loads {}", self.kernel.defs[p].name)))?;
             if clip {
                 if self.ranges.prove_le(&Sym::int(0), &lo) != Some(true) {
                     lo = Sym::max(&lo, &Sym::int(0));
@@ -142,5 +145,11 @@ fn smaller(ranges: &Ranges, a: &Sym, b: &Sym) -> Sym {
 }
 
 fn larger(ranges: &Ranges, a: &Sym, b: &Sym) -> Sym {
-    if smaller(ranges, a, b) == *a { b.clone() } else if smaller(ranges, a, b) == *b { a.clone() } else { Sym::max(a, b) }
+    if smaller(ranges, a, b) == *a {
+        b.clone()
+    } else if smaller(ranges, a, b) == *b {
+        a.clone()
+    } else {
+        Sym::max(a, b)
+    }
 }

@@ -29,7 +29,8 @@ impl<'k> Cx<'k> {
         for part in cut(&span.len, l.block, self.kind(stage, at, l)) {
             self.part(&l.axis, &part, stage.parallel, |cx, lo| {
                 let mut domain = domain.clone();
-                domain.insert(l.axis.clone(), Span { lo: cx.ranges.simplify(&(&span.lo + &lo)), len: part.len.clone() });
+                domain
+                    .insert(l.axis.clone(), Span { lo: cx.ranges.simplify(&(&span.lo + &lo)), len: part.len.clone() });
                 cx.loops(stage, at + 1, &domain)
             })?;
         }

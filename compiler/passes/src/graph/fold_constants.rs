@@ -14,8 +14,12 @@ use onnxc_ops::eval::Evaluator;
 const GROWTH: usize = 1 << 16;
 
 /// The pass.
-pub const PASS: GraphPass =
-    GraphPass { name: "fold-constants", about: "compute at compile time what depends on constants only", level: 0, run };
+pub const PASS: GraphPass = GraphPass {
+    name: "fold-constants",
+    about: "compute at compile time what depends on constants only",
+    level: 0,
+    run,
+};
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     let mut body = std::mem::take(&mut graph.body);

@@ -21,7 +21,9 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
             continue;
         }
         graph.nodes[n].inputs.truncate(1);
-        let (Some(&Some(x)), Some(&y)) = (graph.nodes[n].inputs.first(), graph.nodes[n].outputs.first()) else { continue };
+        let (Some(&Some(x)), Some(&y)) = (graph.nodes[n].inputs.first(), graph.nodes[n].outputs.first()) else {
+            continue;
+        };
         if graph.nodes[n].outputs.len() > 1 {
             continue;
         }

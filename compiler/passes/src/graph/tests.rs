@@ -54,7 +54,12 @@ fn batch_norm_goes_into_the_weights() {
     let w = b.constant("w", numbers(&[3, 2, 1, 1]));
     let c = node(&mut b, "Conv", Attrs::default(), &[x, w]);
     let stats: Vec<ValueId> = ["s", "b", "m", "v"].iter().map(|n| b.constant(n, numbers(&[3]))).collect();
-    let y = node(&mut b, "BatchNormalization", Attrs::default().with("epsilon", Attr::Float(1e-3)), &[&[c], &stats[..]].concat());
+    let y = node(
+        &mut b,
+        "BatchNormalization",
+        Attrs::default().with("epsilon", Attr::Float(1e-3)),
+        &[&[c], &stats[..]].concat(),
+    );
     let left = check(b.finish(&[y]), &[&super::fold_batch_norm::PASS], &[numbers(&[1, 2, 4, 4])]);
     assert_eq!(left, ["Conv"]);
 }

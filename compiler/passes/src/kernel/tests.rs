@@ -302,5 +302,9 @@ fn padding_is_packed_away() {
     optimise(&mut k, MACHINES[0]).expect("constants evaluate");
     let names: Vec<&str> = k.defs.values().map(|d| d.name.as_str()).collect();
     assert_eq!(names, ["pack1", "c", "y"]);
-    assert_eq!(k.defs.values().flat_map(super::expr::def_loads).filter(|s| s.pad.is_some()).count(), 1, "only the copy is padded");
+    assert_eq!(
+        k.defs.values().flat_map(super::expr::def_loads).filter(|s| s.pad.is_some()).count(),
+        1,
+        "only the copy is padded"
+    );
 }

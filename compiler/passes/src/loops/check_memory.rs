@@ -37,8 +37,11 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
         };
         let empty = |s: &Sym| s.is_zero();
         if !empty(&x.bytes) && !empty(&y.bytes) && !before(x, y) && !before(y, x) {
-            return Err(Diagnostic::error("E4104", format!("the memory plan lets '{}' and '{}' overlap", x.name, y.name))
-                .help("this is a defect of the memory planner; please report it with the model"));
+            return Err(Diagnostic::error(
+                "E4104",
+                format!("the memory plan lets '{}' and '{}' overlap", x.name, y.name),
+            )
+            .help("this is a defect of the memory planner; please report it with the model"));
         }
     }
     Ok(())

@@ -89,7 +89,14 @@ impl Lives<'_> {
                 })?;
                 let bytes = rounded(&(bound * def.dtype.size() as i64));
                 self.root[*buf] = Some(self.placed.len());
-                self.placed.push(Placed { buf: *buf, name: def.name.clone(), from: now, to: now, bytes, offset: Sym::int(0) });
+                self.placed.push(Placed {
+                    buf: *buf,
+                    name: def.name.clone(),
+                    from: now,
+                    to: now,
+                    bytes,
+                    offset: Sym::int(0),
+                });
             }
             Stmt::View { buf, base, .. } | Stmt::Assign { buf, from: base } => self.root[*buf] = self.root[*base],
             _ => {}
@@ -122,7 +129,8 @@ fn rounded(bytes: &Sym) -> Sym {
 
 /// Gives every buffer its offset.
 fn place(plan: &mut Plan, ranges: &Ranges) {
-    let (fixed, symbolic): (Vec<usize>, Vec<usize>) = (0..plan.placed.len()).partition(|&i| plan.placed[i].bytes.as_int().is_some());
+    let (fixed, symbolic): (Vec<usize>, Vec<usize>) =
+        (0..plan.placed.len()).partition(|&i| plan.placed[i].bytes.as_int().is_some());
     let base = place_fixed(&mut plan.placed, fixed);
     plan.bytes = place_slots(&mut plan.placed, &symbolic, Sym::int(base), ranges);
 }
@@ -171,10 +179,8 @@ fn place_slots(placed: &mut [Placed], order: &[usize], base: Sym, ranges: &Range
         let free = |s: &(Sym, Vec<usize>)| s.1.iter().all(|&o| !overlap(&placed[o], &placed[i]));
         let fits = |s: &(Sym, Vec<usize>)| ranges.prove_le(&placed[i].bytes, &s.0) == Some(true);
         let grows = |s: &(Sym, Vec<usize>)| ranges.prove_le(&s.0, &placed[i].bytes) == Some(true);
-        let slot = slots
-            .iter()
-            .position(|s| free(s) && fits(s))
-            .or_else(|| slots.iter().position(|s| free(s) && grows(s)));
+        let slot =
+            slots.iter().position(|s| free(s) && fits(s)).or_else(|| slots.iter().position(|s| free(s) && grows(s)));
         match slot {
             Some(s) => {
                 if !fits(&slots[s]) {
@@ -208,7 +214,8 @@ fn apply(program: &mut Program, run: FuncId, plan: &Plan) -> Result<(), Diagnost
     let buf_of = |f: &Func, name: &str| {
         f.bufs.iter().find(|(_, b)| b.name == name && matches!(b.kind, BufKind::Param(_))).map(|(id, _)| id)
     };
-    let workspace = buf_of(&f.func, WORKSPACE).ok_or_else(|| Diagnostic::error("E4103", "the entry has no workspace"))?;
+    let workspace =
+        buf_of(&f.func, WORKSPACE).ok_or_else(|| Diagnostic::error("E4103", "the entry has no workspace"))?;
     if plan.placed.iter().any(|p| p.offset.as_int().is_none()) {
         if let Some(d) = buf_of(&f.func, "dims") {
             for (i, s) in dims.iter().enumerate().filter(|(_, s)| !s.as_str().is_empty()) {

@@ -39,7 +39,14 @@ pub fn simplify(program: &mut Program) {
 pub fn is_pure(op: &Op) -> bool {
     !matches!(
         op,
-        Op::Param(_) | Op::Index | Op::Result | Op::Load { .. } | Op::Gather { .. } | Op::Get(_) | Op::IsNull(_) | Op::ThreadId
+        Op::Param(_)
+            | Op::Index
+            | Op::Result
+            | Op::Load { .. }
+            | Op::Gather { .. }
+            | Op::Get(_)
+            | Op::IsNull(_)
+            | Op::ThreadId
     )
 }
 

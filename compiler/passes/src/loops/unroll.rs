@@ -5,8 +5,8 @@
 
 use super::walk::{blocks_mut, map_operands, map_reads};
 use crate::manager::LoopsPass;
-use onnxc_ir::loops::verify::Stage;
 use onnxc_base::{DType, Diagnostic};
+use onnxc_ir::loops::verify::Stage;
 use onnxc_ir::loops::{Block, Func, LoopKind, Op, Program, Scalar, Stmt, Value, ValueDef};
 use onnxc_ir::scalar::eval_binary;
 use std::collections::BTreeMap;
@@ -32,7 +32,10 @@ fn block(f: &mut Func, b: Block) -> Result<Block, Diagnostic> {
         match s {
             Stmt::For { index, lo, hi, step, kind: LoopKind::Unrolled, body } => {
                 let (Some(lo), Some(hi)) = (constant(f, lo), constant(f, hi)) else {
-                    return Err(Diagnostic::error("E4101", format!("function {}: an unrolled loop has no constant bounds", f.name)));
+                    return Err(Diagnostic::error(
+                        "E4101",
+                        format!("function {}: an unrolled loop has no constant bounds", f.name),
+                    ));
                 };
                 let mut i = lo;
                 while i < hi {

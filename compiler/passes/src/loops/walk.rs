@@ -9,7 +9,11 @@ pub fn bufs(func: &Func, s: &Stmt, f: &mut dyn FnMut(Buf)) {
             Op::Load { buf, .. } | Op::Gather { buf, .. } | Op::IsNull(buf) => f(*buf),
             _ => {}
         },
-        Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } | Stmt::Alloc { buf, .. } | Stmt::Free(buf) | Stmt::Entry { buf, .. } => f(*buf),
+        Stmt::Store { buf, .. }
+        | Stmt::Scatter { buf, .. }
+        | Stmt::Alloc { buf, .. }
+        | Stmt::Free(buf)
+        | Stmt::Entry { buf, .. } => f(*buf),
         Stmt::View { buf, base, .. } => [*buf, *base].into_iter().for_each(f),
         Stmt::Assign { buf, from } => [*buf, *from].into_iter().for_each(f),
         Stmt::Call { args, .. } => {
@@ -64,11 +68,17 @@ pub fn operands(op: &Op, f: &mut dyn FnMut(Value)) {
 pub fn map_operands(op: &mut Op, f: &mut dyn FnMut(Value) -> Value) {
     match op {
         Op::Param(_) | Op::Index | Op::Result | Op::Const(_) | Op::Iota | Op::IsNull(_) | Op::ThreadId => {}
-        Op::Splat(a) | Op::Unary(_, a) | Op::Cast(a) | Op::Bitcast(a) | Op::Extract(a, _) | Op::Reduce(_, a) => *a = f(*a),
-        Op::Binary(_, a, b) | Op::Compare(_, a, b) | Op::Shuffle(a, b, _) => [a, b].into_iter().for_each(|v| *v = f(*v)),
+        Op::Splat(a) | Op::Unary(_, a) | Op::Cast(a) | Op::Bitcast(a) | Op::Extract(a, _) | Op::Reduce(_, a) => {
+            *a = f(*a)
+        }
+        Op::Binary(_, a, b) | Op::Compare(_, a, b) | Op::Shuffle(a, b, _) => {
+            [a, b].into_iter().for_each(|v| *v = f(*v))
+        }
         Op::Fma(a, b, c) | Op::Select(a, b, c) => [a, b, c].into_iter().for_each(|v| *v = f(*v)),
         Op::Load { offset, mask, .. } => [Some(offset), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v)),
-        Op::Gather { offsets, mask, .. } => [Some(offsets), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v)),
+        Op::Gather { offsets, mask, .. } => {
+            [Some(offsets), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v))
+        }
         Op::Get(place) => place.index.iter_mut().for_each(|v| *v = f(*v)),
     }
 }
@@ -76,12 +86,20 @@ pub fn map_operands(op: &mut Op, f: &mut dyn FnMut(Value) -> Value) {
 /// Replaces every value that a statement reads itself (not in its blocks, and not what it defines).
 pub fn map_reads(s: &mut Stmt, f: &mut dyn FnMut(Value) -> Value) {
     match s {
-        Stmt::Let(_) | Stmt::Free(_) | Stmt::Entry { .. } | Stmt::Assign { .. } | Stmt::Loop(_) | Stmt::Break | Stmt::Comment(_) => {}
+        Stmt::Let(_)
+        | Stmt::Free(_)
+        | Stmt::Entry { .. }
+        | Stmt::Assign { .. }
+        | Stmt::Loop(_)
+        | Stmt::Break
+        | Stmt::Comment(_) => {}
         Stmt::Set(place, v) => {
             place.index.iter_mut().for_each(|i| *i = f(*i));
             *v = f(*v);
         }
-        Stmt::Store { offset, value, mask, .. } => [Some(offset), Some(value), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v)),
+        Stmt::Store { offset, value, mask, .. } => {
+            [Some(offset), Some(value), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v))
+        }
         Stmt::Scatter { offsets, value, mask, .. } => {
             [Some(offsets), Some(value), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v))
         }

@@ -73,7 +73,15 @@ fn broken_data() {
     snapshot("verify-data", &verify(&k).expect_err("everything is wrong").to_string());
     k.outputs = vec![DefId::from_u32(0)];
     let def = DefId::from_u32(8);
-    k.schedule.stages.push(Stage { def, acc: None, at: None, parallel: false, loops: vec![], over: vec![], vector: None });
+    k.schedule.stages.push(Stage {
+        def,
+        acc: None,
+        at: None,
+        parallel: false,
+        loops: vec![],
+        over: vec![],
+        vector: None,
+    });
     assert!(verify_schedule(&k).is_err());
 }
 

@@ -9,7 +9,12 @@ use onnxc_ir::scalar::{Scalar, eval_binary, eval_unary};
 const LANES: i64 = 8;
 
 /// Runs a function of one or two operands on many values, expanded.
-fn run(dtype: DType, xs: &[Vec<Scalar>], fma: bool, f: &dyn Fn(&mut FuncBuilder, &[onnxc_ir::loops::Value]) -> onnxc_ir::loops::Value) -> Vec<Scalar> {
+fn run(
+    dtype: DType,
+    xs: &[Vec<Scalar>],
+    fma: bool,
+    f: &dyn Fn(&mut FuncBuilder, &[onnxc_ir::loops::Value]) -> onnxc_ir::loops::Value,
+) -> Vec<Scalar> {
     let n = xs[0].len();
     assert_eq!(n as i64 % LANES, 0);
     let mut b = FuncBuilder::new("f");
@@ -55,7 +60,8 @@ fn ulps(got: Scalar, want: Scalar) -> f64 {
 
 /// Bit patterns spread over all finite values, and the special ones.
 fn whole_range() -> Vec<Scalar> {
-    let mut v: Vec<Scalar> = (0..1u64 << 14).map(|i| Scalar { dtype: DType::F32, bits: (i << 18) | ((i * 7919) & 0x3_ffff) }).collect();
+    let mut v: Vec<Scalar> =
+        (0..1u64 << 14).map(|i| Scalar { dtype: DType::F32, bits: (i << 18) | ((i * 7919) & 0x3_ffff) }).collect();
     for s in [0.0f32, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1.0, -1.0, f32::MIN_POSITIVE] {
         v.push(Scalar::f32(s));
     }
@@ -109,7 +115,24 @@ fn f64_functions_on_a_grid() {
 
 #[test]
 fn powers_and_their_special_cases() {
-    let values = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, 3.0, -3.0, 1e-3, 7.25, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -0.5, 30.0];
+    let values = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        2.0,
+        -2.0,
+        0.5,
+        3.0,
+        -3.0,
+        1e-3,
+        7.25,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        -0.5,
+        30.0,
+    ];
     let (mut xs, mut ys) = (vec![], vec![]);
     for x in values {
         for y in values {

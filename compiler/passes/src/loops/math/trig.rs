@@ -109,7 +109,8 @@ const ATAN: [f64; 15] = [
 /// atan x: from (|x| - 1) / (|x| + 1) or -1 / |x| above tan(pi/8), tan(3 pi/8).
 pub fn atan(e: &mut Emit, x: Value) -> Value {
     let a = e.abs(x);
-    let (low, high, one, minus, zero) = (e.c(0.414_213_562_373_095_05), e.c(2.414_213_562_373_095), e.c(1.0), e.c(-1.0), e.c(0.0));
+    let (low, high, one, minus, zero) =
+        (e.c(0.414_213_562_373_095_05), e.c(2.414_213_562_373_095), e.c(1.0), e.c(-1.0), e.c(0.0));
     let middle = e.cmp(CmpOp::Gt, a, low);
     let far = e.cmp(CmpOp::Gt, a, high);
     let (top, bottom) = (e.sub(a, one), e.add(a, one));
