@@ -167,7 +167,7 @@ fn check(graph: &Graph, inputs: &[Tensor], what: &str) -> Graph {
     assert!(!problems.has_errors(), "{what}: {problems}");
     let given: Vec<HostValue> = inputs.iter().cloned().map(HostValue::Tensor).collect();
     let want = run(&graph, &Evaluator::new(&registry), &given).expect("the graph runs");
-    let machine = Machine { vector_bits: 256, registers: 16, fma: true };
+    let machine = Machine { vector_bits: 256, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1 };
     let (mut quiet, mut editor) = (Quiet, Editor::new());
     let mut manager = Manager::new(&mut quiet);
     manager.verify = true;
