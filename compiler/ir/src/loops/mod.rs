@@ -25,6 +25,7 @@ pub mod random;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+pub mod walk;
 
 pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::FuncBuilder;

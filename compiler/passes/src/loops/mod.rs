@@ -7,4 +7,4 @@ pub mod plan_memory;
 pub mod release;
 pub mod simplify;
 pub mod unroll;
-pub mod walk;
+pub use onnxc_ir::loops::walk;

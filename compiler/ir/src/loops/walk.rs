@@ -1,6 +1,6 @@
-//! Walking the statements of a function.
+//! Walking statements and operands: what a statement reads, the blocks in it, the buffers it mentions.
 
-use onnxc_ir::loops::{Arg, Block, Buf, Func, Op, Stmt, Value};
+use super::{Arg, Block, Buf, Func, Op, Stmt, Value};
 
 /// The buffers that a statement mentions, without those in its blocks. A view mentions its base, too.
 pub fn bufs(func: &Func, s: &Stmt, f: &mut dyn FnMut(Buf)) {
