@@ -45,6 +45,11 @@ pub trait Backend: Sync {
         target.vector_registers
     }
 
+    /// True if `Op::Fma` may be in what this backend gets for a target.
+    fn has_fma(&self, target: &Target) -> bool {
+        target.has_fma
+    }
+
     /// Compiles a unit to what `options.emit` asks for: a relocatable object file, or UTF-8 text.
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics>;
 }

@@ -9,6 +9,7 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &onnxc_llvm::Llvm,
     #[cfg(feature = "cranelift")]
     &onnxc_cranelift::Cranelift,
+    &onnxc_c::C,
 ];
 
 /// The backend of a name, or the preferred one.

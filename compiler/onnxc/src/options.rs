@@ -19,6 +19,8 @@ pub struct Options {
     pub registry: Registry,
     /// Limits on what a model may contain.
     pub limits: onnxc_onnx::Limits,
+    /// How C files are written.
+    pub source: onnxc_c::Options,
     /// Name of the module (prefix of its symbols); from the model's file name when absent.
     pub name: Option<String>,
     /// Stop after this many graph patches.
@@ -36,6 +38,7 @@ impl Default for Options {
             import: ImportOptions::default(),
             registry: Registry::new(),
             limits: onnxc_onnx::Limits::default(),
+            source: onnxc_c::Options::default(),
             name: None,
             max_patches: None,
             verify: cfg!(debug_assertions),

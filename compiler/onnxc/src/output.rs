@@ -24,6 +24,8 @@ pub enum Kind {
     LlvmIr,
     /// `.clif`
     CraneliftIr,
+    /// `.c`, with a `.h` beside it.
+    C,
     /// `.h`
     Header,
     /// No suffix: a program.
@@ -43,6 +45,7 @@ impl Kind {
             Some("s") => Kind::Assembly,
             Some("ll") => Kind::LlvmIr,
             Some("clif") => Kind::CraneliftIr,
+            Some("c") => Kind::C,
             Some("h") => Kind::Header,
             None if path.as_os_str() == "-" => {
                 return Err(Diagnostic::error("E5011", "a module isn't written to the standard output")
@@ -51,7 +54,7 @@ impl Kind {
             None => Kind::Executable,
             Some(other) => {
                 return Err(Diagnostic::error("E5011", format!("don't know how to write '{}'", path.display()))
-                    .expected("a file name that ends in .so, .a, .o, .s, .ll, .clif or .h, or has no suffix for an executable")
+                    .expected("a file name that ends in .so, .a, .o, .s, .ll, .clif, .c or .h, or has no suffix for an executable")
                     .help(format!("the suffix '.{other}' says nothing")));
             }
         })
@@ -101,6 +104,7 @@ pub fn write_one(
         (Kind::Object, Some(c)) => c.write_object(path),
         (Kind::Executable, Some(c)) => write_executable(c, path, link, options),
         (Kind::Header, _) => write_header(module, path),
+        (Kind::C, _) => write_c(module, path, options),
         (Kind::Assembly, _) => write_text(module, path, Emit::Assembly, None, options),
         (Kind::LlvmIr, _) => write_text(module, path, Emit::BackendIr, Some("llvm"), options),
         (Kind::CraneliftIr, _) => write_text(module, path, Emit::BackendIr, Some("cranelift"), options),
@@ -125,6 +129,17 @@ pub fn check_place(path: &Path) -> Result<(), Diagnostic> {
 fn write_header(module: &Module, path: &Path) -> Result<(), Diagnostics> {
     let text = onnxc_codegen::header(&module.program, &module.info);
     write_whole(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// A C file, its header and, if they aren't in it, its weights.
+fn write_c(module: &Module, path: &Path, options: &Options) -> Result<(), Diagnostics> {
+    let source = onnxc_c::source(&module.program, &module.info, &options.target, &options.source)?;
+    write_whole(path, |out| out.write_all(source.code.as_bytes()))?;
+    write_whole(&path.with_extension("h"), |out| out.write_all(source.header.as_bytes()))?;
+    match &source.layout {
+        Some(layout) => write_whole(&path.with_extension("weights"), |out| layout.write(&module.program, out)),
+        None => Ok(()),
+    }
 }
 
 /// Assembly or a backend's own IR, which only that backend has.

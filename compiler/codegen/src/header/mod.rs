@@ -49,7 +49,8 @@ fn preamble(out: &mut String, program: &Program, info: &ModuleInfo) {
     *out += " * for speed (the element's size is enough). */\n";
 }
 
-const ALLOCATOR: &str = "\
+/// The C type of an allocator, guarded.
+pub const ALLOCATOR: &str = "\
 #ifndef ONNXC_ALLOCATOR
 #define ONNXC_ALLOCATOR
 /* Memory for tensors of which no size is known in advance: alloc gives bytes aligned to 64, or NULL. */

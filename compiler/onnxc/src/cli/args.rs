@@ -12,7 +12,7 @@ const STYLES: Styles = Styles::styled()
 
 const AFTER: &str = "\
 The kind of output follows the suffix of OUT: .so shared library, .a static library, .o object file, .s assembly, \
-.ll LLVM IR, .clif Cranelift IR, .h C header, none a standalone executable. A header is written beside .so, .a and .o.
+.ll LLVM IR, .clif Cranelift IR, .c C source, .h C header, none a standalone executable. A header is written beside .so, .a, .o and .c.
 
 Exit codes:
   0  done
@@ -110,6 +110,9 @@ pub struct CompileArgs {
     /// Name of the module, the prefix of its symbols [default: from the model's file name]
     #[arg(long)]
     pub name: Option<String>,
+    /// How source text (-o OUT.c) is written.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Print an IR as it is in the end
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub emit: Option<Level>,
@@ -125,6 +128,35 @@ pub struct CompileArgs {
     /// Print memory, code size, operations and what was fused
     #[arg(long, value_enum, value_name = "FORM")]
     pub report: Option<Form>,
+}
+
+/// How source text is written.
+#[derive(Args, Debug, Clone)]
+pub struct SourceArgs {
+    /// Where the weights of a C file are: in it, behind the symbol NAME_constants, or behind the pointer NAME_weights; the
+    /// bytes of the latter two are written to OUT.weights
+    #[arg(long, value_enum, value_name = "PLACE", default_value = "embed")]
+    pub weights: WeightsPlace,
+    /// The linker section of a C file's weights
+    #[arg(long, value_name = "NAME")]
+    pub section: Option<String>,
+    /// The C file has its workspace in itself: NAME_run takes none, and isn't reentrant
+    #[arg(long)]
+    pub static_workspace: bool,
+    /// Write `#pragma omp parallel for` before loops whose iterations are independent
+    #[arg(long)]
+    pub openmp: bool,
+}
+
+/// Where weights are.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WeightsPlace {
+    /// In the file.
+    Embed,
+    /// Behind a symbol.
+    Extern,
+    /// Behind a pointer.
+    File,
 }
 
 /// The levels of IR.

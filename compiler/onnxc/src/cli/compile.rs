@@ -15,8 +15,11 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// Every problem of the arguments, the model or the machine.
 pub fn run(args: &CompileArgs) -> Result<(), Failure> {
-    let options = resolve::options(&args.build, args.target.as_deref(), args.name.as_deref())?;
     let kind = args.output.as_deref().map(Kind::of).transpose()?;
+    let mut options = resolve::options(&args.build, args.target.as_deref(), args.name.as_deref())?;
+    if let (Some(Kind::C), Some(out)) = (kind, args.output.as_deref()) {
+        resolve::source(&mut options, &args.source, out)?;
+    }
     args.output.as_deref().map_or(Ok(()), output::check_place)?;
     let names = args.print_after.iter().map(String::as_str).filter(|n| *n != "all");
     watch::check_names(names.chain(args.stop_after.as_deref()))?;

@@ -1,6 +1,6 @@
 //! From arguments to [`Options`]: every word gets its meaning here, or an error.
 
-use super::args::BuildArgs;
+use super::args::{BuildArgs, SourceArgs, WeightsPlace};
 use super::style;
 use crate::{Options, backends};
 use onnxc_base::{Diagnostic, Diagnostics};
@@ -43,6 +43,33 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
         verify: args.verify || cfg!(debug_assertions),
         ..Options::default()
     })
+}
+
+/// What the flags of source text say, for the file `out`: the module has its name unless another is given.
+///
+/// # Errors
+/// A backend that writes no C.
+pub fn source(options: &mut Options, args: &SourceArgs, out: &std::path::Path) -> Result<(), Diagnostics> {
+    if let Some(other) = options.backend.as_deref().filter(|b| *b != "c") {
+        return Err(Diagnostic::error("E5011", format!("'{}' is written by backend c, not by {other}", out.display()))
+            .help("leave --backend out, or give another suffix")
+            .into());
+    }
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    options.backend = Some("c".into());
+    options.name.get_or_insert_with(|| onnxc_passes::assemble::c_identifier(&stem));
+    options.source = onnxc_c::Options {
+        weights: match args.weights {
+            WeightsPlace::Embed => onnxc_c::Weights::Embed,
+            WeightsPlace::Extern => onnxc_c::Weights::Extern,
+            WeightsPlace::File => onnxc_c::Weights::File,
+        },
+        section: args.section.clone(),
+        static_workspace: args.static_workspace,
+        openmp: args.openmp,
+        header_file: Some(format!("{stem}.h")),
+    };
+    Ok(())
 }
 
 /// What `--dim` says.

@@ -1,0 +1,489 @@
+//! C99 for [`onnxc_source::flow`]: operators where C's mean the same, helpers where not.
+//!
+//! Integers that may wrap go through unsigned types; those that provably don't are written plainly. Integers of fewer bits
+//! than an int are converted back after every operation. A bool is an `int` of 0 or 1, in memory a `uint8_t`.
+
+use crate::helpers::{Helpers, c_type, unsigned};
+use onnxc_base::{DType, SecondaryMap};
+use onnxc_codegen::backend::ALLOCATOR_PARAM;
+use onnxc_ir::loops::{BinOp, Buf, BufKind, Callee, CmpOp, Func, ParamKind, Program, Scalar, UnOp};
+use onnxc_source::expr::{Expr, Prec};
+use onnxc_source::flow::{Header, Known, Language, Passed};
+
+/// The writer of one function.
+pub(crate) struct C<'a> {
+    pub program: &'a Program,
+    pub helpers: &'a mut Helpers,
+    /// Names of the buffers of this function.
+    pub bufs: SecondaryMap<Buf, String>,
+    /// Names of its parameters.
+    pub params: Vec<String>,
+    /// Names of the program's functions.
+    pub functions: &'a [String],
+    /// Bits of an address: 64-bit offsets are cut where addresses have 32.
+    pub pointer_bits: u32,
+    /// Write `#pragma omp`.
+    pub openmp: bool,
+    /// Wide offsets and `0` for a function that returns nothing useful.
+    pub ret: Option<DType>,
+}
+
+/// The type of a value or variable.
+pub(crate) fn value_type(d: DType) -> &'static str {
+    if d == DType::Bool { "int" } else { c_type(d) }
+}
+
+/// True for integers that C computes as int.
+fn small(d: DType) -> bool {
+    d.is_int() && d.bits() < 32
+}
+
+/// `(T)e`.
+fn cast(e: &Expr, ty: &str, d: DType) -> Expr {
+    Expr::new(format!("({ty}){}", e.at(Prec::Unary)), Prec::Unary, d)
+}
+
+/// The text of a float that is no number, or a number.
+pub(crate) fn float_literal(s: Scalar) -> String {
+    let (wide, v) = (s.dtype == DType::F64, s.to_f64());
+    let f = if wide { "" } else { "f" };
+    if v.is_nan() {
+        return format!("(0.0{f} / 0.0{f})");
+    }
+    if v.is_infinite() {
+        return format!("({}1.0{f} / 0.0{f})", if v < 0.0 { "-" } else { "" });
+    }
+    let text = if wide { format!("{v:?}") } else { format!("{:?}", f32::from_bits(s.bits as u32)) };
+    format!("{text}{f}")
+}
+
+/// The text of an integer.
+pub(crate) fn int_literal(v: i128, d: DType) -> String {
+    match d {
+        DType::I64 if v == i128::from(i64::MIN) => "(-INT64_C(9223372036854775807) - 1)".into(),
+        DType::I32 if v == i128::from(i32::MIN) => "(-INT32_C(2147483647) - 1)".into(),
+        DType::I64 if v.abs() > i128::from(i32::MAX) => format!("{}INT64_C({})", if v < 0 { "-" } else { "" }, v.abs()),
+        DType::U64 if v > i128::from(i32::MAX) => format!("UINT64_C({v})"),
+        DType::U64 | DType::U32 if v <= 32767 => format!("{v}u"),
+        DType::U32 => format!("UINT32_C({v})"),
+        _ => v.to_string(),
+    }
+}
+
+impl C<'_> {
+    fn call(&mut self, op: &str, d: DType, args: &[&Expr], out: DType) -> Expr {
+        let name = self.helpers.need(op, d);
+        let args: Vec<&str> = args.iter().map(|a| a.text.as_str()).collect();
+        Expr::primary(format!("{name}({})", args.join(", ")), out)
+    }
+
+    /// The result of an operation that C does in int, as its own type.
+    fn back(&self, e: Expr, d: DType) -> Expr {
+        if small(d) { cast(&e, c_type(d), d) } else { e }
+    }
+
+    fn arithmetic(&mut self, op: BinOp, a: Expr, b: Expr, known: Known) -> Expr {
+        let d = known.dtype;
+        let (sign, prec) = match op {
+            BinOp::Add => ("+", Prec::Add),
+            BinOp::Sub => ("-", Prec::Add),
+            _ => ("*", Prec::Mul),
+        };
+        if d.is_float() || matches!(d, DType::U32 | DType::U64) || (known.exact && !small(d)) {
+            return Expr::infix(&a, sign, &b, prec, d);
+        }
+        if small(d) {
+            // Two uint16_t could overflow an int.
+            let wide = if op == BinOp::Mul && d.bits() == 16 { cast(&a, "uint32_t", d) } else { a };
+            return cast(&Expr::infix(&wide, sign, &b, prec, d), c_type(d), d);
+        }
+        let u = unsigned(d);
+        cast(&Expr::infix(&cast(&a, u, d), sign, &cast(&b, u, d), prec, d), c_type(d), d)
+    }
+
+    fn shift(&mut self, op: BinOp, a: Expr, b: Expr, known: Known) -> Expr {
+        let d = known.dtype;
+        let inside = known.b.lo >= 0 && known.b.hi < d.bits() as i128;
+        let name = if op == BinOp::Shl { "shl" } else { "shr" };
+        if !inside {
+            return self.call(name, d, &[&a, &b], d);
+        }
+        if op == BinOp::Shr {
+            return self.back(Expr::infix(&a, ">>", &b, Prec::Bits, d), d);
+        }
+        let unsigned_a = if d.is_signed_int() || small(d) {
+            cast(&a, if small(d) { "uint32_t" } else { unsigned(d) }, d)
+        } else {
+            a
+        };
+        let e = Expr::infix(&unsigned_a, "<<", &b, Prec::Bits, d);
+        if d.is_signed_int() || small(d) { cast(&e, c_type(d), d) } else { e }
+    }
+
+    /// An offset for a subscript.
+    fn subscript(&self, offset: Expr) -> String {
+        if self.pointer_bits < 64 && offset.dtype == DType::I64 && !offset.text.chars().all(|c| c.is_ascii_digit()) {
+            return cast(&offset, "int32_t", DType::I32).text;
+        }
+        offset.text
+    }
+
+    /// The address of a buffer, from an element on.
+    fn address(&self, buf: Buf, offset: Option<Expr>) -> Expr {
+        match offset {
+            Some(o) if o.text != "0" => {
+                let at = Expr { text: self.subscript(o.clone()), ..o };
+                Expr::new(format!("{} + {}", self.bufs[buf], at.at(Prec::Mul)), Prec::Add, DType::U8)
+            }
+            _ => Expr::primary(self.bufs[buf].clone(), DType::U8),
+        }
+    }
+}
+
+impl Language for C<'_> {
+    fn literal(&mut self, s: Scalar, dtype: DType) -> Expr {
+        match s.dtype {
+            DType::F32 | DType::F64 => {
+                let text = float_literal(s);
+                let prec = if text.starts_with('-') { Prec::Unary } else { Prec::Primary };
+                Expr::new(text, prec, dtype)
+            }
+            DType::Bool | DType::F16 | DType::BF16 => Expr::primary(s.bits.to_string(), dtype),
+            d => {
+                let v = if d == DType::U64 { i128::from(s.bits) } else { i128::from(s.to_i64()) };
+                let text = int_literal(v, dtype);
+                let prec = if text.starts_with('-') { Prec::Unary } else { Prec::Primary };
+                Expr::new(text, prec, dtype)
+            }
+        }
+    }
+
+    fn widen(&mut self, e: Expr, to: DType) -> Expr {
+        cast(&e, c_type(to), to)
+    }
+
+    fn unary(&mut self, op: UnOp, a: Expr, known: Known) -> Expr {
+        let d = known.dtype;
+        match op {
+            UnOp::Neg if d.is_float() || (known.exact && !small(d)) => {
+                Expr::new(format!("-{}", a.at(Prec::Primary)), Prec::Unary, d)
+            }
+            UnOp::Neg => {
+                let zero = Expr::primary("0", d);
+                let back = Expr::infix(&zero, "-", &cast(&a, unsigned(d), d), Prec::Add, d);
+                cast(&back, c_type(d), d)
+            }
+            UnOp::Not if d == DType::Bool => Expr::new(format!("!{}", a.at(Prec::Primary)), Prec::Unary, d),
+            UnOp::Not => {
+                let e = Expr::new(format!("~{}", a.at(Prec::Primary)), Prec::Unary, d);
+                self.back(e, d)
+            }
+            UnOp::Abs if d.is_unsigned_int() => a,
+            op => self.call(op.name(), d, &[&a], d),
+        }
+    }
+
+    fn binary(&mut self, op: BinOp, a: Expr, b: Expr, known: Known) -> Expr {
+        let d = known.dtype;
+        let plain = known.a.lo >= 0 && known.b.lo > 0 && d.is_int();
+        match op {
+            BinOp::Add | BinOp::Sub | BinOp::Mul => self.arithmetic(op, a, b, known),
+            BinOp::Div if d.is_float() => Expr::infix(&a, "/", &b, Prec::Mul, d),
+            BinOp::Div | BinOp::FloorDiv if plain => self.back(Expr::infix(&a, "/", &b, Prec::Mul, d), d),
+            BinOp::Rem | BinOp::FloorMod if plain => self.back(Expr::infix(&a, "%", &b, Prec::Mul, d), d),
+            BinOp::And | BinOp::Or | BinOp::Xor => {
+                let sign = match op {
+                    BinOp::And => "&",
+                    BinOp::Or => "|",
+                    _ => "^",
+                };
+                self.back(Expr::infix(&a, sign, &b, Prec::Bits, d), d)
+            }
+            BinOp::Shl | BinOp::Shr => self.shift(op, a, b, known),
+            op => self.call(op.name(), d, &[&a, &b], d),
+        }
+    }
+
+    fn fma(&mut self, a: Expr, b: Expr, c: Expr) -> Expr {
+        let d = a.dtype;
+        self.call("fma", d, &[&a, &b, &c], d)
+    }
+
+    fn compare(&mut self, op: CmpOp, a: Expr, b: Expr) -> Expr {
+        let sign = match op {
+            CmpOp::Eq => "==",
+            CmpOp::Ne => "!=",
+            CmpOp::Lt => "<",
+            CmpOp::Le => "<=",
+            CmpOp::Gt => ">",
+            CmpOp::Ge => ">=",
+        };
+        Expr::infix(&a, sign, &b, Prec::Compare, DType::Bool)
+    }
+
+    fn select(&mut self, cond: Expr, a: Expr, b: Expr) -> Expr {
+        let d = a.dtype;
+        let e =
+            Expr::new(format!("{} ? {} : {}", cond.at(Prec::Add), a.at(Prec::Add), b.at(Prec::Add)), Prec::Choice, d);
+        if small(d) || matches!(d, DType::F16 | DType::BF16) { cast(&e, c_type(d), d) } else { e }
+    }
+
+    fn cast(&mut self, a: Expr, to: DType) -> Expr {
+        let from = a.dtype;
+        let half = |d: DType| matches!(d, DType::F16 | DType::BF16);
+        if half(from) {
+            let single = self.call(&format!("from_{from}"), DType::F32, &[&a], DType::F32);
+            return if to == DType::F32 { single } else { self.cast(single, to) };
+        }
+        if half(to) {
+            let single = if from == DType::F32 { a } else { self.cast(a, DType::F32) };
+            return self.call(&format!("to_{to}"), DType::F32, &[&single], to);
+        }
+        match (from, to) {
+            (f, DType::Bool) if f.is_float() => {
+                let zero = self.literal(Scalar { dtype: f, bits: 0 }, f);
+                Expr::infix(&a, "!=", &zero, Prec::Compare, to)
+            }
+            (f, DType::Bool) => Expr::infix(&a, "!=", &Expr::primary("0", f), Prec::Compare, to),
+            (f, t) if f.is_float() && t.is_int() => self.call(&format!("from_{f}"), t, &[&a], t),
+            (_, t) => cast(&a, c_type(t), t),
+        }
+    }
+
+    fn bitcast(&mut self, a: Expr, to: DType) -> Expr {
+        let from = a.dtype;
+        let real = |d: DType| matches!(d, DType::F32 | DType::F64);
+        let bits = if real(from) { self.call("bits", from, &[&a], from) } else { a };
+        if real(to) {
+            let bits = if from.is_signed_int() { cast(&bits, unsigned(from), to) } else { bits };
+            return self.call("float", to, &[&bits], to);
+        }
+        if c_type(to) == unsigned(from) && (real(from) || from.is_unsigned_int()) {
+            Expr { dtype: to, ..bits }
+        } else {
+            cast(&bits, c_type(to), to)
+        }
+    }
+
+    fn load(&mut self, f: &Func, buf: Buf, offset: Expr, mask: Option<Expr>) -> Expr {
+        let d = f.bufs[buf].dtype;
+        let element = Expr::primary(format!("{}[{}]", self.bufs[buf], self.subscript(offset)), d);
+        match mask {
+            None => element,
+            Some(m) => {
+                let zero = self.literal(Scalar { dtype: d, bits: 0 }, d);
+                self.select(m, element, zero)
+            }
+        }
+    }
+
+    fn is_null(&mut self, _f: &Func, buf: Buf) -> Expr {
+        Expr::infix(
+            &Expr::primary(self.bufs[buf].clone(), DType::U8),
+            "==",
+            &Expr::primary("NULL", DType::U8),
+            Prec::Compare,
+            DType::Bool,
+        )
+    }
+
+    fn element(&mut self, name: &str, flat: Expr, dtype: DType) -> Expr {
+        Expr::primary(format!("{name}[{}]", self.subscript(flat)), dtype)
+    }
+
+    fn thread(&mut self) -> Expr {
+        Expr::primary("0", DType::I64)
+    }
+
+    fn declare(&mut self, name: &str, value: &Expr, mutable: bool) -> String {
+        let constant = if mutable { "" } else { "const " };
+        format!("{constant}{} {name} = {};", value_type(value.dtype), value.text)
+    }
+
+    fn declare_tile(&mut self, name: &str, dtype: DType, count: u64) -> String {
+        format!("{} {name}[{}] = {{0}};", value_type(dtype), count.max(1))
+    }
+
+    fn assign(&mut self, place: &str, op: &str, value: &Expr) -> String {
+        format!("{place} {op} {};", value.text)
+    }
+
+    fn store(&mut self, f: &Func, buf: Buf, offset: Expr, value: Expr) -> String {
+        let bool_byte = f.bufs[buf].dtype == DType::Bool;
+        let value = if bool_byte { cast(&value, "uint8_t", DType::Bool) } else { value };
+        format!("{}[{}] = {};", self.bufs[buf], self.subscript(offset), value.text)
+    }
+
+    fn open_for(&mut self, h: &Header) -> Vec<String> {
+        let mut lines = vec![];
+        if h.parallel && self.openmp {
+            lines.push("#pragma omp parallel for".to_string());
+        }
+        let (i, ty, lo, hi) = (&h.index, c_type(h.dtype), &h.lo.text, &h.hi.text);
+        let step = if h.step == 1 { format!("{i}++") } else { format!("{i} += {}", h.step) };
+        lines.push(if h.safe {
+            format!("for ({ty} {i} = {lo}; {i} < {hi}; {step}) {{")
+        } else {
+            format!("for ({ty} {i} = {lo}; {i} < {hi};) {{")
+        });
+        lines
+    }
+
+    fn close_for(&mut self, h: &Header) -> Vec<String> {
+        if h.safe {
+            return vec![];
+        }
+        let (i, hi) = (&h.index, &h.hi.text);
+        vec![format!("if ((uint64_t){hi} - (uint64_t){i} <= {}u) {{ break; }}", h.step), format!("{i} += {};", h.step)]
+    }
+
+    fn open_loop(&mut self) -> String {
+        "for (;;) {".into()
+    }
+
+    fn open_if(&mut self, cond: &Expr) -> String {
+        format!("if ({}) {{", cond.text)
+    }
+
+    fn ret(&mut self, value: Option<Expr>) -> String {
+        match (value, self.ret) {
+            (Some(v), Some(DType::Bool)) => format!("return {};", cast(&v, "uint8_t", DType::Bool).text),
+            (Some(v), _) => format!("return {};", v.text),
+            (None, Some(_)) => "return 0;".into(),
+            (None, None) => "return;".into(),
+        }
+    }
+
+    fn comment(&mut self, text: &str) -> String {
+        format!("/* {} */", text.replace("*/", "* /").replace('\n', " "))
+    }
+
+    fn view(&mut self, f: &Func, buf: Buf, base: Buf, byte_offset: Expr) -> Result<Vec<String>, String> {
+        let read_only = read_only(f, base);
+        let constant = if read_only { "const " } else { "" };
+        let (to, from) = (c_type(f.bufs[buf].dtype), c_type(f.bufs[base].dtype));
+        let name = &self.bufs[buf];
+        let base_name = &self.bufs[base];
+        let zero = byte_offset.text == "0";
+        let bytes = if from == "uint8_t" { base_name.clone() } else { format!("({constant}uint8_t *){base_name}") };
+        let at = Expr { text: self.subscript(byte_offset.clone()), ..byte_offset };
+        let address = if zero { base_name.clone() } else { format!("({bytes} + {})", at.at(Prec::Mul)) };
+        let value = if to == "uint8_t" && (from == to || !zero) {
+            address
+        } else if to == from && zero {
+            base_name.clone()
+        } else {
+            format!("({constant}{to} *)({constant}void *){address}")
+        };
+        Ok(vec![format!("{constant}{to} *const {name} = {value};")])
+    }
+
+    fn entry(&mut self, f: &Func, buf: Buf, table: u32, index: u32) -> Result<Vec<String>, String> {
+        let to = c_type(f.bufs[buf].dtype);
+        Ok(vec![format!("{to} *const {} = ({to} *){}[{index}];", self.bufs[buf], self.params[table as usize])])
+    }
+
+    fn assign_pointer(&mut self, f: &Func, buf: Buf, from: Buf) -> Result<Vec<String>, String> {
+        // A pointer may point to what is only read; the program never writes there through it.
+        let to = c_type(f.bufs[buf].dtype);
+        let value = if read_only(f, from) {
+            format!("({to} *)(uintptr_t){}", self.bufs[from])
+        } else {
+            self.bufs[from].clone()
+        };
+        Ok(vec![format!("{} = {value};", self.bufs[buf])])
+    }
+
+    fn alloc(&mut self, f: &Func, buf: Buf, count: Expr) -> Result<Vec<String>, String> {
+        let allocator = self.allocator(f)?;
+        let (to, size) = (c_type(f.bufs[buf].dtype), f.bufs[buf].dtype.size());
+        let (name, count) = (&self.bufs[buf], cast(&count, "size_t", DType::U64));
+        let bytes = if size == 1 { count.text.clone() } else { format!("{} * {size}", count.at(Prec::Mul)) };
+        Ok(vec![
+            // An empty tensor isn't a failure: it asks for one byte.
+            format!(
+                "{to} *const {name} = ({to} *){allocator}->alloc({allocator}->context, {bytes} + ({} == 0));",
+                count.at(Prec::Add)
+            ),
+        ])
+    }
+
+    fn free(&mut self, f: &Func, buf: Buf) -> Result<Vec<String>, String> {
+        let allocator = self.allocator(f)?;
+        let name = &self.bufs[buf];
+        Ok(vec![format!("if ({name} != NULL) {{ {allocator}->release({allocator}->context, {name}); }}")])
+    }
+
+    fn call(
+        &mut self,
+        f: &Func,
+        callee: Callee,
+        args: Vec<Passed>,
+        result: Option<(String, DType)>,
+    ) -> Result<Vec<String>, String> {
+        let (name, kinds): (&str, Vec<ParamKind>) = match callee {
+            Callee::Func(id) => {
+                use onnxc_base::EntityRef;
+                (self.functions[id.index()].as_str(), self.program.funcs[id].params.iter().map(|p| p.kind).collect())
+            }
+            Callee::Extern(id) => (self.program.externs[id].symbol.as_str(), self.program.externs[id].params.clone()),
+        };
+        let mut texts = vec![];
+        for (arg, kind) in args.into_iter().zip(kinds) {
+            texts.push(match arg {
+                Passed::Value(e) if e.dtype == DType::Bool => cast(&e, "uint8_t", DType::Bool).text,
+                Passed::Value(e) => e.text,
+                Passed::Table(i) => self.params[i as usize].clone(),
+                Passed::Buf(buf, offset) => {
+                    let ParamKind::Buf { dtype, mutable } = kind else { return Err("a buffer for no buffer".into()) };
+                    let e = self.address(buf, offset);
+                    let same = c_type(f.bufs[buf].dtype) == c_type(dtype);
+                    let constant = if mutable { "" } else { "const " };
+                    let from_const = read_only(f, buf);
+                    if same && !(mutable && from_const) {
+                        e.text
+                    } else {
+                        format!("({constant}{} *)({constant}void *){}", c_type(dtype), e.at(Prec::Unary))
+                    }
+                }
+            });
+        }
+        let call = format!("{name}({})", texts.join(", "));
+        Ok(vec![match result {
+            Some((name, d)) => format!("const {} {name} = {call};", value_type(d)),
+            None => format!("{}{call};", if self.returns(callee) { "(void)" } else { "" }),
+        }])
+    }
+}
+
+impl C<'_> {
+    fn returns(&self, callee: Callee) -> bool {
+        match callee {
+            Callee::Func(id) => self.program.funcs[id].ret.is_some(),
+            Callee::Extern(id) => self.program.externs[id].ret.is_some(),
+        }
+    }
+
+    fn allocator(&self, f: &Func) -> Result<String, String> {
+        let i = f.params.iter().position(|p| p.name == ALLOCATOR_PARAM);
+        i.map(|i| self.params[i].clone())
+            .ok_or_else(|| format!("heap memory is used without a parameter named '{ALLOCATOR_PARAM}'"))
+    }
+}
+
+/// True if the C type of a buffer points to const: constants, parameters that aren't written, and views of those.
+pub(crate) fn read_only(f: &Func, buf: Buf) -> bool {
+    match f.bufs[buf].kind {
+        BufKind::Const(_) => true,
+        BufKind::Param(i) => matches!(f.params[i as usize].kind, ParamKind::Buf { mutable: false, .. }),
+        BufKind::Local => view_base(&f.body, buf).is_some_and(|b| read_only(f, b)),
+        BufKind::Stack(_) | BufKind::Pointer => false,
+    }
+}
+
+fn view_base(b: &onnxc_ir::loops::Block, buf: Buf) -> Option<Buf> {
+    b.0.iter().find_map(|s| match s {
+        onnxc_ir::loops::Stmt::View { buf: v, base, .. } if *v == buf => Some(*base),
+        s => onnxc_ir::loops::walk::blocks(s).into_iter().find_map(|b| view_base(b, buf)),
+    })
+}

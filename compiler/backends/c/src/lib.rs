@@ -1,0 +1,152 @@
+//! Loops IR to C99: one file and one header that any C or C++ compiler builds into firmware.
+//!
+//! - `lang`: how each operation is written; `helpers`: small functions for those that C has no operator for.
+//! - `function`, `file`: signatures, weights, the order of things.
+//! - `object`: the file through the machine's C compiler, so that this is a backend like the others.
+//!
+//! The text needs nothing but `<stdint.h>` and `<stddef.h>`: no libc, no libm, no allocation, no recursion. It is the
+//! scalar program of `onnxc_source`: what a compiler makes of it has the bits of every other backend.
+//! Does NOT call vector instructions by name: compilers find them in plain statements.
+
+mod file;
+mod function;
+mod helpers;
+mod lang;
+mod object;
+#[cfg(test)]
+mod tests;
+
+use onnxc_base::Diagnostics;
+use onnxc_codegen::{Backend, CompileOptions, ConstLayout, Emit, ModuleInfo, Target, Unit};
+use onnxc_ir::loops::{Linkage, Program};
+
+/// The C backend.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct C;
+
+/// Where weights are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Weights {
+    /// Arrays in the C file.
+    #[default]
+    Embed,
+    /// Behind a symbol, `NAME_constants`, that another file defines; the bytes are beside the C file.
+    Extern,
+    /// Behind a pointer, `NAME_weights`, that the caller sets to the bytes of the file beside the C file.
+    File,
+}
+
+/// How a C file is written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// Where weights are.
+    pub weights: Weights,
+    /// The linker section of embedded weights.
+    pub section: Option<String>,
+    /// The module owns its workspace.
+    pub static_workspace: bool,
+    /// `#pragma omp parallel for` before loops whose iterations are independent.
+    pub openmp: bool,
+    /// What the C file includes; `NAME.h` if nothing is said.
+    pub header_file: Option<String>,
+}
+
+/// A program as C.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// `NAME.c`.
+    pub code: String,
+    /// `NAME.h`.
+    pub header: String,
+    /// Constants, if they aren't in the code.
+    pub layout: Option<ConstLayout>,
+}
+
+/// Writes a program as a C file and its header.
+///
+/// # Errors
+/// What C can't say, of all functions.
+pub fn source(program: &Program, info: &ModuleInfo, target: &Target, options: &Options) -> Result<Source, Diagnostics> {
+    let program = for_firmware(program);
+    let layout = ConstLayout::new(&program);
+    let job = file::Job {
+        program: &program,
+        info,
+        options,
+        constants: if options.weights == Weights::Embed { file::Place::Here } else { file::Place::Blob(&layout) },
+        pointer_bits: target.pointer_bits,
+        public: true,
+        address_functions: &[],
+    };
+    let code = file::write(&job)?;
+    let header = onnxc_codegen::header(&program, info);
+    Ok(Source { code, header, layout: (options.weights != Weights::Embed).then_some(layout) })
+}
+
+/// Without the entries that only loaders call.
+fn for_firmware(program: &Program) -> Program {
+    let mut p = program.clone();
+    let e = &mut p.interface.entries;
+    e.call = None;
+    if p.interface.dims.is_empty() {
+        e.workspace_bytes = None;
+    }
+    let keep = [e.run, e.plan, e.workspace_bytes];
+    for (id, f) in p.funcs.iter_mut() {
+        if !keep.contains(&Some(id)) {
+            f.linkage = Linkage::Local;
+        }
+    }
+    p
+}
+
+impl Backend for C {
+    fn name(&self) -> &'static str {
+        "c"
+    }
+
+    /// Lanes become statements: a few fill the registers of any machine.
+    fn max_vector_bits(&self, target: &Target) -> u32 {
+        target.vector_bits.min(128)
+    }
+
+    /// Who compiles the text decides what the processor has: a fused multiply-add only where a processor was named.
+    fn has_fma(&self, target: &Target) -> bool {
+        target.has_fma && target.cpu != "native" && target.triple.architecture != target_lexicon::Architecture::X86_64
+    }
+
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+        let job = file::Job {
+            program: unit.program,
+            info: &ModuleInfo { compiler: "onnxc".into(), ..ModuleInfo::default() },
+            options: &Options::default(),
+            constants: file::Place::Blob(unit.constants),
+            pointer_bits: target.pointer_bits,
+            public: false,
+            address_functions: unit.address_functions,
+        };
+        let text = file::write(&job)?;
+        match options.emit {
+            Emit::BackendIr => Ok(text.into_bytes()),
+            Emit::Object | Emit::Assembly => object::compile(&text, target, options),
+        }
+    }
+}
+
+/// The backend without the processor's square root.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, Default)]
+struct SoftwareRoots;
+
+#[cfg(test)]
+impl Backend for SoftwareRoots {
+    fn name(&self) -> &'static str {
+        "c"
+    }
+
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+        let text = C.compile(unit, target, &CompileOptions { emit: Emit::BackendIr, ..options.clone() })?;
+        let text = String::from_utf8_lossy(&text).replace("__SSE2__", "NO_ROOT_A").replace("__aarch64__", "NO_ROOT_B");
+        object::compile(&text, target, options)
+    }
+}

@@ -1,0 +1,15 @@
+//! What the backends that write source text (C, Rust) share.
+//!
+//! - [`scalar`]: the program without vectors.
+//! - [`range`]: what is known of integers.
+//! - [`flow`]: the walk over a function: which values get names, which stand inside of others.
+//! - [`expr`], [`names`], [`homes`]: expressions, names, places of declarations.
+//!
+//! Nothing here knows a language.
+
+pub mod expr;
+pub mod flow;
+pub mod homes;
+pub mod names;
+pub mod range;
+pub mod scalar;

@@ -1,0 +1,71 @@
+//! Removes what nobody reads: values, and variables that are only set.
+
+use onnxc_base::SecondaryMap;
+use onnxc_ir::loops::walk::{blocks_mut, map_reads, operands};
+use onnxc_ir::loops::{Block, Func, Op, Stmt, Value, Var};
+
+/// Sweeps a function until nothing more goes.
+pub(super) fn sweep(f: &mut Func) {
+    loop {
+        let mut body = std::mem::take(&mut f.body);
+        let mut live = Live { f, values: SecondaryMap::new(), vars: SecondaryMap::new() };
+        live.block(&mut body);
+        let vars = live.vars;
+        let dropped = drop_sets(&mut body, &vars);
+        f.body = body;
+        if !dropped {
+            return;
+        }
+    }
+}
+
+struct Live<'a> {
+    f: &'a Func,
+    values: SecondaryMap<Value, bool>,
+    /// Variables that are read.
+    vars: SecondaryMap<Var, bool>,
+}
+
+impl Live<'_> {
+    /// Backwards: a value is read only after it is defined.
+    fn block(&mut self, b: &mut Block) {
+        let mut kept = Vec::with_capacity(b.0.len());
+        for mut s in std::mem::take(&mut b.0).into_iter().rev() {
+            if let Stmt::Let(v) = s {
+                let op = &self.f.values[v].op;
+                if !self.values[v] {
+                    continue;
+                }
+                operands(op, &mut |x| self.values[x] = true);
+                if let Op::Get(place) = op {
+                    self.vars[place.var] = true;
+                }
+            }
+            map_reads(&mut s, &mut |x| {
+                self.values[x] = true;
+                x
+            });
+            blocks_mut(&mut s).into_iter().rev().for_each(|b| self.block(b));
+            let empty = matches!(&s, Stmt::If { then, els, .. } if then.0.is_empty() && els.0.is_empty())
+                || matches!(&s, Stmt::For { body, .. } if body.0.is_empty());
+            if !empty {
+                kept.push(s);
+            }
+        }
+        kept.reverse();
+        b.0 = kept;
+    }
+}
+
+/// Drops statements that set what nobody reads; true if there were any.
+fn drop_sets(b: &mut Block, read: &SecondaryMap<Var, bool>) -> bool {
+    let before = b.0.len();
+    b.0.retain(|s| !matches!(s, Stmt::Set(place, _) if !read[place.var]));
+    let mut dropped = b.0.len() < before;
+    for s in &mut b.0 {
+        for inner in blocks_mut(s) {
+            dropped |= drop_sets(inner, read);
+        }
+    }
+    dropped
+}
