@@ -50,8 +50,10 @@ pub struct Kernel {
     pub params: PrimaryMap<ParamId, Param>,
     /// Definitions, each after those that it loads.
     pub defs: PrimaryMap<DefId, Def>,
-    /// What leaves the kernel, in order: contiguous row-major tensors of the definition's extents.
+    /// What leaves the kernel, in order: tensors of the definition's extents.
     pub outputs: Vec<DefId>,
+    /// For each output where in its buffer it lies; contiguous row-major from the start where that isn't said.
+    pub placed: Vec<Option<Placed>>,
     /// What must hold of the data; otherwise the module's status is `check.status`.
     pub checks: Vec<Check>,
     /// How to run it; empty until chosen.
@@ -69,6 +71,16 @@ pub struct Param {
     pub shape: Vec<Sym>,
     /// Its value, if it is a constant.
     pub value: Option<Tensor>,
+}
+
+/// Where an output lies in its buffer, in elements: inside of a border, or as a part of a larger tensor. What is around
+/// it belongs to others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Placed {
+    /// The distance of two neighbours along each axis of the definition.
+    pub strides: Vec<Sym>,
+    /// Where the first element is.
+    pub offset: Sym,
 }
 
 /// An index variable and its extent: it runs over `0 .. extent`.
@@ -196,6 +208,22 @@ impl Kernel {
             Src::Param(p) => self.params[p].shape.clone(),
             Src::Def(d) => self.defs[d].axes.iter().map(|a| a.extent.clone()).collect(),
         }
+    }
+
+    /// Where output number `i` lies, if that isn't contiguous row-major from the start of its buffer.
+    pub fn placed(&self, output: usize) -> Option<&Placed> {
+        self.placed.get(output)?.as_ref()
+    }
+
+    /// Says where output number `i` lies.
+    pub fn place(&mut self, output: usize, at: Placed) {
+        self.placed.resize(self.placed.len().max(output + 1), None);
+        self.placed[output] = Some(at);
+    }
+
+    /// The outputs that a definition is.
+    pub fn outputs_of(&self, d: DefId) -> impl Iterator<Item = usize> + '_ {
+        self.outputs.iter().enumerate().filter(move |(_, o)| **o == d).map(|(i, _)| i)
     }
 
     /// The dtype of an expression of this kernel.

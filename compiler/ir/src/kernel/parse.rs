@@ -202,11 +202,18 @@ impl Parser<'_> {
         (*self.c.peek_at(1) == Tok::Punct("(") && (axis || none)).then_some(op)
     }
 
-    /// `y, z`
+    /// `y, z at [64, 1] + 128`
     fn outputs(&mut self) -> Result<(), Diagnostic> {
         loop {
             let d = self.find_def()?;
             self.kernel.outputs.push(d);
+            if self.c.eat("at") {
+                self.c.expect("[")?;
+                let strides = self.c.list("]", |c| c.parse_sym())?;
+                self.c.expect("+")?;
+                let offset = self.c.parse_sym()?;
+                self.kernel.place(self.kernel.outputs.len() - 1, Placed { strides, offset });
+            }
             if !self.c.eat(",") {
                 return Ok(());
             }

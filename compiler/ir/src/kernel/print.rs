@@ -12,7 +12,7 @@
 //!   c[m in n, o in 64, i in h, j in w]: f32 = sum(q in 3, r in 9, s in 9) from b[o] of
 //!     x.padded(0.0)[m, q, i + r - 4, j + s - 4] * k[o, q, r, s]
 //!   y[m2 in n, o2 in 64, i2 in h, j2 in w]: f32 = max(c[m2, o2, i2, j2], 0.0)
-//!   out y
+//!   out y                                                 # also: out y at [h*64, 64, 1] + 128
 //!   check 3 [i in n]: index[i] < int(h)
 //!   schedule {
 //!     stage t: loops [a 1, b 64], vector b 16, parallel
@@ -66,7 +66,8 @@ pub fn print_kernel(kernel: &Kernel, options: PrintOptions) -> String {
         w.line(names.def_line(kernel, d));
     }
     if !kernel.outputs.is_empty() {
-        let outputs: Vec<String> = kernel.outputs.iter().map(|d| names.def(*d)).collect();
+        let outputs: Vec<String> =
+            kernel.outputs.iter().enumerate().map(|(i, d)| names.def(*d) + &placed(kernel.placed(i))).collect();
         w.line(format_args!("out {}", outputs.join(", ")));
     }
     for c in &kernel.checks {
@@ -89,6 +90,13 @@ impl fmt::Display for Kernel {
 /// The text of one expression of a kernel.
 pub fn print_expr(kernel: &Kernel, e: &Expr) -> String {
     Names::new(kernel).expr(e)
+}
+
+/// ` at [strides] + offset`.
+fn placed(at: Option<&Placed>) -> String {
+    let Some(Placed { strides, offset }) = at else { return String::new() };
+    let strides: Vec<String> = strides.iter().map(Sym::to_string).collect();
+    format!(" at [{}] + {offset}", strides.join(", "))
 }
 
 fn dim_line(dim: &Symbol, range: &Range) -> String {

@@ -15,7 +15,7 @@
 //! Loads (E4203)
 //! - What is loaded exists, and comes before the definition; there is an index per dim.
 //! - Without a pad, no index is provably out of range at some point. What can't be proved passes.
-//! - Outputs exist.
+//! - Outputs exist; where one is placed, there is a stride per axis.
 //!
 //! Schedule (E4204), see [`verify_schedule`].
 
@@ -44,6 +44,7 @@ pub fn verify(kernel: &Kernel) -> Result<(), Diagnostics> {
             c.report(code::LOAD, "", format!("output {d} doesn't exist"));
         }
     }
+    c.placed();
     let mut found = Diagnostics(c.found);
     // What a schedule does with a broken algorithm is no question.
     if !found.has_errors() {
@@ -147,6 +148,17 @@ impl<'a> Checker<'a> {
             let fits = t.shape().iter().map(|&e| Sym::int(e as i64)).eq(p.shape.iter().cloned());
             if t.dtype() != p.dtype || !fits {
                 self.report(code::TYPE, &line, format!("the value is {}{:?}", t.dtype(), t.shape()));
+            }
+        }
+    }
+
+    fn placed(&mut self) {
+        for (i, &d) in self.kernel.outputs.iter().enumerate() {
+            let (Some(at), Some(def)) = (self.kernel.placed(i), self.kernel.defs.get(d)) else { continue };
+            at.strides.iter().chain([&at.offset]).for_each(|s| self.extent(s, "out"));
+            if at.strides.len() != def.axes.len() {
+                let line = self.names.def_line(self.kernel, d);
+                self.report(code::LOAD, &line, format!("the output is placed with {} strides", at.strides.len()));
             }
         }
     }

@@ -214,13 +214,11 @@ impl<'c, 'k> Eval<'c, 'k> {
         let Some(storage) = self.cx.storage(src).cloned() else { return self.inline(src, index) };
         let mut offset = Sym::int(0);
         let mut computed: Vec<(Value, Sym)> = Vec::new();
-        let mut stride = Sym::int(1);
-        for ((e, extent), lo) in index.iter().zip(&storage.shape).zip(&storage.lo).rev() {
+        for ((e, stride), lo) in index.iter().zip(&storage.strides).zip(&storage.lo).rev() {
             match e.as_sym() {
-                Some(s) => offset = offset + (self.resolve(s) - lo) * &stride,
+                Some(s) => offset = offset + (self.resolve(s) - lo) * stride,
                 None => computed.push((self.expr(e)?, stride.clone())),
             }
-            stride = &stride * extent;
         }
         let offset = self.cx.ranges.simplify(&(offset + &storage.base));
         if computed.is_empty() && self.guard.is_none() {
@@ -325,10 +323,8 @@ impl<'c, 'k> Eval<'c, 'k> {
         let def = &self.cx.kernel.defs[d];
         let storage = self.cx.defs[d].as_ref().ok_or_else(|| self.cx.error(format!("{} has no memory", def.name)))?;
         let mut offset = storage.base.clone();
-        let mut stride = Sym::int(1);
-        for ((axis, extent), lo) in def.axes.iter().zip(&storage.shape).zip(&storage.lo).rev() {
-            offset = offset + (self.resolve(&Sym::var(axis.var.clone())) - lo) * &stride;
-            stride = &stride * extent;
+        for ((axis, stride), lo) in def.axes.iter().zip(&storage.strides).zip(&storage.lo) {
+            offset = offset + (self.resolve(&Sym::var(axis.var.clone())) - lo) * stride;
         }
         Ok((storage.buf, self.cx.ranges.simplify(&offset)))
     }

@@ -69,7 +69,7 @@ pub enum KernelArg {
 /// Scratch of at most this many bytes lives on the stack.
 const STACK_BYTES: i64 = 4096;
 
-/// Where a definition or parameter lives: row-major, from the point `lo` on.
+/// Where a definition or parameter lives, from the point `lo` on.
 #[derive(Clone, Debug)]
 struct Storage {
     buf: Buf,
@@ -79,6 +79,8 @@ struct Storage {
     lo: Vec<Sym>,
     /// How many there are.
     shape: Vec<Sym>,
+    /// The distance of neighbours along each dim, in elements.
+    strides: Vec<Sym>,
 }
 
 /// Everything that the parts of lowering share.
@@ -129,6 +131,15 @@ pub fn from_kernel(kernel: &Kernel, name: &str, machine: Machine) -> Result<Lowe
     Ok(Lowered { func: cx.f.finish(), args })
 }
 
+/// The strides of a contiguous row-major tensor.
+pub fn row_major(shape: &[Sym]) -> Vec<Sym> {
+    let mut strides = vec![Sym::int(1); shape.len()];
+    for d in (1..shape.len()).rev() {
+        strides[d - 1] = &strides[d] * &shape[d];
+    }
+    strides
+}
+
 /// Ranges of dims and of every index variable.
 pub fn all_ranges(kernel: &Kernel) -> Ranges {
     let mut ranges = kernel.ranges.clone();
@@ -170,6 +181,9 @@ pub fn dims_of(kernel: &Kernel) -> Vec<Symbol> {
         }
         eval::symbols(d.value(), &mut all);
     }
+    for at in kernel.placed.iter().flatten() {
+        at.strides.iter().chain([&at.offset]).for_each(|s| all.extend(s.symbols()));
+    }
     for c in &kernel.checks {
         axes(&c.axes, &mut all);
         eval::symbols(&c.cond, &mut all);
@@ -187,8 +201,10 @@ impl<'a> Cx<'a> {
             self.f.bind(s.clone(), v);
             args.push(KernelArg::Dim(s));
         }
-        let at_start =
-            |buf: Buf, shape: Vec<Sym>| Storage { buf, base: Sym::int(0), lo: vec![Sym::int(0); shape.len()], shape };
+        let at_start = |buf: Buf, shape: Vec<Sym>| {
+            let (base, lo, strides) = (Sym::int(0), vec![Sym::int(0); shape.len()], row_major(&shape));
+            Storage { buf, base, lo, shape, strides }
+        };
         for (id, p) in self.kernel.params.iter() {
             let buf = self.f.param_buf(&p.name, p.dtype, false);
             self.params[id] = Some(at_start(buf, p.shape.clone()));
@@ -197,7 +213,11 @@ impl<'a> Cx<'a> {
         for (i, &d) in self.kernel.outputs.iter().enumerate() {
             let def = &self.kernel.defs[d];
             let buf = self.f.param_buf(&format!("{}_out", def.name), def.dtype, true);
-            self.defs[d] = Some(at_start(buf, def.shape()));
+            let mut storage = at_start(buf, def.shape());
+            if let Some(at) = self.kernel.placed(i) {
+                (storage.strides, storage.base) = (at.strides.clone(), at.offset.clone());
+            }
+            self.defs[d] = Some(storage);
             args.push(KernelArg::Output(i));
         }
         for stage in &self.kernel.schedule.stages {

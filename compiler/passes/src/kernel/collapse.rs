@@ -51,6 +51,12 @@ fn drop_ones(kernel: &mut Kernel) {
             axes.retain(|a| !one(a));
         }
         map_parts(def, &mut |e| substitute(e, &|v| dropped.contains(v).then(|| Sym::int(0))));
+        for i in kernel.outputs_of(id).collect::<Vec<_>>() {
+            if let Some(at) = kernel.placed.get_mut(i).and_then(Option::as_mut) {
+                let mut keep = keep.iter();
+                at.strides.retain(|_| keep.next() == Some(&true));
+            }
+        }
         reindex(kernel, id, &|index| index.iter().zip(&keep).filter(|(_, k)| **k).map(|(i, _)| i.clone()).collect());
     }
 }
@@ -94,11 +100,19 @@ fn mergeable(kernel: &Kernel, group: &[DefId], head: DefId, at: usize, ranges: &
         if bare_use(&def.body, &a.var) || bare_use(&def.body, &b.var) || padded_elsewhere(kernel, d) {
             return None;
         }
+        if kernel.outputs_of(d).any(|o| !stored_as_one(kernel, o, position, &b.extent, ranges)) {
+            return None;
+        }
         if d != head && !def_loads(def).iter().all(|s| walks_as_one(kernel, s, &a, &b, ranges)) {
             return None;
         }
     }
     Some(pairs)
+}
+
+/// True if an output's axes `at` and `at + 1` can merge where it lies.
+fn stored_as_one(kernel: &Kernel, output: usize, at: usize, inner: &Sym, ranges: &Ranges) -> bool {
+    kernel.placed(output).is_none_or(|p| ranges.prove_eq(&p.strides[at], &(&p.strides[at + 1] * inner)) == Some(true))
 }
 
 fn pair(axes: &[Axis], at: usize) -> Option<(Axis, Axis)> {
@@ -168,6 +182,11 @@ fn merge(kernel: &mut Kernel, id: DefId, at: usize) {
     a.extent = &a.extent * &b.extent;
     let (var, inner) = (a.var.clone(), b.extent.clone());
     split_in_body(kernel, id, &var, &b.var, &inner);
+    for i in kernel.outputs_of(id).collect::<Vec<_>>() {
+        if let Some(placed) = kernel.placed.get_mut(i).and_then(Option::as_mut) {
+            placed.strides.remove(at);
+        }
+    }
     reindex(kernel, id, &|index| {
         let mut index = index.to_vec();
         let low = index.remove(at + 1);

@@ -49,7 +49,9 @@ fn agree(kernel: Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
                 },
                 KernelArg::Output(i) => {
                     outputs.push((*i, args.len()));
-                    ArgVal::Buf(vec![0xAA; expected[*i].bytes().len()])
+                    let places = places(&kernel, *i, expected[*i].shape(), &dim);
+                    let end = places.iter().max().map_or(0, |last| last + 1);
+                    ArgVal::Buf(vec![0xAA; end * expected[*i].dtype().size()])
                 }
                 KernelArg::Scratch { dtype, count, .. } => {
                     let n = count.eval(&dim).expect("counts are known") as usize;
@@ -63,11 +65,27 @@ fn agree(kernel: Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
         }
         for (i, at) in outputs {
             let ArgVal::Buf(bytes) = &args[at] else { panic!("outputs are buffers") };
-            let got = Tensor::from_bytes(expected[i].dtype(), expected[i].shape().to_vec(), bytes.clone().into())
-                .expect("sized");
+            let size = expected[i].dtype().size();
+            let mut elements: Vec<&[u8]> = bytes.chunks(size).collect();
+            let places = places(&kernel, i, expected[i].shape(), &dim);
+            let own: Vec<u8> = places.iter().flat_map(|&p| std::mem::take(&mut elements[p]).to_vec()).collect();
+            let got = Tensor::from_bytes(expected[i].dtype(), expected[i].shape().to_vec(), own.into()).expect("sized");
             close(&got, &expected[i], &program);
+            assert!(elements.concat().iter().all(|b| *b == 0xAA), "what is around an output is left alone\n{program}");
         }
     }
+}
+
+/// Where in its buffer each element of an output belongs.
+fn places(kernel: &Kernel, output: usize, shape: &[usize], dim: &dyn Fn(&Symbol) -> Option<i64>) -> Vec<usize> {
+    let value = |s: &Sym| s.eval(dim).expect("a known dim") as usize;
+    let (strides, offset) = match kernel.placed(output) {
+        Some(at) => (at.strides.iter().map(value).collect(), value(&at.offset)),
+        None => ((0..shape.len()).map(|d| shape[d + 1..].iter().product()).collect::<Vec<usize>>(), 0),
+    };
+    let count: usize = shape.iter().product();
+    let digit = |n: usize, d: usize| n / shape[d + 1..].iter().product::<usize>() % shape[d];
+    (0..count).map(|n| offset + (0..shape.len()).map(|d| digit(n, d) * strides[d]).sum::<usize>()).collect()
 }
 
 fn close(got: &Tensor, want: &Tensor, program: &Program) {
@@ -134,6 +152,17 @@ fn convolutions() {
         &[],
         &[numbers(&[1, 2, 11, 11]), numbers(&[3, 2, 7, 7]), bias(3)],
     );
+}
+
+#[test]
+fn outputs_lie_where_they_are_placed() {
+    for (p, k) in [(0, 1), (1, 3)] {
+        let mut kernel = conv(&["1", "5", "h", "w"], 20, k, p, 1, Some(numbers(&[20, 5, k as usize, k as usize])));
+        // Inside of a border of 1 and 2, between other channels.
+        let strides = syms(&["999999", "(h+3)*(w+3)", "w+3", "1"]);
+        kernel.place(0, kernel::Placed { strides, offset: Sym::parse("4*(h+3)*(w+3) + w + 4").expect("a sum") });
+        agree(kernel, &[("h", 6), ("w", 19)], &[numbers(&[1, 5, 6, 19]), numbers(&[20])]);
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn same(a: &Kernel, b: &Kernel) {
     assert_eq!((&a.name, &a.doc, &a.ranges, &a.outputs), (&b.name, &b.doc, &b.ranges, &b.outputs));
     assert!(a.params.values().eq(b.params.values()), "{:?}\n{:?}", a.params, b.params);
     assert!(a.defs.values().eq(b.defs.values()), "{:?}\n{:?}", a.defs, b.defs);
-    assert_eq!(a.checks, b.checks);
+    assert_eq!((&a.checks, &a.placed), (&b.checks, &b.placed));
     assert_eq!(a.schedule, b.schedule);
 }
 

@@ -67,6 +67,10 @@ impl Maker {
         }
         let last = DefId::from_u32(self.kernel.defs.len() as u32 - 1);
         self.kernel.outputs = if self.roll(2) == 0 { vec![last] } else { vec![last, DefId::from_u32(0), last] };
+        if self.roll(4) == 0 {
+            let strides = vec![Sym::var("n") + 1; self.kernel.defs[last].axes.len()];
+            self.kernel.place(0, Placed { strides, offset: Sym::int(7) });
+        }
         if self.roll(3) == 0 {
             let axes = self.axes(1);
             let cond = self.expr(DType::Bool, &axes, 3);
