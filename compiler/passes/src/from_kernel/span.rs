@@ -66,8 +66,9 @@ impl Cx<'_> {
                 if user.def == owner.def { domain.clone() } else { self.region(user.def, owner, domain, clip)? };
             let (env, ranges) = self.inner_points(&spans);
             for index in loads {
-                for (slot, i) in found.iter_mut().zip(index) {
-                    let (lo, hi) = self.interval(&ranges, &i.subst(&|v| env.get(v).cloned()), p)?;
+                for ((slot, i), a) in found.iter_mut().zip(index).zip(axes) {
+                    let whole = || (Sym::int(0), &a.extent - 1);
+                    let (lo, hi) = self.interval(&ranges, &i.subst(&|v| env.get(v).cloned())).unwrap_or_else(whole);
                     *slot = Some(match slot.take() {
                         None => (lo, hi),
                         Some((l, h)) => (smaller(&ranges, &l, &lo), larger(&ranges, &h, &hi)),
@@ -109,14 +110,12 @@ impl Cx<'_> {
         (env, ranges)
     }
 
-    fn interval(&self, ranges: &Ranges, index: &Sym, p: DefId) -> Result<(Sym, Sym), Diagnostic> {
+    /// The least and the greatest value of an index, if they have a closed form.
+    fn interval(&self, ranges: &Ranges, index: &Sym) -> Option<(Sym, Sym)> {
         let index = ranges.simplify(index);
         let inner = |s: &Symbol| s.as_str().ends_with(".in") || self.reduction_vars.contains(s);
-        let ends = ranges.lower_bound(&index, &inner).zip(ranges.upper_bound(&index, &inner));
-        let (lo, hi) = ends.ok_or_else(|| {
-            self.error(format!("the region of {} at index {index} has no closed form", self.kernel.defs[p].name))
-        })?;
-        Ok((ranges.simplify(&lo), ranges.simplify(&hi)))
+        let (lo, hi) = ranges.lower_bound(&index, &inner).zip(ranges.upper_bound(&index, &inner))?;
+        Some((ranges.simplify(&lo), ranges.simplify(&hi)))
     }
 
     /// The indices at which a stage loads `p`, in terms of the axes of the stage's definition and reduction variables.
