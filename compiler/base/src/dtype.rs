@@ -87,16 +87,24 @@ impl DType {
         }
     }
 
-    /// Bytes that `n` elements take, sub-byte elements packed; `None` when that overflows.
+    /// Bytes that `n` elements take in memory; `None` when that overflows.
     pub fn bytes_for(self, n: usize) -> Option<usize> {
-        if self.bits() >= 8 {
-            n.checked_mul(self.bits() / 8)
-        } else {
-            n.checked_mul(self.bits()).map(|b| b.div_ceil(8))
-        }
+        n.checked_mul(self.size())
     }
 
-    /// Bytes of one element, for types of at least a byte (strings: 0; packed types count as 1).
+    /// Bytes that `n` elements take in an ONNX file, where those of less than a byte are packed; `None` when that
+    /// overflows.
+    pub fn packed_bytes_for(self, n: usize) -> Option<usize> {
+        if self.bits() >= 8 { self.bytes_for(n) } else { n.checked_mul(self.bits()).map(|b| b.div_ceil(8)) }
+    }
+
+    /// Stored in a byte, of which only the low bits count, and computed with after conversion only: integers of less
+    /// than a byte, floats of at most a byte.
+    pub fn is_small(self) -> bool {
+        self != DType::Bool && self.bits() < 8 && self != DType::String || self.is_float() && self.bits() <= 8
+    }
+
+    /// Bytes of one element in memory (strings: 0). An element of less than a byte takes a whole one.
     pub fn size(self) -> usize {
         if self == DType::String { 0 } else { self.bits().div_ceil(8) }
     }
@@ -201,10 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn packed_types_round_up_to_bytes() {
-        assert_eq!(DType::I4.bytes_for(3), Some(2));
-        assert_eq!(DType::U2.bytes_for(5), Some(2));
-        assert_eq!(DType::F6E2M3.bytes_for(3), Some(3));
+    fn packed_types_round_up_to_bytes_in_files() {
+        assert_eq!(DType::I4.packed_bytes_for(3), Some(2));
+        assert_eq!(DType::U2.packed_bytes_for(5), Some(2));
+        assert_eq!(DType::F6E2M3.packed_bytes_for(3), Some(3));
+        assert_eq!(DType::I4.bytes_for(3), Some(3));
         assert_eq!(DType::F32.bytes_for(usize::MAX), None);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`dtype`]: element types of tensors.
 //! - [`value`]: tensors, sequences, optionals, maps on the host.
+//! - [`small_float`]: the formats of floats of at most a byte.
 //! - [`tensor`]: host tensors, whose bytes are shared, never copied, between the file and the compiler.
 //! - [`diag`]: what went wrong, where, and what to do about it.
 //! - [`sym`]: symbolic integers, the language of shapes, sizes and addresses.
@@ -12,6 +13,7 @@
 
 pub mod diag;
 pub mod dtype;
+pub mod small_float;
 pub mod sym;
 pub mod tensor;
 pub mod text;

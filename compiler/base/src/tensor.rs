@@ -1,12 +1,13 @@
 //! Host tensors: a dtype, a shape and bytes, row-major and contiguous.
 //!
 //! The bytes are reference-counted [`Bytes`], so a constant that lives in a mapped file is never copied by cloning a
-//! tensor. Little-endian throughout; sub-byte types are packed low bits first, as in ONNX's `raw_data`.
-//! Strings are kept apart, as they have no fixed size.
+//! tensor. Little-endian throughout; an element of less than a byte lies in the low bits of a byte of its own, the others 0.
+//! (Files pack such elements: [`Tensor::from_packed`], [`Tensor::packed`].) Strings are kept apart, as they have no fixed
+//! size.
 //!
 //! Does NOT do arithmetic: the interpreters and the compiled kernels do.
 
-use crate::DType;
+use crate::{DType, small_float};
 use bytes::Bytes;
 use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
@@ -63,6 +64,42 @@ impl Tensor {
     pub fn from_bytes(dtype: DType, shape: Vec<usize>, data: Bytes) -> Option<Tensor> {
         let need = dtype.bytes_for(element_count(&shape)?)?;
         (dtype != DType::String && data.len() == need).then_some(Tensor { dtype, shape, data: Data::Bytes(data) })
+    }
+
+    /// A tensor from bytes as ONNX's `raw_data` has them: elements of less than a byte packed, low bits first.
+    pub fn from_packed(dtype: DType, shape: Vec<usize>, data: Bytes) -> Option<Tensor> {
+        let bits = dtype.bits();
+        if bits >= 8 || dtype == DType::String {
+            return Self::from_bytes(dtype, shape, data);
+        }
+        let n = element_count(&shape)?;
+        if dtype.packed_bytes_for(n)? != data.len() {
+            return None;
+        }
+        let element = |i: usize| {
+            let at = i * bits;
+            let word = u16::from(data[at / 8]) | u16::from(data.get(at / 8 + 1).copied().unwrap_or(0)) << 8;
+            (word >> (at % 8)) as u8 & ((1 << bits) - 1)
+        };
+        Self::from_bytes(dtype, shape, (0..n).map(element).collect::<Vec<u8>>().into())
+    }
+
+    /// The bytes as ONNX's `raw_data` has them; empty for strings.
+    pub fn packed(&self) -> Bytes {
+        let bits = self.dtype.bits();
+        let Some(size) = self.dtype.packed_bytes_for(self.len()).filter(|_| bits < 8 && bits > 0) else {
+            return self.bytes().clone();
+        };
+        let mut out = vec![0u8; size];
+        for (i, &b) in self.bytes().iter().enumerate() {
+            let (at, word) = (i * bits, u16::from(b) & ((1 << bits) - 1));
+            let word = word << (at % 8);
+            out[at / 8] |= word as u8;
+            if word >> 8 != 0 {
+                out[at / 8 + 1] |= (word >> 8) as u8;
+            }
+        }
+        out.into()
     }
 
     /// A tensor of Rust values. Panics if the count doesn't fit the shape (a bug of the caller).
@@ -150,8 +187,8 @@ impl Tensor {
         ArrayD::from_shape_vec(IxDyn(&self.shape), self.to_vec()?).ok()
     }
 
-    /// Any numeric or bool tensor as f64 values (64-bit integers beyond 2^53 round). `None` for 8-bit and smaller
-    /// floats, complex numbers and strings.
+    /// Any numeric or bool tensor as f64 values (64-bit integers beyond 2^53 round). `None` for complex numbers and
+    /// strings.
     pub fn to_f64(&self) -> Option<Vec<f64>> {
         Some(match self.dtype {
             DType::F64 => self.to_vec::<f64>()?,
@@ -159,16 +196,16 @@ impl Tensor {
             DType::F16 => self.to_vec::<f16>()?.into_iter().map(f64::from).collect(),
             DType::BF16 => self.to_vec::<bf16>()?.into_iter().map(f64::from).collect(),
             DType::U64 => self.to_vec::<u64>()?.into_iter().map(|v| v as f64).collect(),
+            d if d.is_float() => {
+                let format = small_float::Format::of(d)?;
+                self.bytes().iter().map(|&b| f64::from(format.decode(b))).collect()
+            }
             _ => self.to_i64()?.into_iter().map(|v| v as f64).collect(),
         })
     }
 
     /// Any integer or bool tensor as i64 values (u64 wraps); `None` for other dtypes.
     pub fn to_i64(&self) -> Option<Vec<i64>> {
-        let nibbles = |bits: usize| {
-            let per = 8 / bits;
-            (0..self.len()).map(move |i| (self.bytes()[i / per] >> (bits * (i % per))) & ((1 << bits) - 1))
-        };
         let signed = |v: u8, bits: u32| i64::from((v << (8 - bits)) as i8 >> (8 - bits));
         Some(match self.dtype {
             DType::I64 => self.to_vec::<i64>()?,
@@ -179,10 +216,8 @@ impl Tensor {
             DType::U32 => self.to_vec::<u32>()?.into_iter().map(i64::from).collect(),
             DType::U16 => self.to_vec::<u16>()?.into_iter().map(i64::from).collect(),
             DType::U8 | DType::Bool => self.bytes().iter().map(|&v| i64::from(v)).collect(),
-            DType::I4 => nibbles(4).map(|v| signed(v, 4)).collect(),
-            DType::U4 => nibbles(4).map(i64::from).collect(),
-            DType::I2 => nibbles(2).map(|v| signed(v, 2)).collect(),
-            DType::U2 => nibbles(2).map(i64::from).collect(),
+            DType::I4 | DType::I2 => self.bytes().iter().map(|&v| signed(v, self.dtype.bits() as u32)).collect(),
+            DType::U4 | DType::U2 => self.bytes().iter().map(|&v| i64::from(v)).collect(),
             _ => return None,
         })
     }
@@ -202,8 +237,18 @@ mod tests {
 
     #[test]
     fn nibbles_are_low_first_and_signed() {
-        let t = Tensor::from_bytes(DType::I4, vec![3], vec![0xf1, 0x08].into()).expect("two bytes hold three nibbles");
+        let t = Tensor::from_packed(DType::I4, vec![3], vec![0xf1, 0x08].into()).expect("two bytes hold three nibbles");
         assert_eq!(t.to_i64(), Some(vec![1, -1, -8]));
+        assert_eq!((t.bytes().as_ref(), t.packed().as_ref()), (&[1u8, 15, 8][..], &[0xf1u8, 0x08][..]));
+    }
+
+    #[test]
+    fn packing_returns() {
+        for dtype in DType::all().filter(|d| d.bits() < 8 && *d != DType::String) {
+            let bytes: Vec<u8> = (0..21u8).map(|i| i.wrapping_mul(37) & ((1 << dtype.bits()) - 1)).collect();
+            let t = Tensor::from_bytes(dtype, vec![21], bytes.into()).expect("a byte each");
+            assert_eq!(Tensor::from_packed(dtype, vec![21], t.packed()), Some(t), "{dtype}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! Codes: `E6110` an input without a tensor · `E6111` a tensor for which there is no input · `E6112` two for one.
 
 use crate::files::{self, Named};
-use onnxc_base::{Bytes, DType, Diagnostic, Diagnostics, Tensor};
+use onnxc_base::{DType, Diagnostic, Diagnostics, Tensor};
 use onnxc_codegen::loader::PortInfo;
 use std::path::Path;
 
@@ -91,23 +91,17 @@ pub fn signature(port: &PortInfo) -> String {
 fn adapted(tensor: Tensor, want: DType) -> Tensor {
     let same_bits = match want {
         DType::BF16 => tensor.dtype() == DType::U16,
-        _ if want.is_float() && want.bits() == 8 => tensor.dtype() == DType::U8,
-        _ => false,
+        _ => want.is_small() && matches!(tensor.dtype(), DType::I8 | DType::U8),
     };
-    let packed = want.is_int() && want.bits() < 8 && matches!(tensor.dtype(), DType::I8 | DType::U8);
-    let bytes = match (same_bits, packed) {
-        (true, _) => tensor.bytes().clone(),
-        (_, true) => pack(tensor.bytes(), want.bits()),
-        _ => return tensor,
+    if !same_bits {
+        return tensor;
+    }
+    let mask = ((1u16 << want.bits().min(8)) - 1) as u8;
+    let bytes = match want.is_small() {
+        true => tensor.bytes().iter().map(|b| b & mask).collect::<Vec<u8>>().into(),
+        false => tensor.bytes().clone(),
     };
     Tensor::from_bytes(want, tensor.shape().to_vec(), bytes).unwrap_or(tensor)
-}
-
-/// Bytes to elements of less than a byte, the first one lowest.
-fn pack(bytes: &[u8], bits: usize) -> Bytes {
-    let mask = (1u8 << bits) - 1;
-    let packed = bytes.chunks(8 / bits).map(|c| c.iter().rev().fold(0u8, |acc, b| (acc << bits) | (b & mask)));
-    packed.collect::<Vec<u8>>().into()
 }
 
 #[cfg(test)]
@@ -148,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_packed_low_first() {
+    fn bytes_become_elements_of_less() {
         let t = Tensor::from_slice(&[3], &[1i8, -1, -8]);
         assert_eq!(adapted(t, DType::I4).to_i64(), Some(vec![1, -1, -8]));
     }

@@ -8,6 +8,9 @@
 //! - Float to integer truncates and saturates; NaN gives 0. Anything to bool is `!= 0`.
 //! - f16 and bf16 are reached through f32: what processors have instructions for, and the same on each of them.
 //! - Arithmetic is done in the operand's own type; f16 and bf16 are storage only (load, store, cast).
+//! - So are floats of at most a byte and integers of less (`DType::is_small`): they are reached through f32 and i32. A
+//!   float becomes such an integer by way of i32, of which the low bits are kept. What is too large for such a float
+//!   becomes what [`onnxc_base::small_float`] says. Complex numbers of 64 bits can only be moved.
 
 mod eval;
 pub(crate) mod literal;
@@ -17,11 +20,12 @@ mod tests;
 pub use eval::{eval_binary, eval_cast, eval_compare, eval_unary};
 use half::{bf16, f16};
 use onnxc_base::DType;
+use onnxc_base::small_float::Format;
 
 /// A scalar of any machine type, as its little-endian bits zero-extended to 64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Scalar {
-    /// Element type: bool, an integer of 8 to 64 bits, f16, bf16, f32 or f64.
+    /// Element type, one of [`Scalar::holds`].
     pub dtype: DType,
     /// The value's bits.
     pub bits: u64,
@@ -132,8 +136,8 @@ impl UnOp {
     /// Can the operand have this type?
     pub fn takes(self, dtype: DType) -> bool {
         match self {
-            UnOp::Not => dtype.is_int() || dtype == DType::Bool,
-            UnOp::Neg | UnOp::Abs => dtype.is_int() || arithmetic_float(dtype),
+            UnOp::Not => machine_int(dtype) || dtype == DType::Bool,
+            UnOp::Neg | UnOp::Abs => machine_int(dtype) || arithmetic_float(dtype),
             _ => arithmetic_float(dtype),
         }
     }
@@ -144,13 +148,18 @@ pub(crate) fn arithmetic_float(dtype: DType) -> bool {
     matches!(dtype, DType::F32 | DType::F64)
 }
 
+/// Integers of less than a byte are storage only.
+fn machine_int(dtype: DType) -> bool {
+    dtype.is_int() && !dtype.is_small()
+}
+
 impl BinOp {
     /// Can the operands have this type?
     pub fn takes(self, dtype: DType) -> bool {
         match self {
-            BinOp::And | BinOp::Or | BinOp::Xor => dtype.is_int() || dtype == DType::Bool,
-            BinOp::Shl | BinOp::Shr => dtype.is_int(),
-            _ => dtype.is_int() || arithmetic_float(dtype),
+            BinOp::And | BinOp::Or | BinOp::Xor => machine_int(dtype) || dtype == DType::Bool,
+            BinOp::Shl | BinOp::Shr => machine_int(dtype),
+            _ => machine_int(dtype) || arithmetic_float(dtype),
         }
     }
 }
@@ -159,7 +168,7 @@ impl CmpOp {
     /// Can the operands have this type?
     pub fn takes(self, dtype: DType) -> bool {
         let equality = matches!(self, CmpOp::Eq | CmpOp::Ne);
-        dtype.is_int() || arithmetic_float(dtype) || (dtype == DType::Bool && equality)
+        machine_int(dtype) || arithmetic_float(dtype) || (dtype == DType::Bool && equality)
     }
 }
 
@@ -193,7 +202,13 @@ impl Scalar {
     /// Is this a type that scalars can have?
     pub fn holds(dtype: DType) -> bool {
         use DType::*;
-        matches!(dtype, Bool | I8 | I16 | I32 | I64 | U8 | U16 | U32 | U64 | BF16 | F16 | F32 | F64)
+        matches!(dtype, Bool | I8 | I16 | I32 | I64 | U8 | U16 | U32 | U64 | BF16 | F16 | F32 | F64 | C64)
+            || dtype.is_small()
+    }
+
+    /// Is this a type that machines have: of [`Scalar::holds`], neither small nor complex?
+    pub fn is_machine(dtype: DType) -> bool {
+        Scalar::holds(dtype) && !dtype.is_small() && dtype != DType::C64
     }
 
     /// A bool.
@@ -230,7 +245,10 @@ impl Scalar {
             DType::F16 => f16::from_bits(self.bits as u16).to_f64(),
             DType::BF16 => bf16::from_bits(self.bits as u16).to_f64(),
             DType::U64 => self.bits as f64,
-            _ => self.to_i64() as f64,
+            d => match Format::of(d) {
+                Some(f) => f64::from(f.decode(self.bits as u8)),
+                None => self.to_i64() as f64,
+            },
         }
     }
 
@@ -240,6 +258,7 @@ impl Scalar {
             DType::I8 => i64::from(self.bits as i8),
             DType::I16 => i64::from(self.bits as i16),
             DType::I32 => i64::from(self.bits as i32),
+            d @ (DType::I4 | DType::I2) => (self.bits as i64) << (64 - d.bits()) >> (64 - d.bits()),
             d if d.is_float() => self.to_f64() as i64,
             _ => self.bits as i64,
         }

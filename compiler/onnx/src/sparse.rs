@@ -94,9 +94,6 @@ pub(crate) fn dense(s: &SparseTensorProto, files: &Files, limits: &Limits) -> Re
         return Tensor::from_strings(shape, out).ok_or_else(large);
     }
     let dtype = values.dtype();
-    if dtype.bits() < 8 {
-        return Err(malformed(format!("sparse values of type {dtype}"), "a type of at least 8 bits"));
-    }
     let size = dtype.size();
     let mut out = vec![0; count * size];
     for (value, at) in values.bytes().chunks(size).zip(positions) {

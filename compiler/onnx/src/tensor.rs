@@ -2,7 +2,7 @@
 //!
 //! Holds afterwards: dims are non-negative and multiply without overflow, exactly one place holds the data, and it
 //! holds exactly as much as dims and type need. Raw and external data share the file's memory; 32- and 64-bit typed
-//! fields are moved, narrower ones packed.
+//! fields are moved, narrower ones packed; elements of less than a byte are unpacked.
 //!
 //! Does NOT convert values between types. Values of `int32_data` that don't fit a narrow type are cut to its bits.
 
@@ -75,7 +75,7 @@ fn typed_field(dtype: DType, count: usize) -> (&'static str, Option<usize>) {
         U32 | U64 => ("uint64_data", Some(count)),
         String => ("string_data", Some(count)),
         // One entry holds one byte of packed elements; the six-bit types alone take an entry per element.
-        I2 | U2 | I4 | U4 | F4E2M1 => ("int32_data", dtype.bytes_for(count)),
+        I2 | U2 | I4 | U4 | F4E2M1 => ("int32_data", dtype.packed_bytes_for(count)),
         _ => ("int32_data", Some(count)),
     }
 }
@@ -152,7 +152,7 @@ fn same_size(field: &str, found: usize, need: usize, unit: &str, what: &str) -> 
 }
 
 fn bytes_of(l: &Layout) -> Result<usize, Diagnostic> {
-    l.dtype.bytes_for(l.count).ok_or_else(too_large)
+    l.dtype.packed_bytes_for(l.count).ok_or_else(too_large)
 }
 
 fn too_large() -> Diagnostic {
@@ -177,7 +177,7 @@ pub(crate) fn convert(t: TensorProto, files: &Files, limits: &Limits) -> Result<
         _ if dtype == DType::I32 => shared(t.int32_data),
         _ => pack_int32(dtype, count, &t.int32_data),
     };
-    Tensor::from_bytes(dtype, shape, bytes).ok_or_else(too_large)
+    Tensor::from_packed(dtype, shape, bytes).ok_or_else(too_large)
 }
 
 /// A vector's memory as shared bytes, without a copy.

@@ -103,11 +103,16 @@ impl<'a> One<'a> {
         }
     }
 
-    /// The input's bytes under the output's shape.
+    /// The input's bytes under the output's shape and dtype.
     fn alias(&self) -> Result<Vec<Tensor>, Diagnostic> {
         let shape = self.extents_of(self.output_type(0)?)?;
         let x = self.inputs.first().cloned().flatten().ok_or_else(|| self.error("E3301", "input 0 is missing"))?;
-        let y = x.reshaped(&shape);
+        let dtype = self.output_type(0)?.dtype;
+        let y = if dtype == x.dtype() {
+            x.reshaped(&shape)
+        } else {
+            Tensor::from_bytes(dtype, shape.clone(), x.bytes().clone())
+        };
         y.map(|t| vec![t])
             .ok_or_else(|| self.error("E3302", format!("{} elements don't fill the shape {shape:?}", x.len())))
     }

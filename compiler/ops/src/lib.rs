@@ -87,7 +87,8 @@ pub enum Lower {
     Compute(fn(&mut ComputeCx) -> Result<(), Diagnostic>),
     /// Output elements are input 0's elements elsewhere: the index of the input for an index of the output.
     View(fn(&ViewCx, &[Sym]) -> Result<Vec<Sym>, Diagnostic>),
-    /// The output is input 0 with the same elements in the same order under another shape: nothing is computed.
+    /// The output is input 0 with the same bytes in the same order under another shape, or another dtype of the same size:
+    /// nothing is computed.
     Alias,
     /// Loops IR, written with the builder: what is no pure formula (sorting, suppression, scattering).
     Routine(fn(&mut RoutineCx) -> Result<(), Diagnostic>),

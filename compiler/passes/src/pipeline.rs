@@ -31,6 +31,7 @@ pub static GRAPH: &[GraphPass] = &[
 /// Passes over the program, in order.
 pub static LOOPS: &[LoopsPass] = &[
     loops::unroll::PASS,
+    loops::expand_storage::PASS,
     loops::math::PASS,
     loops::simplify::PASS,
     loops::hoist::PASS,

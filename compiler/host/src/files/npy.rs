@@ -158,7 +158,7 @@ pub fn write(tensor: &Tensor) -> Result<Vec<u8>, Diagnostic> {
             let order = if dtype.size() == 1 { '|' } else { '<' };
             (format!("{order}{letter}"), tensor.bytes().clone())
         }
-        None if dtype.bits() == 8 => ("|V1".to_string(), tensor.bytes().clone()),
+        None if dtype.is_small() && dtype.is_float() => ("|V1".to_string(), tensor.bytes().clone()),
         None => {
             let values = tensor.to_i64().ok_or_else(|| {
                 Diagnostic::error("E6103", format!("NumPy has no elements of {dtype}")).help("write a .pb file")
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn packed_integers_become_bytes() {
-        let t = Tensor::from_bytes(DType::I4, vec![3], vec![0xf1, 0x08].into()).expect("two bytes hold three nibbles");
+        let t = Tensor::from_packed(DType::I4, vec![3], vec![0xf1, 0x08].into()).expect("two bytes hold three nibbles");
         let back = read(write(&t).expect("integers fit bytes").into()).expect("we wrote it");
         assert_eq!(back, Tensor::from_slice(&[3], &[1i8, -1, -8]));
     }

@@ -35,7 +35,7 @@ pub fn write(name: &str, tensor: &Tensor) -> Result<Vec<u8>, Diagnostic> {
     };
     match tensor.strings() {
         Some(strings) => proto.string_data = strings.iter().map(|s| Bytes::copy_from_slice(s)).collect(),
-        None => proto.raw_data = Some(tensor.bytes().clone()),
+        None => proto.raw_data = Some(tensor.packed()),
     }
     Ok(proto.encode_to_vec())
 }

@@ -3,6 +3,7 @@
 use super::{BinOp, CmpOp, Scalar, UnOp};
 use half::{bf16, f16};
 use onnxc_base::DType;
+use onnxc_base::small_float::Format;
 
 /// Applies a one-operand operation; integers know only neg, not and abs (the rest returns them unchanged).
 pub fn eval_unary(op: UnOp, a: Scalar) -> Scalar {
@@ -248,6 +249,8 @@ pub fn eval_cast(a: Scalar, to: DType) -> Scalar {
         DType::F32 => u64::from(to_f32(a).to_bits()),
         DType::F16 => u64::from(f16::from_f32(to_f32(a)).to_bits()),
         DType::BF16 => u64::from(bf16::from_f32(to_f32(a)).to_bits()),
+        d if d.is_small() && d.is_float() => u64::from(Format::of(d).map_or(0, |f| f.encode(to_f32(a)))),
+        d if d.is_small() && a.dtype.is_float() => return wrap(to, saturate(DType::I32, a.to_f64()).to_i64()),
         _ if a.dtype.is_float() => return saturate(to, a.to_f64()),
         _ => return wrap(to, a.to_i64()),
     };

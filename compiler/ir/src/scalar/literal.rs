@@ -5,6 +5,7 @@
 
 use super::Scalar;
 use half::{bf16, f16};
+use onnxc_base::small_float::Format;
 use onnxc_base::text::{Cursor, Tok, fmt_f32, fmt_f64};
 use onnxc_base::{DType, Diagnostic};
 
@@ -17,6 +18,17 @@ pub(crate) fn number(s: Scalar) -> String {
         DType::F64 => fmt_f64(f64::from_bits(s.bits)),
         DType::F16 => small(f16::from_bits(s.bits as u16).to_f32()),
         DType::BF16 => small(bf16::from_bits(s.bits as u16).to_f32()),
+        DType::C64 => format!("0f{:016x}", s.bits),
+        d => match Format::of(d).map(|f| f.decode(s.bits as u8)) {
+            Some(v) if v.is_nan() => format!("0f{:02x}", s.bits),
+            Some(v) => fmt_f32(v),
+            None => whole(s),
+        },
+    }
+}
+
+fn whole(s: Scalar) -> String {
+    match s.dtype {
         DType::U64 => s.bits.to_string(),
         _ => s.to_i64().to_string(),
     }
@@ -73,7 +85,7 @@ pub(crate) fn parse_number(c: &mut Cursor, dtype: DType) -> Result<Scalar, Diagn
         }
         Tok::Int(v) if dtype.is_float() => float_bits(dtype, &v.to_string(), negative),
         Tok::Int(v) => int_bits(dtype, v, negative),
-        Tok::Float(t) | Tok::Ident(t) if dtype.is_float() => float_bits(dtype, &t, negative),
+        Tok::Float(t) | Tok::Ident(t) if dtype.is_float() || dtype == DType::C64 => float_bits(dtype, &t, negative),
         _ => None,
     };
     match bits {
@@ -101,7 +113,7 @@ fn int_bits(dtype: DType, magnitude: u64, negative: bool) -> Option<u64> {
 }
 
 fn float_bits(dtype: DType, text: &str, negative: bool) -> Option<u64> {
-    let sign = u64::from(negative) << (dtype.bits() - 1);
+    let sign = if dtype == DType::F8E8M0 { 0 } else { u64::from(negative) << (dtype.bits() - 1) };
     if let Some(hex) = text.strip_prefix("0f") {
         let bits = if hex.len() == 2 * dtype.size() { u64::from_str_radix(hex, 16).ok() } else { None };
         return bits.map(|b| b ^ sign);
@@ -110,7 +122,8 @@ fn float_bits(dtype: DType, text: &str, negative: bool) -> Option<u64> {
         DType::F64 => onnxc_base::text::parse_f64(text)?.to_bits(),
         DType::F32 => u64::from(onnxc_base::text::parse_f32(text)?.to_bits()),
         DType::F16 => u64::from(f16::from_f64(onnxc_base::text::parse_f64(text)?).to_bits()),
-        _ => u64::from(bf16::from_f64(onnxc_base::text::parse_f64(text)?).to_bits()),
+        DType::BF16 => u64::from(bf16::from_f64(onnxc_base::text::parse_f64(text)?).to_bits()),
+        d => u64::from(Format::of(d)?.encode(onnxc_base::text::parse_f32(text)?)),
     };
     Some(bits ^ sign)
 }

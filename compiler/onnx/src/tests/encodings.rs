@@ -16,7 +16,7 @@ fn same(dtype: DType, dims: &[i64], bytes: &[u8], fill: impl FnOnce(&mut TensorP
     fill(&mut t);
     let (typed, raw) = (convert(t), convert(raw("t", dtype, dims, bytes)));
     assert_eq!(typed, raw, "{dtype}");
-    assert_eq!(&raw.bytes()[..], bytes);
+    assert_eq!(&raw.packed()[..], bytes);
 }
 
 #[test]

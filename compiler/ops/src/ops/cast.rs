@@ -1,13 +1,15 @@
 //! Cast and CastLike: another dtype, by the rules of `ir::scalar` (floats to integers truncate and saturate).
 //!
 //! Cast since 1: `to` is a dtype's name; since 6: its number. CastLike: the dtype of input 1.
-//! `saturate` and `round_mode` are about 8-bit floats, which are not supported yet, so they are accepted without
-//! effect.
-//! From here down: attribute `to`, a dtype (Cast only). Known contents of integers go through, so shape arithmetic
-//! does.
+//! `saturate` is about floats of 8 bits: what is too large becomes the greatest number, or infinity or NaN as the format
+//! has it. `round_mode` is about the exponents of e8m0: up, down or nearest.
+//! BitCast: the same bits as another dtype of as many bits.
+//! From here down: attribute `to`, a dtype (Cast only), `saturate` if it is 0, `round_mode` if it isn't up. Known contents of integers go through,
+//! so shape arithmetic does.
 
 use super::elementwise::*;
 use crate::prelude::*;
+use onnxc_base::small_float::{Format, Special};
 use onnxc_onnx::dtype::{from_onnx, onnx_name};
 
 /// Cast.
@@ -48,9 +50,27 @@ pub static CAST_LIKE: OpDef = OpDef {
     extents: None,
 };
 
+/// BitCast.
+pub static BIT_CAST: OpDef = OpDef {
+    domain: "",
+    name: "BitCast",
+    versions: &[(26, import_bit_cast)],
+    infer: infer_bit_cast,
+    lower: Lower::Alias,
+    extents: None,
+};
+
 fn import_like(n: &mut NodeReader) -> Result<Attrs> {
-    n.ignore(&["saturate", "round_mode"]);
-    Ok(Attrs::default())
+    let saturate = n.int("saturate", 1)?;
+    let mode = n.choice("round_mode", &["up", "down", "nearest"])?;
+    let mut attrs = Attrs::default();
+    if saturate == 0 {
+        attrs.set("saturate", Attr::Int(0));
+    }
+    if mode != "up" {
+        attrs.set("round_mode", Attr::Str(mode));
+    }
+    Ok(attrs)
 }
 
 fn import_number(n: &mut NodeReader) -> Result<Attrs> {
@@ -66,7 +86,7 @@ fn import_name(n: &mut NodeReader) -> Result<Attrs> {
     let to = DType::all().find(|&d| onnx_name(d) == name);
     let to =
         to.ok_or_else(|| n.error("E2011", format!("attribute 'to' is '{name}'")).expected("the name of a dtype"))?;
-    Ok(Attrs::default().with("to", Attr::DType(to)))
+    Ok(import_like(n)?.with("to", Attr::DType(to)))
 }
 
 fn infer(cx: &mut InferCx) -> Result<()> {
@@ -75,10 +95,10 @@ fn infer(cx: &mut InferCx) -> Result<()> {
         Some(d) => d,
         None => cx.dtype(1)?,
     };
-    if !Scalar::holds(to) {
-        return Err(cx
-            .error("E2020", format!("the node casts to {to}, which is not supported yet"))
-            .expected("bool, an integer of 8 to 64 bits, f16, bf16, f32 or f64"));
+    for (d, what) in [(x.dtype, "from"), (to, "to")] {
+        if !Scalar::holds(d) || d == DType::C64 {
+            return Err(cx.error("E2020", format!("the node casts {what} {d}")).expected("a type of numbers, or bool"));
+        }
     }
     if let Some(c) = cast_content(cx, x.dtype, to) {
         cx.set_content(0, c);
@@ -101,7 +121,61 @@ fn cast_content(cx: &InferCx, from: DType, to: DType) -> Option<Vec<Sym>> {
 
 fn lower(cx: &mut ComputeCx) -> Result<()> {
     let (x, from, to) = (cx.input(0), cx.dtype(0), cx.output_type(0).dtype);
-    cx.map_output(|_, i| cast(from, to, load(x, i)));
+    let saturate = cx.attrs().int("saturate") != Some(0);
+    let mode = cx.attrs().str("round_mode").unwrap_or("up").to_owned();
+    cx.map_output(|_, i| converted(from, to, load(x, i), saturate, &mode));
+    Ok(())
+}
+
+/// A conversion with what only small floats ask for.
+pub(super) fn converted(from: DType, to: DType, x: Expr, saturate: bool, mode: &str) -> Expr {
+    let Some(format) = Format::of(to) else { return cast(from, to, x) };
+    let f = DType::F32;
+    let x = cast(from, f, x);
+    if format.special == Special::Power {
+        return cast(f, to, power_of_two(x, format, saturate, mode));
+    }
+    // The second operand of `min` and `max` must be the limit: a NaN in the first one stays.
+    let max = f64::from(format.max());
+    let clamped = |x: Expr| binary(BinOp::Max, binary(BinOp::Min, x, number(f, max)), number(f, -max));
+    cast(f, to, if saturate { clamped(x) } else { x })
+}
+
+/// The power of two beside the magnitude of an f32.
+fn power_of_two(x: Expr, format: Format, saturate: bool, mode: &str) -> Expr {
+    let (f, to) = (DType::F32, DType::F8E8M0);
+    let a = unary(UnOp::Abs, x);
+    let down = cast(to, f, cast(f, to, a.clone()));
+    let up = match mode {
+        "down" => return down,
+        "nearest" => compare(CmpOp::Ge, a.clone(), down.clone() * number(f, 1.5)),
+        // Zero has the least exponent, but no fraction.
+        _ => {
+            let some = compare(CmpOp::Ne, a.clone(), number(f, 0.0));
+            binary(BinOp::And, compare(CmpOp::Ne, a, down.clone()), some)
+        }
+    };
+    let next = down.clone() * number(f, 2.0);
+    let next = if saturate { binary(BinOp::Min, next, number(f, f64::from(format.max()))) } else { next };
+    select(up, next, down)
+}
+
+fn import_bit_cast(n: &mut NodeReader) -> Result<Attrs> {
+    let number = n.need_int("to")?;
+    let to = i32::try_from(number).ok().and_then(from_onnx);
+    let to =
+        to.ok_or_else(|| n.error("E2011", format!("attribute 'to' is {number}")).expected("the number of a dtype"))?;
+    Ok(Attrs::default().with("to", Attr::DType(to)))
+}
+
+fn infer_bit_cast(cx: &mut InferCx) -> Result<()> {
+    let x = tensor(cx, 0, Class::Any)?;
+    let to = cx.attrs().dtype("to").unwrap_or(x.dtype);
+    if to.bits() != x.dtype.bits() || !Scalar::holds(to) {
+        let found = format!("elements of {} are to be seen as {to}", x.dtype);
+        return Err(cx.error("E2020", found).expected("types of as many bits"));
+    }
+    cx.set_tensor(0, to, x.shape);
     Ok(())
 }
 
@@ -120,6 +194,6 @@ mod tests {
     fn what_cannot_be_stored_is_refused() {
         let cast =
             |to| Case::new("Cast", 25).input(Tensor::from_slice(&[1], &[1.0f32])).attr("to", Attr::Int(to)).error();
-        assert_eq!([cast(8), cast(17), cast(99)], ["E2020", "E2020", "E2011"]);
+        assert_eq!([cast(8), cast(15), cast(99)], ["E2020", "E2020", "E2011"]);
     }
 }

@@ -3,7 +3,7 @@
 //! Versions differ in dtypes. Their outputs' extents are known when they have run; the number of elements of the input
 //! bounds them.
 
-use super::elementwise::tensor_of;
+use super::elementwise::{Class, tensor, tensor_of};
 use super::heap;
 use super::movement::*;
 use super::routines::*;
@@ -163,7 +163,7 @@ fn lower_compress(cx: &mut RoutineCx) -> Result<()> {
 }
 
 fn infer_non_zero(cx: &mut InferCx) -> Result<()> {
-    let x = any(cx, 0)?;
+    let x = tensor(cx, 0, Class::Machine)?;
     let n = cx.fresh_result(0, "nonzero", 0, Some(product(&x.shape)));
     cx.set_tensor(0, DType::I64, vec![Sym::int(x.rank().max(1) as i64), n]);
     Ok(())
@@ -205,7 +205,7 @@ fn lower_non_zero(cx: &mut RoutineCx) -> Result<()> {
 }
 
 fn infer_unique(cx: &mut InferCx) -> Result<()> {
-    let x = any(cx, 0)?;
+    let x = tensor(cx, 0, Class::Machine)?;
     let r = checked_rows(cx, &x.shape)?;
     let n = cx.fresh_result(0, "unique", 0, Some(r.count.clone()));
     cx.set_tensor(0, x.dtype, with_rows(&x.shape, r.axis, &n));

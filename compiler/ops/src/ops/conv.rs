@@ -25,6 +25,16 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 fn infer(cx: &mut InferCx) -> Result<()> {
     let (dtype, x) = spatial_input(cx, Class::Float, 3)?;
     let w = tensor_of(cx, 1, dtype)?.shape;
+    let out = infer_extents(cx, &x, &w)?;
+    if cx.opt(2).is_some() {
+        infer_bias(cx, 2, dtype, &w[0])?;
+    }
+    cx.set_tensor(0, dtype, out);
+    Ok(())
+}
+
+/// The extents of the output, of those of data and weights.
+pub(super) fn infer_extents(cx: &mut InferCx, x: &[Sym], w: &[Sym]) -> Result<Vec<Sym>> {
     if w.len() != x.len() {
         return Err(cx
             .error("E2041", format!("the weights have rank {}", w.len()))
@@ -34,12 +44,8 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     let group = infer_group(cx)?;
     cx.unify(&(&w[1] * group), &x[1], "input channels, and the weights' times the groups")?;
     cx.unify(&w[0].modulo(&Sym::int(group)), &Sym::int(0), "output channels over the groups")?;
-    if cx.opt(2).is_some() {
-        infer_bias(cx, dtype, &w[0])?;
-    }
     let window = infer_window(cx, &x[2..], kernel)?;
-    cx.set_tensor(0, dtype, [&[x[0].clone(), w[0].clone()], &window.out[..]].concat());
-    Ok(())
+    Ok([&[x[0].clone(), w[0].clone()], &window.out[..]].concat())
 }
 
 /// The weights' spatial extents, which `kernel_shape` repeats.
@@ -61,45 +67,75 @@ pub(super) fn infer_group(cx: &InferCx) -> Result<i64> {
     }
 }
 
-/// Input 2: one element per output channel.
-pub(super) fn infer_bias(cx: &mut InferCx, dtype: DType, channels: &Sym) -> Result<()> {
-    let b = tensor_of(cx, 2, dtype)?.shape;
+/// Input `i`: one element per output channel.
+pub(super) fn infer_bias(cx: &mut InferCx, i: usize, dtype: DType, channels: &Sym) -> Result<()> {
+    let b = tensor_of(cx, i, dtype)?.shape;
     if b.len() != 1 {
         return Err(cx.error("E2041", format!("the bias has rank {}", b.len())).expected("1"));
     }
     cx.unify(&b[0], channels, "bias and output channels").map(|_| ())
 }
 
+/// What an element of the output reads.
+pub(super) struct Form {
+    window: Window,
+    kernel: Vec<Sym>,
+    group: i64,
+    /// Input channels of a group: none to sum over if there is one.
+    channels: Vec<Sym>,
+    per_group: Sym,
+    out_per_group: Sym,
+}
+
+impl Form {
+    /// The form of a node that [`infer_extents`] has accepted.
+    pub(super) fn new(attrs: &Attrs, xs: &[Sym], ws: &[Sym]) -> Form {
+        let group = attrs.int("group").unwrap_or(1);
+        let kernel = kernel(attrs, &ws[2..]);
+        let window = Window::new(attrs, &xs[2..], kernel.clone()).expect("infer has accepted it");
+        // Of what must be equal, the constant.
+        let per_group = if xs[1].as_int().is_some() { xs[1].floordiv(&Sym::int(group)) } else { ws[1].clone() };
+        // One channel per group: the reduction is over the taps alone.
+        let single = group > 1 && ws[1].is_one();
+        let channels = if single { vec![] } else { vec![per_group.clone()] };
+        Form { window, kernel, group, channels, per_group, out_per_group: ws[0].floordiv(&Sym::int(group)) }
+    }
+
+    /// What is summed over.
+    pub(super) fn over(&self) -> Vec<Sym> {
+        [&self.channels[..], &self.kernel[..]].concat()
+    }
+
+    /// True if the data is read outside of its extents.
+    pub(super) fn pads(&self) -> bool {
+        self.window.pads()
+    }
+
+    /// The indices of data and weights for an element and a point of the sum.
+    pub(super) fn indices(&self, i: &[Sym], r: &[Sym]) -> (Vec<Sym>, Vec<Sym>) {
+        let (q, taps) = if self.channels.is_empty() { (Sym::int(0), r) } else { (r[0].clone(), &r[1..]) };
+        let g = if self.group == 1 { Sym::int(0) } else { i[1].floordiv(&self.out_per_group) };
+        let from = [&[i[0].clone(), g * &self.per_group + &q], &self.window.source(&i[2..], taps)[..]].concat();
+        (from, [&[i[1].clone(), q], taps].concat())
+    }
+}
+
 fn lower(cx: &mut ComputeCx) -> Result<()> {
     let (x, w, b, dtype) = (cx.input(0), cx.input(1), cx.opt(2), cx.dtype(0));
-    let (xs, ws) = (cx.shape(0), cx.shape(1));
     let acc = wide(dtype);
-    let group = cx.attrs().int("group").unwrap_or(1);
-    let kernel = kernel(cx.attrs(), &ws[2..]);
-    let window = Window::new(cx.attrs(), &xs[2..], kernel.clone()).expect("infer has accepted it");
-    // One channel per group: the reduction is over the taps alone.
-    let single = group > 1 && ws[1].is_one();
-    // Of what must be equal, the constant.
-    let per_group = if xs[1].as_int().is_some() { xs[1].floordiv(&Sym::int(group)) } else { ws[1].clone() };
-    let channels = if single { vec![] } else { vec![per_group.clone()] };
-    let out_per_group = ws[0].floordiv(&Sym::int(group));
+    let form = Form::new(cx.attrs(), &cx.shape(0), &cx.shape(1));
     let read = |i: &[Sym], r: &[Sym]| {
-        let (q, taps) = if single { (Sym::int(0), r) } else { (r[0].clone(), &r[1..]) };
-        let g = if group == 1 { Sym::int(0) } else { i[1].floordiv(&out_per_group) };
-        let from = [&[i[0].clone(), g * &per_group + &q], &window.source(&i[2..], taps)[..]].concat();
-        let value = if window.pads() { load_padded(x, &from, Scalar::from_i64(dtype, 0)) } else { load(x, &from) };
-        let weight = load(w, &[&[i[1].clone(), q], taps].concat());
-        cast(dtype, acc, value) * cast(dtype, acc, weight)
+        let (from, at) = form.indices(i, r);
+        let value = if form.pads() { load_padded(x, &from, Scalar::from_i64(dtype, 0)) } else { load(x, &from) };
+        cast(dtype, acc, value) * cast(dtype, acc, load(w, &at))
     };
     let bias = |_: &mut KernelBuilder, i: &[Sym]| match b {
         Some(b) => cast(dtype, acc, load(b, &i[1..2])),
         None => constant(Scalar::from_i64(acc, 0)),
     };
-    let over = [&channels[..], &kernel[..]].concat();
     let init: &dyn Fn(&mut KernelBuilder, &[Sym]) -> Expr = &bias;
-    let name = cx.node().name.clone();
-    let out = cx.out_shape(0);
-    let sum = cx.k.reduce(&name, acc, &out, ReduceOp::Add, &over, b.map(|_| init), |_, i, r| read(i, r));
+    let (name, out) = (cx.node().name.clone(), cx.out_shape(0));
+    let sum = cx.k.reduce(&name, acc, &out, ReduceOp::Add, &form.over(), b.map(|_| init), |_, i, r| read(i, r));
     set_narrowed(cx, sum, acc);
     Ok(())
 }

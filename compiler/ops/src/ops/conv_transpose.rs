@@ -110,7 +110,7 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     cx.unify(&x[1].modulo(&Sym::int(group)), &Sym::int(0), "input channels over the groups")?;
     let channels = &w[1] * group;
     if cx.opt(2).is_some() {
-        infer_bias(cx, dtype, &channels)?;
+        infer_bias(cx, 2, dtype, &channels)?;
     }
     let mut out = vec![x[0].clone(), channels];
     for axis in axes(cx.attrs(), &x[2..], &kernel).map_err(|d| at_node(cx, d))? {

@@ -21,6 +21,8 @@ pub(super) enum Class {
     /// Bool.
     Bool,
     /// Floats, integers, bool.
+    Machine,
+    /// Whatever can be moved: also floats and integers that are only stored, and complex numbers.
     Any,
 }
 
@@ -32,7 +34,7 @@ impl Class {
             Class::Number => d.is_float() || d.is_int(),
             Class::Int => d.is_int(),
             Class::Bool => d == DType::Bool,
-            Class::Any => true,
+            Class::Machine | Class::Any => true,
         }
     }
 
@@ -43,7 +45,8 @@ impl Class {
             Class::Number => "a float or an integer type",
             Class::Int => "an integer type",
             Class::Bool => "bool",
-            Class::Any => "any machine type",
+            Class::Machine => "a float or an integer type, or bool",
+            Class::Any => "any type but strings",
         }
     }
 }
@@ -54,9 +57,9 @@ pub(super) fn tensor(cx: &InferCx, i: usize, class: Class) -> Result<TensorType>
     if !class.holds(t.dtype) {
         return Err(cx.error("E2021", format!("input {i} is of dtype {}", t.dtype)).expected(class.words()));
     }
-    if !Scalar::holds(t.dtype) {
+    if !Scalar::is_machine(t.dtype) && !(class == Class::Any && Scalar::holds(t.dtype)) {
         return Err(cx
-            .error("E2020", format!("input {i} is of dtype {}, which is not supported yet", t.dtype))
+            .error("E2020", format!("input {i} is of dtype {}, with which the operator doesn't compute", t.dtype))
             .expected("bool, an integer of 8 to 64 bits, f16, bf16, f32 or f64"));
     }
     Ok(t)

@@ -62,8 +62,7 @@ fn value(attrs: &Attrs) -> Option<&Tensor> {
 
 fn infer_constant(cx: &mut InferCx) -> Result<()> {
     let value = value(cx.attrs()).cloned().ok_or_else(|| {
-        cx.error("E2020", "the value is of a dtype that is not supported yet")
-            .expected("bool, an integer of 8 to 64 bits, f16, bf16, f32 or f64")
+        cx.error("E2020", "the value is of a dtype that is not supported yet").expected("a type of numbers, or bool")
     })?;
     let rank = list_length(cx, 0)?;
     let shape = match cx.content(0) {
@@ -114,7 +113,7 @@ fn infer_eye(cx: &mut InferCx) -> Result<()> {
         return Err(cx.error("E2005", format!("input 0 has rank {}", x.rank())).expected("a matrix (rank 2)"));
     }
     let dtype = cx.attrs().dtype("dtype").unwrap_or(x.dtype);
-    if !Scalar::holds(dtype) {
+    if !Scalar::is_machine(dtype) {
         return Err(cx.error("E2020", format!("the output is of dtype {dtype}, which is not supported yet")));
     }
     cx.set_tensor(0, dtype, x.shape);
@@ -136,7 +135,7 @@ fn import_range(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer_range(cx: &mut InferCx) -> Result<()> {
-    let dtype = any(cx, 0)?.dtype;
+    let dtype = super::elementwise::tensor(cx, 0, super::elementwise::Class::Machine)?.dtype;
     for i in 0..3 {
         let t = any(cx, i)?;
         if t.dtype != dtype || t.count().as_int() != Some(1) {

@@ -53,7 +53,7 @@ pub static LP_NORM: OpDef = OpDef {
 
 fn import_layer(n: &mut NodeReader) -> Result<Attrs> {
     let stash = n.int("stash_type", 1)?;
-    let dtype = i32::try_from(stash).ok().and_then(from_onnx).filter(|d| d.is_float() && Scalar::holds(*d));
+    let dtype = i32::try_from(stash).ok().and_then(from_onnx).filter(|d| d.is_float() && Scalar::is_machine(*d));
     let dtype = dtype.ok_or_else(|| {
         n.error("E2011", format!("attribute 'stash_type' is {stash}")).expected("1 (float) or 16 (bfloat16)")
     })?;

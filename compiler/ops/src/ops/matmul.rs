@@ -25,44 +25,70 @@ fn import(_: &mut NodeReader) -> Result<Attrs> {
 fn infer(cx: &mut InferCx) -> Result<()> {
     let a = tensor(cx, 0, Class::Number)?;
     let b = tensor_of(cx, 1, a.dtype)?.shape;
-    let dtype = a.dtype;
-    let a = a.shape;
+    let out = infer_extents(cx, &a.shape, &b)?;
+    cx.set_tensor(0, a.dtype, out);
+    Ok(())
+}
+
+/// The extents of the product of operands of given extents.
+pub(super) fn infer_extents(cx: &mut InferCx, a: &[Sym], b: &[Sym]) -> Result<Vec<Sym>> {
     if a.is_empty() || b.is_empty() {
         return Err(cx.error("E2041", "an operand is a scalar").expected("operands of rank 1 or more"));
     }
     let (ka, kb) = (&a[a.len() - 1], &b[b.len().saturating_sub(2)]);
     cx.unify(ka, kb, "the extent that is summed over")?;
     let batch = |s: &[Sym]| s[..s.len().saturating_sub(2)].to_vec();
-    let mut out = cx.broadcast(&[batch(&a), batch(&b)])?;
+    let mut out = cx.broadcast(&[batch(a), batch(b)])?;
     if a.len() > 1 {
         out.push(a[a.len() - 2].clone());
     }
     if b.len() > 1 {
         out.push(b[b.len() - 1].clone());
     }
-    cx.set_tensor(0, dtype, out);
-    Ok(())
+    Ok(out)
+}
+
+/// What an element of the product reads.
+pub(super) struct Form {
+    a: Vec<Sym>,
+    b: Vec<Sym>,
+}
+
+impl Form {
+    /// The form of operands of given extents.
+    pub(super) fn new(a: Vec<Sym>, b: Vec<Sym>) -> Form {
+        Form { a, b }
+    }
+
+    /// What is summed over.
+    pub(super) fn over(&self) -> Sym {
+        let (ka, kb) = (&self.a[self.a.len() - 1], &self.b[self.b.len().saturating_sub(2)]);
+        if ka.as_int().is_some() { ka.clone() } else { kb.clone() }
+    }
+
+    /// The indices of both operands for an element and a point of the sum.
+    pub(super) fn indices(&self, i: &[Sym], k: &Sym) -> (Vec<Sym>, Vec<Sym>) {
+        let (row, column) = (usize::from(self.a.len() > 1), usize::from(self.b.len() > 1));
+        let batch = &i[..i.len() - row - column];
+        let mut ai = operand(batch, &self.a);
+        ai.extend(i[batch.len()..batch.len() + row].iter().cloned());
+        ai.push(k.clone());
+        let mut bi = operand(batch, &self.b);
+        bi.push(k.clone());
+        bi.extend(i[batch.len() + row..].iter().cloned());
+        (ai, bi)
+    }
 }
 
 fn lower(cx: &mut ComputeCx) -> Result<()> {
     let (a, b, dtype) = (cx.input(0), cx.input(1), cx.dtype(0));
-    let (ashape, bshape) = (cx.shape(0), cx.shape(1));
     let acc = wide(dtype);
-    let (ka, kb) = (&ashape[ashape.len() - 1], &bshape[bshape.len().saturating_sub(2)]);
-    let k = if ka.as_int().is_some() { ka } else { kb };
-    let (row, column) = (usize::from(ashape.len() > 1), usize::from(bshape.len() > 1));
-    let read = |i: &[Sym], k: &Sym| {
-        let batch = &i[..i.len() - row - column];
-        let mut ai = operand(batch, &ashape);
-        ai.extend(i[batch.len()..batch.len() + row].iter().cloned());
-        ai.push(k.clone());
-        let mut bi = operand(batch, &bshape);
-        bi.push(k.clone());
-        bi.extend(i[batch.len() + row..].iter().cloned());
-        cast(dtype, acc, load(a, &ai)) * cast(dtype, acc, load(b, &bi))
-    };
+    let form = Form::new(cx.shape(0), cx.shape(1));
     let (name, out) = (cx.node().name.clone(), cx.out_shape(0));
-    let sum = cx.k.reduce(&name, acc, &out, ReduceOp::Add, std::slice::from_ref(k), None, |_, i, r| read(i, &r[0]));
+    let sum = cx.k.reduce(&name, acc, &out, ReduceOp::Add, &[form.over()], None, |_, i, r| {
+        let (ai, bi) = form.indices(i, &r[0]);
+        cast(dtype, acc, load(a, &ai)) * cast(dtype, acc, load(b, &bi))
+    });
     set_narrowed(cx, sum, acc);
     Ok(())
 }

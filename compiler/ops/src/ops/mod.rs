@@ -42,6 +42,7 @@ pub mod optimisers;
 pub mod pad;
 pub mod pool;
 pub mod pow;
+pub mod quant;
 pub mod reduce;
 pub mod reorder;
 pub mod reshape;

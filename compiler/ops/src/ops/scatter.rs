@@ -67,7 +67,9 @@ fn import_old(n: &mut NodeReader) -> Result<Attrs> {
 
 /// Updates must have the data's dtype.
 fn check_updates(cx: &InferCx) -> Result<()> {
-    let (x, u) = (any(cx, 0)?, any(cx, 2)?);
+    let moves = cx.attrs().str("reduction").is_none_or(|r| r == "none");
+    let class = if moves { Class::Any } else { Class::Machine };
+    let (x, u) = (tensor(cx, 0, class)?, any(cx, 2)?);
     if x.dtype == u.dtype {
         return Ok(());
     }

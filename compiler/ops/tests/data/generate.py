@@ -20,7 +20,10 @@ from onnx.reference import ReferenceEvaluator
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).parent
 NAMES = {"float32": "f32", "float64": "f64", "float16": "f16", "bfloat16": "bf16", "bool": "bool"} | {
-    f"{k}int{b}" if k else f"int{b}": f"{'u' if k else 'i'}{b}" for k in ("", "u") for b in (8, 16, 32, 64)
+    f"{k}int{b}" if k else f"int{b}": f"{'u' if k else 'i'}{b}" for k in ("", "u") for b in (2, 4, 8, 16, 32, 64)
+} | {
+    "float8_e4m3fn": "f8e4m3fn", "float8_e4m3fnuz": "f8e4m3fnuz", "float8_e5m2": "f8e5m2", "float8_e5m2fnuz": "f8e5m2fnuz",
+    "float8_e8m0fnu": "f8e8m0", "float4_e2m1fn": "f4e2m1", "float6_e2m3fn": "f6e2m3", "float6_e3m2fn": "f6e3m2",
 }
 onnxruntime.set_default_logger_severity(4)
 

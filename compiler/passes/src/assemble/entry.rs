@@ -250,7 +250,7 @@ impl Assembler<'_> {
         Ok(bufs)
     }
 
-    /// The value that another is just another shape of.
+    /// The value that another is just another shape of, of the same dtype.
     fn alias_source(&self, v: ValueId) -> Option<ValueId> {
         let n = self.graph.producer(v)?;
         let node = &self.graph.nodes[n];
@@ -259,7 +259,8 @@ impl Assembler<'_> {
             Some(OpRef::Builtin(d)) if in_body && matches!(d.lower, Lower::Alias) => {
                 let x = node.inputs.first().copied().flatten()?;
                 let from_body = self.graph.producer(x).is_some_and(|p| self.graph.body.nodes.contains(&p));
-                from_body.then_some(x)
+                let dtype = |v: ValueId| self.graph.tensor_type(v).map(|t| t.dtype);
+                (from_body && dtype(x) == dtype(v)).then_some(x)
             }
             _ => None,
         }

@@ -72,7 +72,7 @@ impl Assembler<'_> {
 
     /// Memory for `count` elements.
     pub(super) fn memory(&mut self, name: &str, dtype: DType, count: &Sym) -> Result<Buf, Diagnostic> {
-        if dtype.size() == 0 || dtype.bits() < 8 {
+        if !Scalar::holds(dtype) {
             return Err(Diagnostic::error("E4007", format!("tensors of {dtype} can't be computed yet")).tensor(name));
         }
         let late = |s: &onnxc_base::sym::Symbol| !self.early.contains(s);
@@ -134,10 +134,18 @@ impl Assembler<'_> {
     /// Makes `y` the same memory as `x`, or a copy if `y` has memory already.
     pub(super) fn alias_value(&mut self, x: ValueId, y: ValueId) -> Result<(), Diagnostic> {
         let from = self.buffer(x)?;
-        let shape = self.tensor(y)?.shape;
+        let TensorType { dtype, shape } = self.tensor(y)?;
+        let mut buf = from.buf;
+        if dtype != from.dtype {
+            // The same bytes as elements of another type.
+            buf = self.f.buf(dtype, BufKind::Local, &self.graph.values[y].name);
+            let byte_offset = self.f.int(0);
+            self.f.stmt(Stmt::View { buf, base: from.buf, byte_offset });
+        }
+        let from = TensorBuf { buf, dtype, shape };
         match self.storage[y].clone() {
             Some(to) => self.copy(&from, &to),
-            None => self.storage[y] = Some(TensorBuf { shape, ..from }),
+            None => self.storage[y] = Some(from),
         }
         Ok(())
     }

@@ -194,7 +194,7 @@ fn fit(extent: &Sym, lanes: u16) -> u32 {
 fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) -> u16 {
     let mut bits = 8usize;
     for d in [Some(nest.def), nest.acc].into_iter().flatten() {
-        let widen = |t: DType| if matches!(t, DType::F16 | DType::BF16) { 32 } else { t.bits() };
+        let widen = |t: DType| if t.is_small() || matches!(t, DType::F16 | DType::BF16) { 32 } else { t.bits() };
         bits = bits.max(widen(kernel.defs[d].dtype));
         for s in def_loads(&kernel.defs[d]) {
             bits = bits.max(widen(kernel.src_dtype(s.src)));

@@ -1,12 +1,11 @@
-//! Cutting tensors into slices along an axis, and stacking slices. Only for elements of whole bytes.
+//! Cutting tensors into slices along an axis, and stacking slices. Not for strings.
 
 use onnxc_base::Tensor;
 
 /// Extents before and after an axis, multiplied, and the bytes of one element.
 fn around(shape: &[usize], axis: usize, t: &Tensor) -> Option<(usize, usize)> {
     let size = t.dtype().size();
-    let whole = t.dtype().bits() >= 8 && size > 0;
-    whole.then(|| (shape[..axis].iter().product(), shape[axis..].iter().skip(1).product::<usize>() * size))
+    (size > 0).then(|| (shape[..axis].iter().product(), shape[axis..].iter().skip(1).product::<usize>() * size))
 }
 
 /// The slice at a position of an axis, without that axis.

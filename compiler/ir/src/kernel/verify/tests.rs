@@ -36,7 +36,7 @@ fn broken_algorithms() {
                j[i9 in 2]: f32 = sum(r2 in 2) from 0.0f64 of 1i64
                k[i10 in 2]: bool = b[i10] < b[i10]
                out a check 1 []: 1.0 }",
-            "kernel @f8 { in x: f8e5m2[2] const c: f32[2] = [1.0, 2.0] y[i in 2]: f8e5m2 = x[i] out y }",
+            "kernel @f8 { in x: c128[2] const c: f32[2] = [1.0, 2.0] y[i in 2]: c128 = x[i] out y }",
             // Names.
             "kernel @names { dim n in 1.. in x: f32[n]
                a[i in n]: f32 = x[j]

@@ -12,7 +12,7 @@ fn a_good_program_passes() {
 const BAD: &[(&str, &str)] = &[
     ("lanes", "%a = splat 1.0 : v3f32"),
     ("lanes", "%a = splat 1.0 : v128f32"),
-    ("elements", "%a = splat 1.0 : v4f8e5m2"),
+    ("elements", "%a = splat 1.0 : v4c128"),
     ("operands", "%a = add %n, 1.0 : i64"),
     ("operands", "%a = splat 1.0 : v4f32 %b = add %a, 1.0 : v4f32"),
     ("arithmetic on f16", "%a = mul 1.0f16, 1.0f16 : f16"),
@@ -175,7 +175,7 @@ fn the_interface_is_checked() {
         input \"x\": f32[k]
         workspace n*k
         entry run @f
-        const $c: i4 bytes 3 = hex \"010203\"
+        const $c: c128 bytes 3 = hex \"010203\"
         extern @f()
         extern @g()
         func @f() -> i64 { return 1 }

@@ -1,0 +1,93 @@
+//! Quantised operators. A tensor of integers q stands for the numbers (q - zero) * scale.
+//!
+//! - `linear`: QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear: between numbers and integers.
+//! - `contract`: QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger: sums of products, exact in i32.
+//!
+//! Holds: sums are in i32 and wrap; what goes back to few bits is scaled in f32, rounded to nearest even, moved by the
+//! zero point and clamped, in this order.
+
+pub mod contract;
+pub mod linear;
+
+use crate::prelude::*;
+
+/// Integers of at most 16 bits, which quantised tensors have.
+fn is_quantised(d: DType) -> bool {
+    d.is_int() && d.bits() <= 16
+}
+
+/// The type of input `i`, integers of 8 bits.
+fn bytes_input(cx: &InferCx, i: usize) -> Result<onnxc_ir::graph::TensorType> {
+    let t = cx.input_type(i)?;
+    if matches!(t.dtype, DType::I8 | DType::U8) {
+        return Ok(t);
+    }
+    Err(cx.error("E2021", format!("input {i} is of dtype {}", t.dtype)).expected("i8 or u8"))
+}
+
+/// `round(v) + zero`, clamped to what integers `to` hold; all in f32.
+fn quantised(v: Expr, zero: Option<Expr>, to: DType) -> Expr {
+    let f = DType::F32;
+    let rounded = unary(UnOp::RoundEven, v);
+    let moved = match zero {
+        Some(z) if as_const(&z).is_some_and(|s| s.to_f64() == 0.0) => rounded,
+        Some(z) => rounded + z,
+        None => rounded,
+    };
+    let (lo, hi) = (number(f, Scalar::least(to).to_f64()), number(f, Scalar::greatest(to).to_f64()));
+    cast(f, to, binary(BinOp::Min, binary(BinOp::Max, moved, lo), hi))
+}
+
+/// The only element of input `i`, as a dtype; nothing if the input is absent. A constant is one.
+fn single(cx: &ComputeCx, i: usize, to: DType) -> Option<Expr> {
+    let src = cx.opt(i)?;
+    let (dtype, zeros) = (cx.dtype(i), vec![Sym::int(0); cx.shape(i).len()]);
+    let e = match cx.constant(i).filter(|t| t.len() == 1) {
+        Some(t) => constant(Scalar::read(t.dtype(), t.bytes())),
+        None => load(src, &zeros),
+    };
+    Some(cast(dtype, to, e))
+}
+
+/// An operand of a sum of integers: i32(x) - zero.
+struct Shifted {
+    src: Src,
+    dtype: DType,
+    /// A zero point known at compile time. Other ones are subtracted in a definition, which `src` then is.
+    zero: Scalar,
+}
+
+impl Shifted {
+    /// Input `x`, with the zero point of input `zero`, if it is there: one element, or those at `at` of an index of x.
+    fn new(cx: &mut ComputeCx, x: usize, zero: usize, at: impl Fn(&[Sym], &[Sym]) -> Vec<Sym>) -> Shifted {
+        let (src, dtype, shape) = (cx.input(x), cx.dtype(x), cx.shape(x));
+        let none = Scalar::from_i64(dtype, 0);
+        let Some(z) = cx.opt(zero) else { return Shifted { src, dtype, zero: none } };
+        // All zero points equal: one.
+        let known = cx.constant(zero).and_then(Tensor::to_i64).filter(|v| v.iter().all(|e| *e == v[0]));
+        if let Some(&first) = known.as_ref().and_then(|v| v.first()) {
+            return Shifted { src, dtype, zero: Scalar::from_i64(dtype, first) };
+        }
+        let (ztype, zshape) = (cx.dtype(zero), cx.shape(zero));
+        let src = cx.k.map("shifted", DType::I32, &shape, |_, i| {
+            let zero = cast(ztype, DType::I32, load(z, &at(i, &zshape)));
+            cast(dtype, DType::I32, load(src, i)) - zero
+        });
+        Shifted { src, dtype: DType::I32, zero: Scalar::from_i64(DType::I32, 0) }
+    }
+
+    /// The operand at an index; where `pads`, 0 outside of its extents.
+    fn at(&self, index: &[Sym], pads: bool) -> Expr {
+        let value = if pads { load_padded(self.src, index, self.zero) } else { load(self.src, index) };
+        let value = cast(self.dtype, DType::I32, value);
+        match self.zero.to_i64() {
+            0 => value,
+            z => value - constant(Scalar::from_i64(DType::I32, z)),
+        }
+    }
+}
+
+/// The index of a zero point or scale of rank 0 or 1 for an element whose index along its axis is `i`.
+fn along(i: &Sym, shape: &[Sym]) -> Vec<Sym> {
+    shape.iter().map(|d| if d.is_one() { Sym::int(0) } else { i.clone() }).collect()
+}
