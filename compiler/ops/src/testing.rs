@@ -15,7 +15,7 @@ mod routine;
 mod stored;
 
 pub(crate) use compare::assert_close;
-pub(crate) use stored::check_stored;
+pub(crate) use stored::{check_stored, check_stored_but};
 
 use crate::infer::unknown_type;
 use crate::registry::{OpRef, Registry};

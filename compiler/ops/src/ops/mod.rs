@@ -35,6 +35,7 @@ pub mod max_pool;
 pub mod max_roi_pool;
 pub mod max_unpool;
 pub mod mel_weights;
+pub mod ml;
 mod moments;
 mod movement;
 pub mod nms;
@@ -66,3 +67,6 @@ pub mod unary;
 pub mod variadic;
 mod window;
 pub mod windows;
+
+/// The domain of operators that only imports make, out of those of models.
+pub const INNER: &str = "onnxc";

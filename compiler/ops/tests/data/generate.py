@@ -48,6 +48,16 @@ def element(v, digits):
     return str(v) if v != v or v in (float("inf"), float("-inf")) else float(f"{v:.{digits}g}") if abs(v) < 1e38 else v
 
 
+def attribute(v):
+    if isinstance(v, np.ndarray):
+        return {"tensor": tensor(v)}
+    if isinstance(v, float) and not np.isfinite(v):
+        return {"float": str(v)}
+    if isinstance(v, list) and any(isinstance(e, float) and not np.isfinite(e) for e in v):
+        return {"floats": [element(e, 9) for e in v]}
+    return v
+
+
 def tensor(a, kind=None):
     a = np.asarray(a)
     # Digits that tell neighbouring floats apart.
@@ -60,6 +70,7 @@ def model_of(op, opset, attrs, arrays, outputs):
     while names and not names[-1]:
         names.pop()
     domain, _, op = op.rpartition(".")
+    attrs = {k: onnx.numpy_helper.from_array(v) if isinstance(v, np.ndarray) else v for k, v in attrs.items()}
     node = helper.make_node(op, names, [f"y{i}" for i in range(outputs)], domain=domain, **attrs)
     kind = lambda a: helper.np_dtype_to_tensor_dtype(a.dtype)
     inputs = [helper.make_tensor_value_info(n, kind(a), a.shape) for n, a in zip(names, arrays) if n]
@@ -97,7 +108,7 @@ def main(name):
                 expect = compute(op, opset, attrs, arrays, outputs, by)
         case = {"op": op, "opset": opset}
         if attrs:
-            case["attrs"] = {k: {"tensor": tensor(v)} if isinstance(v, np.ndarray) else v for k, v in attrs.items()}
+            case["attrs"] = {k: attribute(v) for k, v in attrs.items()}
         case["inputs"] = [None if a is None else tensor(a, k) for a, k in zip(arrays, kinds)]
         case["outputs"] = [tensor(e) for e in expect]
         if tolerance:
