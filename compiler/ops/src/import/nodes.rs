@@ -92,10 +92,12 @@ impl<'m> Importer<'m> {
             }
         };
         let outputs = listed_outputs(proto);
+        let first = self.graph.nodes.next_key();
         let reader = NodeReader::new(&mut self.graph, name.clone(), op.clone(), opset, inputs, outputs, attrs, graphs);
         let read = read_node(reader, import, &mut self.value_names);
         read.problems.into_iter().for_each(|d| self.report(d));
-        for &n in &read.composed.nodes {
+        // Nodes of an inlined graph have names already.
+        for &n in read.composed.nodes.iter().filter(|&&n| n >= first) {
             self.graph.nodes[n].name = self.node_names.unique(&self.graph.nodes[n].name, false);
         }
         nodes.extend(read.composed.nodes);

@@ -238,6 +238,22 @@ impl<'a> NodeReader<'a> {
         Ok(Attrs::default())
     }
 
+    /// Lets the nodes of an attribute's graph help to stand in this one's place, its inputs being `args`; gives its
+    /// outputs, or `None` without such an attribute.
+    pub fn inline_graph(&mut self, name: &str, args: &[ValueId]) -> Result<Option<Vec<ValueId>>, Diagnostic> {
+        self.read.insert(name.into());
+        let Some(mut region) = self.graphs.remove(name) else { return Ok(None) };
+        if region.params.len() != args.len() {
+            let found = format!("graph '{name}' has {} inputs", region.params.len());
+            return Err(self.error("E2011", found).expected(args.len().to_string()));
+        }
+        let params = std::mem::take(&mut region.params);
+        let stands_for = |v: ValueId| params.iter().position(|&p| p == v).map_or(v, |i| args[i]);
+        substitute(self.graph, &mut region, &stands_for);
+        self.composed.nodes.extend(region.nodes);
+        Ok(Some(region.results))
+    }
+
     /// Makes this node one of another operator, with the same inputs and outputs.
     pub fn become_op(&mut self, op: OpName, attrs: &[(&str, Attr)]) -> Result<Attrs, Diagnostic> {
         let (inputs, outputs) = (self.inputs.clone(), self.output_count);
@@ -258,4 +274,16 @@ impl<'a> NodeReader<'a> {
     pub fn error(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, message).node(self.name.clone(), format!("{} (opset {})", self.op, self.opset))
     }
+}
+
+/// Replaces values in a region and those inside of it.
+fn substitute(graph: &mut Graph, region: &mut Region, stands_for: &dyn Fn(ValueId) -> ValueId) {
+    for &n in &region.nodes {
+        let mut regions = std::mem::take(&mut graph.nodes[n].regions);
+        regions.iter_mut().for_each(|r| substitute(graph, r, stands_for));
+        let node = &mut graph.nodes[n];
+        node.regions = regions;
+        node.inputs.iter_mut().flatten().for_each(|v| *v = stands_for(*v));
+    }
+    region.results.iter_mut().for_each(|v| *v = stands_for(*v));
 }

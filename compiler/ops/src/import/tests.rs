@@ -281,3 +281,29 @@ fn declared_types_are_only_hints() {
     assert_eq!(declared(7, &["n", "3"]), "the file declares element type i64, but it is f32");
     assert_eq!(declared(1, &["n"]), "the file declares rank 1, but it is 2");
 }
+
+/// The graphs of an operator that others stand for stand there too, with what they capture; one without nodes is
+/// nothing.
+#[test]
+fn graphs_are_inlined() {
+    let qkv = ["q", "k", "v"].map(|n| tensor(n, 1, &["b", "2", "s", "4"]));
+    let score = GraphProto {
+        name: "score".into(),
+        input: vec![untyped("x")],
+        output: vec![untyped("y")],
+        node: vec![node("Add", &["x", "bias"], &["y"], vec![])],
+        ..Default::default()
+    };
+    let prob =
+        GraphProto { name: "prob".into(), input: vec![untyped("x")], output: vec![untyped("x")], ..Default::default() };
+    let graphs = vec![graph_attr("score_mod", score), graph_attr("prob_mod", prob)];
+    let g = GraphProto {
+        input: qkv.into_iter().chain([tensor("bias", 1, &["s", "s"])]).collect(),
+        output: vec![untyped("out")],
+        node: vec![node("ai.onnx.preview.FlexAttention", &["q", "k", "v"], &["out"], graphs)],
+        ..Default::default()
+    };
+    let mut m = model(g);
+    m.opset_import.push(onnxc_onnx::OperatorSetIdProto { domain: "ai.onnx.preview".into(), version: 1 });
+    snapshot("inlined_graphs", &text(&m, &[]));
+}

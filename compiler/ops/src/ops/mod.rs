@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod affine_grid;
 pub mod arg;
+pub mod attention;
 mod axes;
 pub mod binary;
 pub mod blocks;
