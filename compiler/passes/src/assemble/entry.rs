@@ -134,6 +134,10 @@ impl Assembler<'_> {
         self.input_params()?;
         let out = self.f.param_buf("dims", DType::I64, true);
         self.bind_dims(out, |s| s == DimSource::Input);
+        // Also those that no shape mentions: extents may follow from them.
+        for &v in &self.graph.body.params {
+            self.define_elements(v)?;
+        }
         for (i, d) in dims.iter().enumerate().filter(|(_, d)| d.source == DimSource::Plan) {
             let symbol = Symbol::new(&d.name);
             if self.f.lookup(&symbol).is_none() {

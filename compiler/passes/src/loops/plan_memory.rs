@@ -49,7 +49,7 @@ pub struct Plan {
 /// An allocation that has no bound, or a plan that the checker refuses (a defect of ours).
 pub fn plan_memory(program: &mut Program, ranges: &Ranges) -> Result<Plan, Diagnostic> {
     let Some(run) = program.interface.entries.run else { return Ok(Plan { placed: vec![], bytes: Sym::int(0) }) };
-    let mut plan = Plan { placed: lifetimes(&program.funcs[run])?, bytes: Sym::int(0) };
+    let mut plan = Plan { placed: lifetimes(&program.funcs[run], ranges)?, bytes: Sym::int(0) };
     place(&mut plan, ranges);
     super::check_memory::check(&program.funcs[run], &plan, ranges)?;
     apply(program, run, &plan)?;
@@ -60,6 +60,7 @@ pub fn plan_memory(program: &mut Program, ranges: &Ranges) -> Result<Plan, Diagn
 /// Numbers statements in order and finds the first and last use of each allocation.
 struct Lives<'a> {
     f: &'a Func,
+    ranges: &'a Ranges,
     clock: usize,
     /// For each buffer, the allocation behind it.
     root: SecondaryMap<Buf, Option<usize>>,
@@ -67,8 +68,8 @@ struct Lives<'a> {
     placed: Vec<Placed>,
 }
 
-fn lifetimes(f: &Func) -> Result<Vec<Placed>, Diagnostic> {
-    let mut lives = Lives { f, clock: 0, root: SecondaryMap::new(), placed: vec![] };
+fn lifetimes(f: &Func, ranges: &Ranges) -> Result<Vec<Placed>, Diagnostic> {
+    let mut lives = Lives { f, ranges, clock: 0, root: SecondaryMap::new(), placed: vec![] };
     lives.block(&f.body)?;
     Ok(lives.placed)
 }
@@ -87,7 +88,7 @@ impl Lives<'_> {
                 let bound = bound.as_ref().ok_or_else(|| {
                     Diagnostic::error("E4102", "a workspace allocation has no bound").tensor(def.name.clone())
                 })?;
-                let bytes = rounded(&(bound * def.dtype.size() as i64));
+                let bytes = rounded(&(bound * def.dtype.size() as i64), self.ranges);
                 self.root[*buf] = Some(self.placed.len());
                 self.placed.push(Placed {
                     buf: *buf,
@@ -119,11 +120,15 @@ impl Lives<'_> {
     }
 }
 
-/// Up to the next multiple of the alignment; an empty buffer takes none.
-fn rounded(bytes: &Sym) -> Sym {
+/// Up to the next multiple of the alignment; an empty buffer takes none. Extents that come from values may be negative
+/// until the run refuses them, which is after the memory was given.
+fn rounded(bytes: &Sym, ranges: &Ranges) -> Sym {
     match bytes.as_int() {
         Some(n) => Sym::int((n.max(0) + ALIGN - 1) / ALIGN * ALIGN),
-        None => bytes.ceildiv(&Sym::int(ALIGN)) * ALIGN,
+        None => {
+            let up = bytes.ceildiv(&Sym::int(ALIGN)) * ALIGN;
+            if ranges.prove_le(&Sym::int(0), &up) == Some(true) { up } else { Sym::max(&up, &Sym::int(0)) }
+        }
     }
 }
 
