@@ -184,6 +184,29 @@ impl<'a> InferCx<'a> {
         Ok(if b.as_int().is_some() { b.clone() } else { a.clone() })
     }
 
+    /// An extent that only an input's shape says is `n` from here on, everywhere in the graph; the input is refused if
+    /// it has another one. Nothing happens where the extent is anything else than an input's own symbol.
+    pub fn assume(&mut self, d: &Sym, n: usize) {
+        let [s] = &d.symbols().into_iter().collect::<Vec<_>>()[..] else { return };
+        let own = self.graph.symbols.get(s).is_some_and(|i| matches!(i.source, SymbolSource::Dim(..)));
+        if !own || *d != Sym::var(s.clone()) {
+            return;
+        }
+        let known = |x: &Symbol| (x == s).then(|| Sym::int(n as i64));
+        for data in self.graph.values.values_mut() {
+            if let Type::Tensor(t) = &mut data.ty {
+                t.shape.iter_mut().for_each(|d| *d = d.subst(&known));
+            }
+            data.content.iter_mut().flatten().for_each(|c| *c = c.subst(&known));
+        }
+        for g in &mut self.graph.guards {
+            (g.left, g.right) = (g.left.subst(&known), g.right.subst(&known));
+        }
+        for info in self.graph.symbols.values_mut() {
+            info.hi = info.hi.take().map(|hi| hi.subst(&known));
+        }
+    }
+
     /// The shape that several shapes broadcast to, by ONNX's (numpy's) rule. An extent that may be 1 at run time
     /// beside a constant > 1 is taken to be that constant, with a guard.
     pub fn broadcast(&mut self, shapes: &[Vec<Sym>]) -> Result<Vec<Sym>, Diagnostic> {

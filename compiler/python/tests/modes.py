@@ -61,28 +61,24 @@ class Later:
 
 
 def symbolic(model):
-    """A copy of a model in which no input's extent is known."""
+    """A copy of a model in which no extent is known: of inputs, outputs and whatever else is declared."""
     out = onnx.ModelProto()
     out.CopyFrom(model)
     stored = {t.name for t in out.graph.initializer}
-    for value in out.graph.input:
+    for value in [*out.graph.input, *out.graph.output]:
         if value.name not in stored:
             _forget(value.type, value.name)
-    for value in out.graph.output:
-        _forget(value.type, None)
     del out.graph.value_info[:]
     return out
 
 
 def _forget(ty, name):
-    """Names the extents of all tensors inside a type; without a name, they lose their shapes."""
+    """Each extent of the tensors in a type gets a name of its own; ranks stay, as they do in real exports."""
     kind = ty.WhichOneof("value")
     if kind in ("sequence_type", "optional_type"):
-        _forget(getattr(ty, kind).elem_type, None)
-    elif kind == "tensor_type":
-        if name is None:
-            ty.tensor_type.ClearField("shape")
-        for i, dim in enumerate(ty.tensor_type.shape.dim if name else ()):
+        _forget(getattr(ty, kind).elem_type, name)
+    elif kind == "tensor_type" and ty.tensor_type.HasField("shape"):
+        for i, dim in enumerate(ty.tensor_type.shape.dim):
             dim.dim_param = f"{name}_d{i}"
 
 

@@ -4,6 +4,7 @@
 //! Points are spread over -1..=1 from corner to corner, or, without `align_corners`, are the centres of cells.
 
 use super::elementwise::*;
+use super::lengths::{declared_rank, expect_length};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_ir::loops::Value;
@@ -24,6 +25,9 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 
 fn infer(cx: &mut InferCx) -> Result<()> {
     let theta = tensor(cx, 0, Class::Float)?;
+    if let Some(rank) = declared_rank(cx) {
+        expect_length(cx, 1, rank);
+    }
     let axes = list_length(cx, 1)?;
     if theta.rank() != 3 || !(4..=5).contains(&axes) {
         let found = format!("maps of rank {}, a size of {axes} extents", theta.rank());

@@ -4,6 +4,7 @@
 //! Of bool, the sum is "or". Narrow floats sum in f32.
 
 use super::elementwise::wide;
+use super::lengths::{declared_rank, expect_length};
 use super::movement::*;
 use super::window::{at_node, list};
 use crate::prelude::*;
@@ -51,6 +52,10 @@ fn axes(attrs: &Attrs, image: &[Sym], block: &[Sym]) -> Result<Vec<Axis>> {
 }
 
 fn infer(cx: &mut InferCx) -> Result<()> {
+    if let Some(n) = declared_rank(cx).and_then(|rank| rank.checked_sub(2)) {
+        expect_length(cx, 1, n);
+        expect_length(cx, 2, n);
+    }
     let x = any(cx, 0)?;
     let (n, of_block) = (list_length(cx, 1)?, list_length(cx, 2)?);
     if n != of_block || n == 0 || !(2..=3).contains(&x.rank()) {

@@ -5,6 +5,7 @@
 //! divide. From here down: `axis`; Split's sizes are input 1, if given, and attribute `uneven` allows for a smaller
 //! last part.
 
+use super::lengths::expect_length;
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_ir::loops::Value;
@@ -173,6 +174,7 @@ fn sizes(cx: &mut InferCx, extent: &Sym) -> Result<Vec<Sym>> {
     if cx.opt(1).is_none() {
         return equal_sizes(cx, extent, outputs);
     }
+    expect_length(cx, 1, outputs);
     let length = list_length(cx, 1)?;
     if length != outputs {
         return Err(cx

@@ -3,6 +3,7 @@
 //! Expand since 8: broadcasting to a shape. Tile since 1: inputs `tiles` and `axis`, both scalars; since 6: `repeats`
 //! for each axis. From here down: Tile has an attribute `single`, 1 for the form of version 1.
 
+use super::lengths::{declared_rank, expect_length};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_ir::loops::Value;
@@ -43,6 +44,9 @@ fn import_tile(_: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer_expand(cx: &mut InferCx) -> Result<()> {
+    if let Some(rank) = declared_rank(cx) {
+        expect_length(cx, 1, rank);
+    }
     let x = any(cx, 0)?;
     let length = list_length(cx, 1)?;
     let rank = x.rank().max(length);
@@ -139,7 +143,7 @@ fn infer_tile(cx: &mut InferCx) -> Result<()> {
 }
 
 /// How often each axis is repeated, if that is known.
-fn repeats(cx: &InferCx, rank: usize) -> Result<Option<Vec<Sym>>> {
+fn repeats(cx: &mut InferCx, rank: usize) -> Result<Option<Vec<Sym>>> {
     if cx.attrs().int("single") == Some(1) {
         let axes = axes_input(cx, 2, rank)?.map(|a| a.known(cx)).transpose()?;
         let axis = axes.and_then(|a| a.first().copied());
@@ -150,6 +154,7 @@ fn repeats(cx: &InferCx, rank: usize) -> Result<Option<Vec<Sym>>> {
             cx.error("E2040", "the number of tiles is computed when the model runs").expected("a constant")
         });
     }
+    expect_length(cx, 1, rank);
     let length = list_length(cx, 1)?;
     if length != rank {
         return Err(cx

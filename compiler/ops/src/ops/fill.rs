@@ -4,6 +4,7 @@
 //! is f32 always. Extents follow symbolically from known contents; else `extents` computes them.
 
 use super::elementwise::wide;
+use super::lengths::{declared_rank, expect_length};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_ir::loops::Value;
@@ -64,6 +65,9 @@ fn infer_constant(cx: &mut InferCx) -> Result<()> {
     let value = value(cx.attrs()).cloned().ok_or_else(|| {
         cx.error("E2020", "the value is of a dtype that is not supported yet").expected("a type of numbers, or bool")
     })?;
+    if let Some(rank) = declared_rank(cx) {
+        expect_length(cx, 0, rank);
+    }
     let rank = list_length(cx, 0)?;
     let shape = match cx.content(0) {
         Some(dims) => {

@@ -4,6 +4,7 @@
 //! out of range is a status of the module; loads stay in memory all the same.
 
 use super::elementwise::{Class, tensor};
+use super::lengths::{declared_rank, expect_last};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_ir::graph::TensorType;
@@ -193,8 +194,12 @@ fn lower_elements(cx: &mut ComputeCx) -> Result<()> {
 }
 
 fn infer_nd(cx: &mut InferCx) -> Result<()> {
-    let (x, at) = (any(cx, 0)?, indices(cx)?);
     let batch = usize::try_from(cx.attrs().int("batch_dims").unwrap_or(0)).unwrap_or(usize::MAX);
+    if let Some(rank) = declared_rank(cx) {
+        let both = cx.shape(0)?.len() + cx.shape(1)?.len();
+        expect_last(cx, 1, both.checked_sub(1 + rank).and_then(|n| n.checked_sub(batch)));
+    }
+    let (x, at) = (any(cx, 0)?, indices(cx)?);
     let length = at.shape.last().and_then(Sym::as_int);
     let length = length.and_then(|k| usize::try_from(k).ok()).ok_or_else(|| {
         cx.error("E2041", "the length of an index tuple isn't known").expected("indices with a constant last extent")

@@ -30,6 +30,7 @@ pub mod grid_sample;
 mod heap;
 pub mod identity;
 pub mod layer_norm;
+mod lengths;
 pub mod losses;
 pub mod matmul;
 pub mod max_pool;

@@ -30,6 +30,7 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer(cx: &mut InferCx) -> Result<()> {
+    (2..=4).for_each(|i| super::lengths::expect_one(cx, i));
     let (boxes, scores) = (tensor_of(cx, 0, DType::F32)?, tensor_of(cx, 1, DType::F32)?);
     if (boxes.rank(), scores.rank()) != (3, 3) {
         return Err(cx

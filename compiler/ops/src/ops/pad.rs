@@ -5,6 +5,7 @@
 //! From here down: the inputs of the newest versions, attribute `mode`. Pads that are known only when the model runs
 //! are symbols that `extents` gives values to.
 
+use super::lengths::{self, Beside, expect_length, expect_one, open_length};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_base::Ranges;
@@ -63,10 +64,21 @@ fn import_attrs(n: &mut NodeReader, pads: &str) -> Result<Attrs> {
 type Pads = Vec<(Sym, Sym)>;
 
 fn infer_pad(cx: &mut InferCx) -> Result<()> {
+    expect_one(cx, 2);
+    if cx.opt(3).is_none() {
+        expect_length(cx, 1, 2 * cx.shape(0)?.len());
+    }
     let x = any(cx, 0)?;
-    let axes = axes_input(cx, 3, x.rank())?.unwrap_or_else(|| Axes::Known((0..x.rank()).collect()));
-    let length = list_length(cx, 1)?;
-    if length != 2 * axes.len() {
+    let open = cx.opt(3).is_some() && open_length(&cx.shape(3)?);
+    let axes = match open {
+        true => Axes::Later(0),
+        false => axes_input(cx, 3, x.rank())?.unwrap_or_else(|| Axes::Known((0..x.rank()).collect())),
+    };
+    let length = if open { 0 } else { list_length(cx, 1)? };
+    if open {
+        let (pads, axes) = (product(&cx.shape(1)?), product(&cx.shape(3)?));
+        cx.unify(&pads, &(axes * 2), "there are two pads for each axis")?;
+    } else if length != 2 * axes.len() {
         return Err(cx
             .error("E2005", format!("there are {length} pads for {} axes", axes.len()))
             .expected("two for each axis: begins, then ends"));
@@ -134,9 +146,13 @@ fn pads(graph: &Graph, node: NodeId, rank: usize) -> Pads {
 
 fn pad_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
     let rank = cx.input_type(0).rank();
-    let mut pads = run_time_list(cx, 1)?;
     let known = cx.opt(3).is_none() || cx.content(3).is_some_and(|a| a.iter().all(|a| a.as_int().is_some()));
-    if !known {
+    let open = !known && open_length(&cx.input_type(3).shape);
+    let mut pads = if open { vec![] } else { run_time_list(cx, 1)? };
+    if open {
+        let part = |part| Beside { input: 1, part, default: 0 };
+        pads = lengths::by_axis(cx, Some(3), rank, &[part(0), part(1)])?.beside.concat();
+    } else if !known {
         let axes = run_time_axes(cx, 3, rank)?;
         let (begins, ends) = pads.split_at(axes.len());
         pads = [begins, ends].map(|v| by_axis(cx, rank, &axes, v, 0)).concat();
@@ -237,6 +253,8 @@ fn infer_center(cx: &mut InferCx) -> Result<()> {
     let x = any(cx, 0)?;
     let axes = axes_input(cx, 2, x.rank())?.map(|a| a.known(cx)).transpose()?;
     let axes = axes.unwrap_or_else(|| (0..x.rank()).collect());
+    expect_length(cx, 1, axes.len());
+    let x = any(cx, 0)?;
     let length = list_length(cx, 1)?;
     if length != axes.len() {
         return Err(cx

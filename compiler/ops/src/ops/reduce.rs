@@ -8,6 +8,7 @@
 
 use super::axes::Axes;
 use super::elementwise::*;
+use super::lengths::{declared_rank, expect_length, open_length};
 use super::run_time_axes;
 use crate::prelude::*;
 
@@ -86,6 +87,7 @@ fn listed(shape: Option<Vec<Sym>>, content: Option<Vec<Sym>>) -> Option<Vec<i64>
 }
 
 fn infer(cx: &mut InferCx, class: Class) -> Result<()> {
+    settle_length(cx)?;
     let x = tensor(cx, 0, class)?;
     let shape = if cx.opt(1).is_some() { Some(cx.shape(1)?) } else { None };
     let Some(list) = listed(shape, cx.content(1)) else {
@@ -101,6 +103,19 @@ fn infer(cx: &mut InferCx, class: Class) -> Result<()> {
         cx.set_content(0, vec![c]);
     }
     cx.set_tensor(0, x.dtype, axes.result(&x.shape));
+    Ok(())
+}
+
+/// A list of axes of open length without `keepdims`: the result's rank says how many there are.
+fn settle_length(cx: &mut InferCx) -> Result<()> {
+    if cx.opt(1).is_none() || keeps(cx.attrs()) || !open_length(&cx.shape(1)?) {
+        return Ok(());
+    }
+    let rank = cx.shape(0)?.len();
+    if let Some(n) = declared_rank(cx).and_then(|to| rank.checked_sub(to)) {
+        // All axes are also what an empty list means.
+        expect_length(cx, 1, if n == rank && cx.attrs().int("noop") != Some(1) { 0 } else { n });
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 //! Squeeze, Unsqueeze since 1: attribute `axes`; since 13: input 1. Flatten since 11: a negative axis.
 //! From here down: the inputs of the newest versions, attribute `allowzero` or `axis`.
 
+use super::lengths::{declared_rank, expect_length};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_ir::loops::Value;
@@ -103,6 +104,9 @@ enum Target {
 }
 
 fn infer_reshape(cx: &mut InferCx) -> Result<()> {
+    if let Some(rank) = declared_rank(cx) {
+        expect_length(cx, 1, rank);
+    }
     let x = any(cx, 0)?;
     let rank = list_length(cx, 1)?;
     let targets = targets(cx, &x.shape, rank)?;
@@ -236,6 +240,9 @@ fn infer_flatten(cx: &mut InferCx) -> Result<()> {
 }
 
 fn infer_squeeze(cx: &mut InferCx) -> Result<()> {
+    if let Some(n) = declared_rank(cx).and_then(|rank| cx.shape(0).ok()?.len().checked_sub(rank)) {
+        expect_length(cx, 1, n);
+    }
     let x = any(cx, 0)?;
     keep_content(cx);
     let axes = match axes_input(cx, 1, x.rank())? {
@@ -287,6 +294,9 @@ fn squeeze_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
 }
 
 fn infer_unsqueeze(cx: &mut InferCx) -> Result<()> {
+    if let Some(n) = declared_rank(cx).and_then(|rank| rank.checked_sub(cx.shape(0).ok()?.len())) {
+        expect_length(cx, 1, n);
+    }
     let x = any(cx, 0)?;
     let rank = x.rank() + list_length(cx, 1)?;
     keep_content(cx);

@@ -7,6 +7,7 @@
 //! Holds: the number of axes is known at compile time, since without `keepdims` the rank follows from it. Axes out of
 //! range or listed twice give status 2.
 
+use super::lengths::{self, open_length};
 use super::movement::{OUT_OF_RANGE, extent_symbol, in_range, list_length, run_time_list, wrapped};
 use crate::prelude::*;
 use onnxc_ir::loops::{FuncBuilder, Value};
@@ -32,7 +33,8 @@ impl Numbers {
 
 /// The extents of the result.
 pub(super) fn infer(cx: &mut InferCx, shape: &[Sym], keep: bool) -> Result<Vec<Sym>> {
-    let (rank, axes) = (shape.len(), list_length(cx, 1)?);
+    let rank = shape.len();
+    let axes = if keep && open_length(&cx.shape(1)?) { 0 } else { list_length(cx, 1)? };
     let n = Numbers::new(rank, axes, keep)
         .ok_or_else(|| cx.error("E2004", format!("{axes} axes are to be reduced, of a tensor of rank {rank}")))?;
     let one = Sym::int(1);
@@ -54,12 +56,15 @@ pub(super) fn infer(cx: &mut InferCx, shape: &[Sym], keep: bool) -> Result<Vec<S
 /// The values of those extents.
 pub(super) fn extents(cx: &mut RoutineCx, keep: bool) -> Result<Vec<Value>> {
     let shape = cx.input_type(0).shape.clone();
-    let axes = run_time_list(cx, 1)?;
+    let open = open_length(&cx.input_type(1).shape);
+    let axes = if open { vec![] } else { run_time_list(cx, 1)? };
     let n = Numbers::new(shape.len(), axes.len(), keep).expect("infer has compared the counts");
+    let any_length = if open { Some(listed_or_all(cx, n.rank)?) } else { None };
     let f = &mut *cx.f;
     let (zero, one) = (f.int(0), f.int(1));
     let dims: Vec<Value> = shape.iter().map(|d| f.sym(d)).collect();
-    let reduced: Vec<Value> = (0..n.rank).map(|a| is_listed(f, &axes, a as i64, n.rank as i64)).collect();
+    let known = |f: &mut FuncBuilder| (0..n.rank).map(|a| is_listed(f, &axes, a as i64, n.rank as i64)).collect();
+    let reduced: Vec<Value> = any_length.unwrap_or_else(|| known(f));
     let over = reduced.iter().zip(&dims).map(|(&r, &d)| f.select(r, d, one)).collect::<Vec<_>>();
     if n.keep {
         let kept = reduced.iter().zip(&dims).map(|(&r, &d)| f.select(r, one, d)).collect::<Vec<_>>();
@@ -80,6 +85,22 @@ pub(super) fn extents(cx: &mut RoutineCx, keep: bool) -> Result<Vec<Value>> {
         position = f.add(position, step);
     }
     Ok([kept, over, from].concat())
+}
+
+/// Whether each axis is in a list of any length. Of no elements: all are, unless the node says none.
+fn listed_or_all(cx: &mut RoutineCx, rank: usize) -> Result<Vec<Value>> {
+    let listed = lengths::by_axis(cx, Some(1), rank, &[])?.listed;
+    let length = cx.input_type(1).shape.iter().product::<Sym>();
+    let (length, zero) = (cx.f.sym(&length), cx.f.int(0));
+    let all = match cx.attrs().int("noop") {
+        Some(1) => cx.f.scalar(Scalar::bool(false)),
+        _ => cx.f.compare(CmpOp::Eq, length, zero),
+    };
+    let one = |v: Value| {
+        let is = cx.f.compare(CmpOp::Ne, v, zero);
+        cx.f.binary(BinOp::Or, is, all)
+    };
+    Ok(listed.into_iter().map(one).collect())
 }
 
 /// Is axis `a` in the list, counted from either end?

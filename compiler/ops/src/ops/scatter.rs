@@ -6,6 +6,7 @@
 //! From here down: attributes `reduction`, and `axis` but for ScatterND.
 
 use super::elementwise::{Class, tensor};
+use super::lengths::expect_last;
 use super::movement::*;
 use super::routines::*;
 use crate::prelude::*;
@@ -142,6 +143,8 @@ fn lower_elements(cx: &mut RoutineCx) -> Result<()> {
 
 fn infer_nd(cx: &mut InferCx) -> Result<()> {
     check_updates(cx)?;
+    let both = cx.shape(0)?.len() + cx.shape(1)?.len();
+    expect_last(cx, 1, both.checked_sub(1 + cx.shape(2)?.len()));
     let (x, at, updates) = (any(cx, 0)?, tensor(cx, 1, Class::Int)?, any(cx, 2)?);
     let length = at.shape.last().and_then(Sym::as_int).and_then(|k| usize::try_from(k).ok());
     let length = length.ok_or_else(|| {

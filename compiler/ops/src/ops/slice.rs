@@ -5,6 +5,7 @@
 //! From here down: inputs 1 to 4. What is known as symbols is sliced symbolically; else `extents` computes first, step
 //! and length of each axis.
 
+use super::lengths::{self, Beside, open_length};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_base::Ranges;
@@ -67,6 +68,9 @@ fn infer(cx: &mut InferCx) -> Result<()> {
 }
 
 fn cuts(cx: &mut InferCx, x: &[Sym]) -> Result<Vec<Cut>> {
+    if open_length(&cx.shape(1)?) {
+        return open_cuts(cx, x);
+    }
     let count = list_length(cx, 1)?;
     let axes = axes_input(cx, 3, x.len())?.unwrap_or_else(|| Axes::Known((0..count.min(x.len())).collect()));
     for i in [1, 2, 4] {
@@ -91,6 +95,18 @@ fn cuts(cx: &mut InferCx, x: &[Sym]) -> Result<Vec<Cut>> {
         cuts.push(cut.unwrap_or_else(|| run_time_cut(cx, k as u32, axis, &x[axis])));
     }
     Ok(cuts)
+}
+
+/// The parts of all axes, if it isn't known for how many there are starts.
+fn open_cuts(cx: &mut InferCx, x: &[Sym]) -> Result<Vec<Cut>> {
+    let length = product(&cx.shape(1)?);
+    for i in 2..=4 {
+        if cx.opt(i).is_some() {
+            let other = product(&cx.shape(i)?);
+            cx.unify(&length, &other, "starts, ends, axes and steps are equally many")?;
+        }
+    }
+    Ok((0..x.len()).map(|a| run_time_cut(cx, a as u32, a, &x[a])).collect())
 }
 
 /// The symbolic elements of the inputs.
@@ -166,6 +182,9 @@ fn run_time_cut(cx: &mut InferCx, k: u32, axis: usize, extent: &Sym) -> Cut {
 /// First, step and length of each listed axis; of each axis of all if the list isn't known.
 fn extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
     let x = cx.input_type(0).shape.clone();
+    if open_length(&cx.input_type(1).shape) {
+        return open_extents(cx, &x);
+    }
     let (starts, ends) = (run_time_list(cx, 1)?, run_time_list(cx, 2)?);
     let one = cx.f.int(1);
     let steps = if cx.opt(4).is_some() { run_time_list(cx, 4)? } else { vec![one; starts.len()] };
@@ -182,6 +201,23 @@ fn extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
     for (k, &axis) in axes.iter().enumerate() {
         let extent = cx.f.sym(&x[axis]);
         values.extend(run_time_part(cx, extent, lists[0][k], lists[1][k], lists[2][k]));
+    }
+    Ok(values)
+}
+
+/// The same for every axis, from lists of any length.
+fn open_extents(cx: &mut RoutineCx, x: &[Sym]) -> Result<Vec<Value>> {
+    let beside = |(input, default)| Beside { input, part: 0, default };
+    let lists = [(1, 0), (2, FAR), (4, 1)].into_iter().filter(|(i, _)| cx.opt(*i).is_some()).map(beside);
+    let lists: Vec<Beside> = lists.collect();
+    let axes = cx.opt(3).map(|_| 3);
+    let found = lengths::by_axis(cx, axes, x.len(), &lists)?.beside;
+    let one = cx.f.int(1);
+    let mut values = Vec::new();
+    for (a, extent) in x.iter().enumerate() {
+        let extent = cx.f.sym(extent);
+        let step = found.get(2).map_or(one, |s| s[a]);
+        values.extend(run_time_part(cx, extent, found[0][a], found[1][a], step));
     }
     Ok(values)
 }
@@ -227,7 +263,7 @@ fn view(cx: &ViewCx, index: &[Sym]) -> Result<Vec<Sym>> {
     let x = cx.shape(0);
     let count = cx.shape(1).first().and_then(Sym::as_int).unwrap_or(1) as usize;
     let given = |i: usize| cx.graph.nodes[cx.node].inputs.get(i).copied().flatten().map(|_| cx.content(i));
-    let axes = listed(given(3), count, x.len());
+    let axes = listed(given(3), count, x.len()).filter(|_| !open_length(&cx.shape(1)));
     let known = Contents::new(count, cx.content(1), cx.content(2), given(4)).filter(|_| axes.is_some());
     let mut from = index.to_vec();
     let axes = axes.unwrap_or_else(|| (0..x.len()).collect());

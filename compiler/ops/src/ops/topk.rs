@@ -5,6 +5,7 @@
 
 use super::elementwise::{Class, tensor};
 use super::heap;
+use super::lengths::expect_one;
 use super::movement::*;
 use super::routines::*;
 use crate::prelude::*;
@@ -37,6 +38,7 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer(cx: &mut InferCx) -> Result<()> {
+    expect_one(cx, 1);
     let x = tensor(cx, 0, Class::Number)?;
     let axis = cx.axis(cx.attrs().int("axis").unwrap_or(-1), x.rank())?;
     if tensor(cx, 1, Class::Int)?.count().as_int() != Some(1) {

@@ -4,6 +4,7 @@
 //! Runtime does so). ReverseSequence since 10. Newer versions differ in dtypes.
 
 use super::elementwise::{Class, tensor};
+use super::lengths::expect_one;
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_ir::loops::Value;
@@ -43,6 +44,7 @@ fn import_trilu(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer_trilu(cx: &mut InferCx) -> Result<()> {
+    expect_one(cx, 1);
     let x = any(cx, 0)?;
     if x.rank() < 2 {
         return Err(cx.error("E2005", format!("input 0 has rank {}", x.rank())).expected("matrices (rank 2 or more)"));
@@ -75,6 +77,7 @@ fn import_one_hot(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer_one_hot(cx: &mut InferCx) -> Result<()> {
+    expect_one(cx, 1);
     let at = tensor(cx, 0, Class::Number)?;
     let values = any(cx, 2)?;
     if tensor(cx, 1, Class::Number)?.count().as_int() != Some(1) {
