@@ -111,7 +111,7 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
 
 /// Cuts `0 .. n` into blocks of at most `most`, as equal as can be: `(start, end, size)` of up to two runs.
 /// 49 by 14 gives 13, 12, 12, 12 instead of 14, 14, 14, 7 (libxsmm's equalised blocking).
-pub(super) fn equal_parts(n: i64, most: i64) -> Vec<(i64, i64, i64)> {
+pub fn equal_parts(n: i64, most: i64) -> Vec<(i64, i64, i64)> {
     if n <= 0 {
         return vec![];
     }

@@ -13,6 +13,7 @@ mod span;
 mod stage;
 mod tile;
 
+pub use cuts::equal_parts;
 use eval::Eval;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};

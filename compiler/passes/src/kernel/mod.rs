@@ -11,6 +11,7 @@ pub mod pack;
 pub mod plan;
 pub mod precompute;
 pub mod schedule;
+pub mod tile;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ use onnxc_ir::kernel::Kernel;
 pub fn optimise(kernel: &mut Kernel, machine: Machine) -> Result<(), Diagnostic> {
     inline::inline(kernel);
     collapse::collapse(kernel);
-    pack::pack(kernel);
+    pack::pack(kernel, machine);
     precompute::precompute(kernel)?;
     schedule::schedule(kernel, machine);
     Ok(())

@@ -3,27 +3,29 @@
 //!
 //! The copy is one more definition, in the source's own dims but for three changes: it covers every index that the
 //! reduction uses, padding included; the dim of the lane axis comes last; and where that dim is walked with a stride,
-//! it is cut into one plane per phase of the stride. Copies of constants are made at compile time (`precompute`).
+//! it is cut into one plane per phase of the stride. Copies of constants are made at compile time (`precompute`);
+//! they go into panels as wide as the register tile, one after the other, each in the order of the reduction.
 //!
 //! Does NOT pack what is loaded at computed indices or along two dims by the lane axis at once.
 
-use super::expr::{Site, loads, map_parts, rewrite};
+use super::expr::{Site, def_loads, loads, map_parts, rewrite};
 use super::lanes::{self, Access};
 use super::plan::{Nest, nests};
-use crate::from_kernel::all_ranges;
+use super::{schedule, tile};
+use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{EntityRef, PrimaryMap, Ranges, Sym};
 use onnxc_ir::kernel::build::int;
-use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Src};
+use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Lanes, Src};
 use onnxc_ir::scalar::Scalar;
 
 /// Packs the operands of every reduction that needs it.
-pub fn pack(kernel: &mut Kernel) {
+pub fn pack(kernel: &mut Kernel, machine: Machine) {
     let mut fresh = 0;
     let mut done = 0;
     // Inserting a copy renumbers the definitions, so the nests are found anew each time.
     while let Some(nest) = nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).nth(done) {
-        match wanted(kernel, &nest, &mut fresh) {
+        match wanted(kernel, machine, &nest, &mut fresh) {
             Some(plan) => apply(kernel, plan),
             None => done += 1,
         }
@@ -40,7 +42,7 @@ struct Plan {
 }
 
 /// The first load of a nest's reduction that needs a copy.
-fn wanted(kernel: &Kernel, nest: &Nest, fresh: &mut u32) -> Option<Plan> {
+fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, fresh: &mut u32) -> Option<Plan> {
     let ranges = all_ranges(kernel);
     let r = nest.reduction(kernel)?;
     let (lane, along) = lanes::choose(kernel, &ranges, nest)?;
@@ -48,6 +50,12 @@ fn wanted(kernel: &Kernel, nest: &Nest, fresh: &mut u32) -> Option<Plan> {
     let Body::Reduce { axes, value, .. } = &kernel.defs[r].body else { return None };
     let vars: Vec<Symbol> = kernel.defs[r].axes.iter().chain(axes).map(|a| a.var.clone()).collect();
     loads(value).into_iter().find_map(|site| {
+        if !along && is_const(kernel, site.src) {
+            if let Some(plan) = panels(kernel, &ranges, machine, nest, &lane, r, &site, *fresh + 1) {
+                *fresh += 1;
+                return Some(plan);
+            }
+        }
         if !needs_copy(kernel, &ranges, nest, &site, &lane) {
             return None;
         }
@@ -56,12 +64,90 @@ fn wanted(kernel: &Kernel, nest: &Nest, fresh: &mut u32) -> Option<Plan> {
     })
 }
 
+fn is_const(kernel: &Kernel, src: Src) -> bool {
+    matches!(src, Src::Param(p) if kernel.params[p].value.is_some())
+}
+
+/// A copy of a constant that is packed already.
+fn is_const_copy(kernel: &Kernel, src: Src) -> bool {
+    let Src::Def(d) = src else { return false };
+    let loads = def_loads(&kernel.defs[d]);
+    !loads.is_empty() && loads.iter().all(|s| is_const(kernel, s.src))
+}
+
+/// A copy of a constant in panels of the register tile: `[outer.., panel, reduction.., element of the panel]`, the last
+/// panel filled up with zeros. Only where each index is a variable or a number.
+#[allow(clippy::too_many_arguments, reason = "one call site")]
+fn panels(
+    kernel: &Kernel,
+    ranges: &Ranges,
+    machine: Machine,
+    nest: &Nest,
+    lane: &Symbol,
+    of: DefId,
+    site: &Site,
+    n: u32,
+) -> Option<Plan> {
+    let (chosen, _) = lanes::choose(kernel, ranges, nest)?;
+    let axes = &kernel.defs[nest.def].axes;
+    let extent = &axes.iter().find(|a| a.var == chosen)?.extent;
+    let lanes = schedule::lane_count(kernel, nest, machine, extent);
+    let l = Lanes { axis: chosen.clone(), lanes };
+    let panel = i64::from(tile::register_tile(kernel, ranges, machine, nest, axes, &l).vectors) * i64::from(lanes);
+    let is = |i: &Option<Sym>, v: &Symbol| i.as_ref().and_then(Sym::as_symbol) == Some(v);
+    let at = site.index.iter().position(|i| is(i, lane))?;
+    let over = reduction_axes(&kernel.defs[of]);
+    let (mut outer, mut inner) = (vec![], vec![]);
+    for (d, i) in site.index.iter().enumerate().filter(|(d, _)| *d != at) {
+        let i = i.as_ref()?;
+        let Some(v) = i.as_symbol() else {
+            i.as_int()?;
+            continue;
+        };
+        match over.iter().position(|a| a.var == *v) {
+            Some(position) => inner.push((position, d, v.clone())),
+            None => outer.push((0, d, v.clone())),
+        }
+    }
+    inner.sort();
+    let shape = kernel.src_shape(site.src);
+    let used: Vec<&Symbol> = outer.iter().chain(&inner).map(|x| &x.2).collect();
+    if used.iter().enumerate().any(|(i, v)| used[..i].contains(v) || *v == lane) {
+        return None;
+    }
+    let mut source: Vec<Sym> = site.index.iter().map(|i| i.clone().unwrap_or(Sym::int(0))).collect();
+    let (mut axes, mut index) = (vec![], vec![]);
+    let mut axis = |name: String, extent: Sym, at: Sym| {
+        axes.push(Axis { var: Symbol::new(&name), extent });
+        index.push(at);
+        Sym::var(Symbol::new(&name))
+    };
+    for (_, d, v) in &outer {
+        source[*d] = axis(format!("p{n}_{d}"), shape[*d].clone(), Sym::var(v.clone()));
+    }
+    let lane_at = Sym::var(lane.clone());
+    let number = axis(format!("p{n}_panel"), shape[at].ceildiv(&Sym::int(panel)), lane_at.floordiv(&Sym::int(panel)));
+    for (_, d, v) in &inner {
+        source[*d] = axis(format!("p{n}_{d}"), shape[*d].clone(), Sym::var(v.clone()));
+    }
+    let element = axis(format!("p{n}_element"), Sym::int(panel), lane_at.modulo(&Sym::int(panel)));
+    source[at] = number * panel + element;
+    let dtype = kernel.src_dtype(site.src);
+    let pad = site.pad.unwrap_or(Scalar::from_i64(dtype, 0));
+    let load = ExprKind::Load { src: site.src, index: source.into_iter().map(int).collect(), pad: Some(pad) };
+    let def = Def { name: format!("panels{n}"), dtype, axes, body: Body::Map(Expr::new(load)) };
+    Some(Plan { of, site: site.clone(), def, index })
+}
+
 /// Padding that can't be proved away, or a gather that pays to avoid.
 fn needs_copy(kernel: &Kernel, ranges: &Ranges, nest: &Nest, site: &Site, lane: &Symbol) -> bool {
     if site.index.iter().any(Option::is_none) {
         return false;
     }
-    let is_const = matches!(site.src, Src::Param(p) if kernel.params[p].value.is_some());
+    if is_const_copy(kernel, site.src) {
+        return false;
+    }
+    let is_const = is_const(kernel, site.src);
     if site.pad.is_some() && !in_range(kernel, ranges, site) {
         return true;
     }

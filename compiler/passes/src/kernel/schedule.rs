@@ -3,18 +3,20 @@
 //! The rules are plain: lanes along the cheapest axis (see [`super::lanes`]); a register tile as large as the
 //! registers allow, whose rows reuse the vectors it loads; small reduction loops unrolled.
 
-use super::expr::{def_loads, loads};
-use super::lanes::{self, Access};
+use super::expr::{Site, def_loads, loads};
+use super::lanes;
 use super::plan::{Nest, nests};
+use super::tile::{TileShape, may_unroll, register_tile};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
-use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
 use onnxc_ir::kernel::{At, Axis, DefId, Kernel, Lanes, Loop, Schedule, Src, Stage};
 
-/// The most rows of a register tile: beyond this the code grows and nothing gets faster.
-const MAX_ROWS: u32 = 14;
 /// Vector accumulators of a row reduction: the latency of an addition times its throughput.
 const ROW_VECTORS: u32 = 4;
+/// Steps of a reduction that are written out.
+const UNROLL: i64 = 4;
+/// A reduction axis of up to this extent is written out whole.
+const MAX_UNROLL: i64 = 9;
 
 /// Chooses a schedule.
 pub fn schedule(kernel: &mut Kernel, machine: Machine) {
@@ -143,7 +145,7 @@ fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at: Op
             if along {
                 tile.vectors = ROW_VECTORS.min(fit(&extent, lanes)).max(1);
             } else if let Some(l) = vector.as_ref().filter(|_| nest.reduction(kernel).is_some()) {
-                tile = register_tile(kernel, ranges, machine, nest, own, l, &extent);
+                tile = register_tile(kernel, ranges, machine, nest, own, l);
             }
         }
     }
@@ -159,29 +161,46 @@ fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at: Op
         let row_loop = from.map(|i| loops.remove(i));
         let to = loops.iter().position(|x| x.axis == l.axis).unwrap_or(loops.len());
         loops.splice(to..to, row_loop);
+        if weights_bytes(kernel, nest) > i64::from(machine.l2_bytes / 2) {
+            panels_outermost(kernel, nest, &mut loops, shared, l);
+        }
     }
-    let unrolled = small(&over);
     let along = |a: &Axis| vector.as_ref().is_some_and(|l| l.axis == a.var);
+    let rows = tile.rows.as_ref().map(|r| &r.0);
+    let last = over.last().map(|a| a.var.clone());
     let over = over.iter().map(|a| match a {
         a if along(a) => block(a),
-        a if unrolled.contains(&a.var) => Loop::new(&a.var, a.extent.as_int().unwrap_or(1) as u32),
+        a if last.as_ref() == Some(&a.var) && may_unroll(kernel, nest, rows, &a.var) => Loop::new(&a.var, unroll(a)),
         a => Loop::new(&a.var, 1),
     });
     let over = over.collect();
     Stage { def: nest.def, acc: nest.acc, at, parallel: at.is_none(), loops, over, vector }
 }
 
-/// What of a stage is computed at once.
-#[derive(Clone, Debug)]
-struct TileShape {
-    vectors: u32,
-    rows: Option<(Symbol, u32)>,
+/// Bytes of the constants that a reduction reads.
+fn weights_bytes(kernel: &Kernel, nest: &Nest) -> i64 {
+    let Some(r) = nest.reduction(kernel) else { return 0 };
+    let bytes = |s: &Site| match s.src {
+        Src::Param(p) => kernel.params[p].value.as_ref().map_or(0, |t| t.bytes().len() as i64),
+        Src::Def(_) => 0,
+    };
+    loads(kernel.defs[r].value()).iter().map(bytes).sum()
 }
 
-impl Default for TileShape {
-    fn default() -> Self {
-        TileShape { vectors: 1, rows: None }
-    }
+/// Weights that don't stay in the cache are read once: their panels' loop goes outside of every loop whose axis isn't
+/// in their index.
+fn panels_outermost(kernel: &Kernel, nest: &Nest, loops: &mut Vec<Loop>, shared: usize, l: &Lanes) {
+    let Some(r) = nest.reduction(kernel) else { return };
+    let sites = loads(kernel.defs[r].value());
+    let weights = |s: &&Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
+    let in_weights = |x: &Loop| {
+        let Some(v) = lanes::own_axis(kernel, nest, &x.axis) else { return true };
+        sites.iter().filter(weights).any(|s| s.index.iter().flatten().any(|i| i.contains(&v)))
+    };
+    let Some(from) = loops.iter().position(|x| x.axis == l.axis) else { return };
+    let to = (shared..from).rev().take_while(|&i| !in_weights(&loops[i])).last().unwrap_or(from);
+    let panel = loops.remove(from);
+    loops.insert(to, panel);
 }
 
 /// Vectors that an extent fills.
@@ -191,7 +210,7 @@ fn fit(extent: &Sym, lanes: u16) -> u32 {
 
 /// Lanes of a vector: as many as the machine has for the widest type that the nest computes with, but no more than
 /// twice too many for a short axis.
-fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) -> u16 {
+pub fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) -> u16 {
     let mut bits = 8usize;
     for d in [Some(nest.def), nest.acc].into_iter().flatten() {
         let widen = |t: DType| if t.is_small() || matches!(t, DType::F16 | DType::BF16) { 32 } else { t.bits() };
@@ -209,52 +228,11 @@ fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) -> u
     lanes as u16
 }
 
-/// Reduction axes that are short enough to unroll.
-fn small(axes: &[Axis]) -> Vec<Symbol> {
-    match axes.last() {
-        Some(a) if a.extent.as_int().is_some_and(|e| e <= 4) => vec![a.var.clone()],
-        _ => vec![],
+/// How many steps along the innermost reduction axis to write out.
+fn unroll(a: &Axis) -> u32 {
+    match a.extent.as_int() {
+        Some(e) if e <= MAX_UNROLL => e.max(1) as u32,
+        Some(e) => (1..=UNROLL).rev().find(|u| e % u == 0).unwrap_or(1).max(if e > 16 { 2 } else { 1 }) as u32,
+        None => UNROLL as u32,
     }
-}
-
-/// Picks the rows axis and the size of the tile: the axis along which most vector loads stay the same.
-fn register_tile(
-    kernel: &Kernel,
-    ranges: &Ranges,
-    machine: Machine,
-    nest: &Nest,
-    own: &[Axis],
-    l: &Lanes,
-    extent: &Sym,
-) -> TileShape {
-    let Some(r) = nest.reduction(kernel) else { return TileShape::default() };
-    let Some(lane) = lanes::own_axis(kernel, nest, &l.axis) else { return TileShape::default() };
-    let sites = loads(kernel.defs[r].value());
-    let vector_sites: Vec<_> =
-        sites.iter().filter(|x| lanes::access(kernel, ranges, x, &lane) != Access::Uniform).collect();
-    let reused = |a: &Axis| {
-        let Some(v) = lanes::own_axis(kernel, nest, &a.var) else { return 0 };
-        vector_sites.iter().filter(|x| lanes::access(kernel, ranges, x, &v) == Access::Uniform).count()
-    };
-    let best = own.iter().filter(|a| a.var != l.axis && lanes::wide(a, 2)).max_by_key(|a| reused(a));
-    let most_vectors = fit(extent, l.lanes).max(1);
-    match best.filter(|a| reused(a) > 0) {
-        None => TileShape { vectors: most_vectors.min(4), rows: None },
-        Some(axis) => {
-            let (rows, vectors) = tile_size(machine.registers, most_vectors, axis.extent.as_int());
-            TileShape { vectors, rows: Some((axis.var.clone(), rows)) }
-        }
-    }
-}
-
-/// Rows and vectors that fit the registers: rows * vectors accumulators, the vectors themselves, one broadcast.
-fn tile_size(registers: u32, most_vectors: u32, rows: Option<i64>) -> (u32, u32) {
-    let most_rows = rows.map_or(MAX_ROWS, |e| (e.clamp(1, i64::from(MAX_ROWS))) as u32);
-    let wanted = if registers >= 32 { 4 } else { 2 };
-    let vectors = wanted.min(most_vectors);
-    let fit = |v: u32| ((registers - 1).saturating_sub(v) / v).clamp(1, most_rows);
-    let rows = fit(vectors).min(if registers >= 32 { 6.max(24 / vectors) } else { 6.max(12 / vectors) });
-    // Few rows leave registers for more vectors.
-    let vectors = if rows <= 2 { most_vectors.min((registers - 2) / (rows + 1)).clamp(vectors, 8) } else { vectors };
-    (rows.min(most_rows), vectors)
 }
