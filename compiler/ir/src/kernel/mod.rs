@@ -24,7 +24,7 @@ pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::KernelBuilder;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
-pub use schedule::{At, Lanes, Loop, Schedule, Stage};
+pub use schedule::{At, Cut, Lanes, Loop, Schedule, Stage};
 use std::sync::Arc;
 
 /// A tensor given to or taken from the kernel.

@@ -21,7 +21,7 @@
 //!   }
 //! }
 //! ```
-//! A loop is an axis and its block, `~` if blocks are about equal; `at y 2` is inside two loops of stage y.
+//! A loop is an axis and its block, `~` if blocks are about equal, `?` if whole blocks are guarded; `at y 2` is inside two loops of stage y.
 //! Expressions: `a[i, j]` loads; an index is a symbolic integer as it stands, or any expression. As a value, a symbolic
 //! integer is `int(2*i + 1)`. Literals: `0.5` is an f32, `true` a bool, others carry their type: `4i64`, `0.5f64`.
 //! `+ - * /` are left-associative, comparisons bind less; all other operations are functions (`exp(x)`, `floordiv(a, b)`,
@@ -158,7 +158,11 @@ impl Names {
 }
 
 fn loops(list: &[Loop]) -> String {
-    let each = list.iter().map(|l| format!("{} {}{}", l.axis, if l.even { "~" } else { "" }, l.block));
+    let each = list.iter().map(|l| match l.cut {
+        Cut::Aligned => format!("{} {}", l.axis, l.block),
+        Cut::Even => format!("{} ~{}", l.axis, l.block),
+        Cut::Guarded => format!("{} {}?", l.axis, l.block),
+    });
     each.collect::<Vec<_>>().join(", ")
 }
 

@@ -28,7 +28,8 @@ pub struct Schedule {
 pub struct Stage {
     /// What is stored.
     pub def: DefId,
-    /// The reduction computed in registers for each point of `def`, and loaded by it at that same point.
+    /// The definition computed in registers for each point of `def`, and loaded by it at that same point: mostly a
+    /// reduction.
     pub acc: Option<DefId>,
     /// Where it runs, if not on its own.
     pub at: Option<At>,
@@ -58,9 +59,21 @@ pub struct Loop {
     pub axis: Symbol,
     /// Points of the axis in one iteration.
     pub block: u32,
-    /// Blocks may be smaller so that all are about equal: 49 by 14 as 13, 12, 12, 12. Otherwise every block but the
-    /// last starts at a multiple of its size.
-    pub even: bool,
+    /// What happens where the block doesn't divide.
+    pub cut: Cut,
+}
+
+/// What a loop does where its block doesn't divide what there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Cut {
+    /// Each block starts at a multiple of its size; the rest is a smaller block.
+    #[default]
+    Aligned,
+    /// Blocks may be smaller so that all are about equal: 49 by 14 as 13, 12, 12, 12.
+    Even,
+    /// Each block starts at a multiple of its size and is whole. Points beyond the extent are computed in registers
+    /// (`acc`) but not stored. Only for the last loop of an axis of a stage with `acc`.
+    Guarded,
 }
 
 /// Vectorisation of a stage.
@@ -75,12 +88,19 @@ pub struct Lanes {
 impl Loop {
     /// A loop whose blocks start at multiples of their size.
     pub fn new(axis: &Symbol, block: u32) -> Loop {
-        Loop { axis: axis.clone(), block, even: false }
+        Loop { axis: axis.clone(), block, cut: Cut::Aligned }
     }
 
     /// A loop over blocks of at most this size, as equal as can be.
     pub fn even(axis: &Symbol, block: u32) -> Loop {
-        Loop { axis: axis.clone(), block, even: true }
+        Loop { axis: axis.clone(), block, cut: Cut::Even }
+    }
+}
+
+impl Loop {
+    /// A loop over whole blocks, of which only the points within the extent are stored.
+    pub fn guarded(axis: &Symbol, block: u32) -> Loop {
+        Loop { axis: axis.clone(), block, cut: Cut::Guarded }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) const SAMPLE: &str = r#"kernel @"conv/relu" {
   out y, t, all
   check 3 [i4 in n]: and(index[i4] >= 0i64, all[])
   schedule {
-    stage y acc c at t 1: loops [m2 1, i2 1, o2 8, j2 ~6, o2 4], over [q 1, r 3, s 3], vector o2 4
+    stage y acc c at t 1: loops [m2 1, i2 1, o2 8, j2 ~6, o2 4?], over [q 1, r 3, s 3], vector o2 4
     stage t: loops [i3 1], parallel
     stage all: loops []
   }

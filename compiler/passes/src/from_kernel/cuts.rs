@@ -1,7 +1,8 @@
 //! Cuts of a span into blocks: which loops a loop of the schedule becomes.
 //!
 //! A length known at compile time gives exactly the blocks it needs; another gives a loop per size with run-time
-//! bounds. All blocks together cover the span; only overlapping ones (see [`Start::Clamped`]) cover a point twice.
+//! bounds. All blocks together cover the span; only overlapping ones (see [`Start::Clamped`]) cover a point twice, and
+//! only whole ones ([`Kind::Whole`]) reach beyond it.
 
 use onnxc_base::Sym;
 
@@ -45,11 +46,16 @@ pub(super) enum Kind {
     Points { even: bool, again: bool },
     /// Blocks with loops inside: the rest is a smaller block.
     Blocks { even: bool },
+    /// Whole blocks, the last of which may reach beyond.
+    Whole,
 }
 
 /// Cuts `0 .. len`.
 pub(super) fn cut(len: &Sym, block: u32, kind: Kind) -> Vec<Part> {
     let block = i64::from(block);
+    if kind == Kind::Whole {
+        return vec![every(len.ceildiv(&Sym::int(block)), Sym::int(0), block, Sym::int(block))];
+    }
     match len.as_int() {
         Some(n) => fixed(n, block, kind),
         None => symbolic(len, block, kind),
@@ -102,7 +108,7 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
         Kind::Points { .. } => {
             vec![every(blocks, Sym::int(0), block, b), every(n - &whole, whole, 1, Sym::int(1))]
         }
-        Kind::Blocks { .. } => {
+        Kind::Blocks { .. } | Kind::Whole => {
             let rest = n - &whole;
             vec![every(blocks, Sym::int(0), block, b), every(at_most_one(rest.clone()), whole, block, rest)]
         }

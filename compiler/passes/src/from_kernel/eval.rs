@@ -178,6 +178,13 @@ impl<'c, 'k> Eval<'c, 'k> {
         Ok(self.cx.f.select(inside, v?, p))
     }
 
+    /// Whether a symbolic integer is below another.
+    pub fn below(&mut self, s: &Sym, extent: &Sym) -> Value {
+        let s = self.resolve(s);
+        let (value, extent) = (self.int(&s), self.uniform(extent));
+        self.cx.f.compare(CmpOp::Lt, value, extent)
+    }
+
     /// Whether an index is in range of what it loads; `None` if it provably is.
     fn inside(&mut self, src: Src, index: &[Expr]) -> Result<Option<Value>, Diagnostic> {
         let shape = self.cx.kernel.src_shape(src);

@@ -6,7 +6,7 @@ use super::span::{Domain, Span};
 use super::{Cx, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, Sym};
-use onnxc_ir::kernel::{Axis, Loop, Stage};
+use onnxc_ir::kernel::{Axis, Cut, Loop, Stage};
 use onnxc_ir::loops::{LoopKind, Value};
 
 impl<'k> Cx<'k> {
@@ -39,9 +39,10 @@ impl<'k> Cx<'k> {
 
     fn kind(&self, stage: &Stage, at: usize, l: &Loop) -> Kind {
         match &stage.vector {
-            _ if !stage.is_tile_loop(at) => Kind::Blocks { even: l.even },
+            _ if l.cut == Cut::Guarded => Kind::Whole,
+            _ if !stage.is_tile_loop(at) => Kind::Blocks { even: l.cut == Cut::Even },
             Some(v) if v.axis == l.axis => Kind::Lanes(v.lanes),
-            _ => Kind::Points { even: l.even, again: true },
+            _ => Kind::Points { even: l.cut == Cut::Even, again: true },
         }
     }
 

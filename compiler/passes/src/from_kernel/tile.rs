@@ -10,8 +10,8 @@ use super::span::Domain;
 use super::{Cx, Env};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Sym};
-use onnxc_ir::kernel::{Axis, BinOp, Body, DefId, Expr, ExprKind, Src, Stage};
-use onnxc_ir::loops::{CmpOp, Op, Ty, Value, Var};
+use onnxc_ir::kernel::{Axis, BinOp, Body, Cut, DefId, Expr, ExprKind, Src, Stage};
+use onnxc_ir::loops::{CmpOp, Op, Stmt, Ty, Value, Var};
 
 /// The shape of a tile at one place.
 #[derive(Clone, Debug)]
@@ -46,8 +46,13 @@ impl<'k> Cx<'k> {
     pub(super) fn tile(&mut self, stage: &'k Stage, domain: &Domain) -> Result<(), Diagnostic> {
         let tile = self.tile_of(stage, domain)?;
         let acc = self.accumulate(stage, &tile)?;
+        let guarded = self.guarded(stage, domain);
         let mut memo = Memo::default();
         for point in tile.points() {
+            if !guarded.is_empty() {
+                self.store_guarded(stage, &tile, point, acc, &guarded)?;
+                continue;
+            }
             let mut e = Eval::new(self, tile.lane.clone(), tile.env.clone());
             e.memo = memo;
             e.at(&tile, point, &[]);
@@ -57,6 +62,48 @@ impl<'k> Cx<'k> {
             memo = e.memo;
         }
         Ok(())
+    }
+
+    /// The axes along which a tile may reach beyond the extent.
+    fn guarded(&self, stage: &Stage, domain: &Domain) -> Vec<Axis> {
+        let axes = self.kernel.defs[stage.def].axes.iter();
+        let guarded = axes.filter(|a| stage.loops.iter().any(|l| l.axis == a.var && l.cut == Cut::Guarded));
+        let beyond = |a: &&Axis| {
+            let span = &domain[&a.var];
+            self.ranges.prove_le(&(&span.lo + &span.len), &a.extent) != Some(true)
+        };
+        guarded.filter(beyond).cloned().collect()
+    }
+
+    /// Stores one point if it is within the extents.
+    fn store_guarded(
+        &mut self,
+        stage: &Stage,
+        tile: &Tile,
+        point: (usize, u32),
+        acc: Option<(DefId, Var)>,
+        guarded: &[Axis],
+    ) -> Result<(), Diagnostic> {
+        let mut e = Eval::new(self, tile.lane.clone(), tile.env.clone());
+        e.at(tile, point, &[]);
+        let mut inside: Option<Value> = None;
+        for a in guarded {
+            let test = e.below(&Sym::var(a.var.clone()), &a.extent);
+            inside = Some(match inside {
+                Some(i) => e.cx.f.binary(BinOp::And, i, test),
+                None => test,
+            });
+        }
+        let Some(cond) = inside else { return Ok(()) };
+        self.f.open_block();
+        let mut e = Eval::new(self, tile.lane.clone(), tile.env.clone());
+        e.at(tile, point, &[]);
+        e.acc = acc.map(|(def, var)| e.acc_at(def, var, point));
+        let stored = e.stage_value(stage.def).and_then(|v| e.store(stage.def, v));
+        let then = self.f.close_block();
+        let (els, ()) = self.f.block(|_| ());
+        self.f.stmt(Stmt::If { cond, then, els });
+        stored
     }
 
     fn tile_of(&mut self, stage: &Stage, domain: &Domain) -> Result<Tile, Diagnostic> {
@@ -123,7 +170,11 @@ impl<'k> Cx<'k> {
     fn accumulate(&mut self, stage: &Stage, tile: &Tile) -> Result<Option<(DefId, Var)>, Diagnostic> {
         let reduced = stage.acc.unwrap_or(stage.def);
         let def = &self.kernel.defs[reduced];
-        let Body::Reduce { op, init, value, .. } = &def.body else { return Ok(None) };
+        let (op, init, value) = match &def.body {
+            Body::Reduce { op, init, value, .. } => (op, init, value),
+            Body::Map(e) if stage.acc.is_some() => return self.in_registers(stage, tile, reduced, e).map(Some),
+            Body::Map(_) => return Ok(None),
+        };
         let ty = Ty::vector(def.dtype, tile.lane.as_ref().map_or(1, |l| l.lanes));
         let var = self.f.var(ty, &[tile.rows.len() as u32, tile.vectors], &def.name);
         let env = self.reduced_env(stage, &tile.env)?;
@@ -157,6 +208,24 @@ impl<'k> Cx<'k> {
             Ok(())
         })?;
         Ok(Some((reduced, var)))
+    }
+
+    /// Computes a map in fresh registers.
+    fn in_registers(&mut self, stage: &Stage, tile: &Tile, d: DefId, value: &Expr) -> Result<(DefId, Var), Diagnostic> {
+        let ty = Ty::vector(self.kernel.defs[d].dtype, tile.lane.as_ref().map_or(1, |l| l.lanes));
+        let var = self.f.var(ty, &[tile.rows.len() as u32, tile.vectors], &self.kernel.defs[d].name);
+        let env = self.reduced_env(stage, &tile.env)?;
+        let mut memo = Memo::default();
+        for point in tile.points() {
+            let mut e = Eval::new(self, tile.lane.clone(), env.clone());
+            e.memo = memo;
+            e.at(tile, point, &[]);
+            let v = e.expr(value)?;
+            let index = e.acc_at(d, var, point).index;
+            e.cx.f.set(var, &index, v);
+            memo = e.memo;
+        }
+        Ok((d, var))
     }
 
     /// Opens the loops of a reduction; the body gets the variables' values and the steps that are written out.

@@ -1,7 +1,7 @@
 //! Schedules.
 
 use super::Parser;
-use crate::kernel::{At, Lanes, Loop, Stage};
+use crate::kernel::{At, Cut, Lanes, Loop, Stage};
 use onnxc_base::Diagnostic;
 
 impl Parser<'_> {
@@ -63,7 +63,13 @@ impl Parser<'_> {
             }
             let axis = self.c.symbol()?;
             let even = self.c.eat("~");
-            all.push(Loop { axis, block: self.number()?, even });
+            let block = self.number()?;
+            let cut = match even {
+                true => Cut::Even,
+                false if self.c.eat("?") => Cut::Guarded,
+                false => Cut::Aligned,
+            };
+            all.push(Loop { axis, block, cut });
         }
         Ok(all)
     }

@@ -2,7 +2,7 @@
 
 use super::{Checker, code};
 use crate::kernel::reach::{Reached, reached, reached_by};
-use crate::kernel::{At, Axis, Body, DefId, Kernel, Loop, Schedule, Src, Stage};
+use crate::kernel::{At, Axis, Body, Cut, DefId, Kernel, Loop, Schedule, Src, Stage};
 use onnxc_base::{Diagnostics, Sym, Symbol};
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const MAX_LANES: u16 = 64;
 ///   stage are Maps; they are computed in place.
 /// - A stage loads what earlier stages store.
 /// - Checks run before all stages: they load parameters and definitions that are computed in place.
-/// - `acc` is a Reduce and the stage's definition a Map; only it loads it, always at the same index over its own
+/// - `acc` belongs to a stage whose definition is a Map; only it loads it, always at the same index over its own
 ///   variables, without pad; it is no output.
 ///
 /// Attached stages
@@ -149,6 +149,10 @@ impl<'c, 'a> Rules<'c, 'a> {
             self.require(n == 1, |_| format!("reduction axis '{}' has {n} loops", a.var));
         }
         self.require(s.over.iter().all(|l| l.block > 0), |_| "a block of a reduction is empty".into());
+        for (i, l) in s.loops.iter().enumerate().filter(|(_, l)| l.cut == Cut::Guarded) {
+            let last = s.is_tile_loop(i) && s.acc.is_some();
+            self.require(last, |_| format!("loop '{}' can't be guarded", l.axis));
+        }
         if let Some(l) = &s.vector {
             let lanes = l.lanes.is_power_of_two() && l.lanes <= MAX_LANES;
             self.require(lanes, |_| format!("{} lanes are no power of two up to {MAX_LANES}", l.lanes));
@@ -218,8 +222,6 @@ impl<'c, 'a> Rules<'c, 'a> {
     fn accumulator(&mut self, s: &Stage) {
         let Some(acc) = s.acc else { return };
         let name = self.c.names.def(acc);
-        let reduce = matches!(self.kernel.defs[acc].body, Body::Reduce { .. });
-        self.require(reduce, |_| format!("'{name}' is no reduction"));
         let map = matches!(self.kernel.defs[s.def].body, Body::Map(_));
         self.require(map, |_| "a stage with a reduction in registers stores a map".into());
         let output = self.kernel.outputs.contains(&acc);
