@@ -26,6 +26,8 @@ pub static GRAPH: &[GraphPass] = &[
     g::dead_code::PASS,
     // Last: the passes before may merge and replace values, which is no longer true of those that have a layout.
     g::channels_last::PASS,
+    g::parts::PASS,
+    g::borders::PASS,
 ];
 
 /// Passes over the program, in order.

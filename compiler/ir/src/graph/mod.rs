@@ -23,7 +23,7 @@ pub mod print;
 pub mod verify;
 
 pub use build::GraphBuilder;
-pub use layout::Layout;
+pub use layout::{Border, Frame, Layout, Within};
 pub use parse::parse_graph;
 pub use patch::{Editor, Patch, Use, Uses, remove_dead};
 pub use print::{PrintOptions, print_graph};

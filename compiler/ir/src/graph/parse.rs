@@ -13,6 +13,7 @@ mod node;
 mod tests;
 
 use super::*;
+use crate::scalar::literal::parse_literal;
 use onnxc_base::text::Cursor;
 use onnxc_base::{Diagnostic, IndexMap};
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ pub fn parse_graph(text: &str, file: Option<&str>, constants: Option<&Graph>) ->
         values: HashMap::new(),
         nodes: HashMap::new(),
         constants: constants.map(known_constants).unwrap_or_default(),
+        parts: vec![],
         depth: 0,
     };
     p.c.expect("graph")?;
@@ -42,6 +44,7 @@ pub fn parse_graph(text: &str, file: Option<&str>, constants: Option<&Graph>) ->
     let results = p.resolve(&results)?;
     p.graph.body = Region { params, nodes, results };
     p.symbols(symbols)?;
+    p.parts()?;
     Ok(p.graph)
 }
 
@@ -64,6 +67,8 @@ type Name = (String, usize);
 struct Typed {
     ty: Type,
     layout: Option<Layout>,
+    /// The value that this is a part of, and where.
+    within: Option<(Name, Vec<Sym>)>,
     content: Option<Vec<Sym>>,
 }
 
@@ -83,6 +88,8 @@ struct Parser<'a> {
     values: HashMap<String, ValueId>,
     nodes: HashMap<String, NodeId>,
     constants: HashMap<String, onnxc_base::Tensor>,
+    /// Values that are parts of others, which may stand further down.
+    parts: Vec<(ValueId, Name, Vec<Sym>)>,
     depth: usize,
 }
 
@@ -139,13 +146,14 @@ impl Parser<'_> {
     fn define(
         &mut self,
         (name, at): Name,
-        Typed { ty, layout, content }: Typed,
+        Typed { ty, layout, within, content }: Typed,
         def: ValueDef,
     ) -> Result<ValueId, Diagnostic> {
         let v = self.graph.values.push(ValueData { name: name.clone(), ty, def, content });
         if let Some(layout) = layout {
             self.graph.layouts.insert(v, layout);
         }
+        self.parts.extend(within.map(|(host, at)| (v, host, at)));
         match self.values.insert(name.clone(), v) {
             None => Ok(v),
             Some(_) => Err(self.error("E7011", at, format!("the value '{name}' is defined twice"))),
@@ -229,12 +237,18 @@ impl Parser<'_> {
     fn typed(&mut self) -> Result<Typed, Diagnostic> {
         let ty = self.ty(0)?;
         let layout = if self.c.eat("order") { Some(self.layout(&ty)?) } else { None };
+        let mut within = None;
+        if layout.is_some() && self.c.eat("within") {
+            let host = self.reference()?;
+            self.c.expect("[")?;
+            within = Some((host, self.c.list("]", |c| c.parse_sym())?));
+        }
         let mut content = None;
         if self.c.eat("=") {
             self.c.expect("[")?;
             content = Some(self.c.list("]", |c| c.parse_sym())?);
         }
-        Ok(Typed { ty, layout, content })
+        Ok(Typed { ty, layout, within, content })
     }
 
     /// `[0, 2, 3, 1]`: every axis of the tensor once.
@@ -244,9 +258,34 @@ impl Parser<'_> {
         let order = self.c.list("]", |c| c.uint())?;
         let order = order.into_iter().map(|a| usize::try_from(a).unwrap_or(usize::MAX)).collect::<Vec<_>>();
         let rank = of.as_tensor().map(|t| t.rank());
-        Layout::new(order)
+        let layout = Layout::new(order)
             .filter(|l| Some(l.order().len()) == rank)
-            .ok_or_else(|| self.error("E7001", at, "an order names every axis of the tensor once"))
+            .ok_or_else(|| self.error("E7001", at, "an order names every axis of the tensor once"))?;
+        if !self.c.eat("border") {
+            return Ok(layout);
+        }
+        let at = self.c.position();
+        let mut side = || {
+            self.c.expect("[")?;
+            self.c.list("]", |c| c.int())
+        };
+        let (lo, hi) = (side()?, side()?);
+        if Some(lo.len()) != rank || Some(hi.len()) != rank {
+            return Err(self.error("E7001", at, "a border has a width for every axis of the tensor, twice"));
+        }
+        let fill = parse_literal(&mut self.c)?;
+        Ok(layout.with_border(Border { width: lo.into_iter().zip(hi).collect(), fill }))
+    }
+
+    /// Puts values into those that they are parts of.
+    fn parts(&mut self) -> Result<(), Diagnostic> {
+        for (v, host, at) in std::mem::take(&mut self.parts) {
+            let within = Within { host: self.look_up(&host)?, at };
+            if let Some(l) = self.graph.layouts.get_mut(&v) {
+                *l = l.clone().with_host(within);
+            }
+        }
+        Ok(())
     }
 
     fn ty(&mut self, depth: usize) -> Result<Type, Diagnostic> {

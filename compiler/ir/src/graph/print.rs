@@ -23,6 +23,7 @@ mod data;
 mod walk;
 
 use super::*;
+use crate::scalar::literal::literal;
 pub(super) use data::hash as data_hash;
 use onnxc_base::text::{Writer, fmt_f32, is_identifier, quoted, sigil};
 use std::fmt;
@@ -107,9 +108,22 @@ impl Printer<'_> {
     /// The type, with the layout if it isn't row-major and the symbolic contents if there are any.
     fn type_of(&self, v: ValueId) -> String {
         let data = &self.graph.values[v];
-        let layout = self.graph.layout(v).map_or(String::new(), |l| format!(" order [{}]", join(l.order())));
+        let layout = self.graph.layout(v).map_or(String::new(), |l| self.layout(l));
         let content = data.content.as_ref().map_or(String::new(), |c| format!(" = [{}]", join(c)));
         format!("{}{layout}{content}", data.ty)
+    }
+
+    /// ` order [0, 2, 1] border [0, 1, 0] [0, 2, 0] 0.0 within %y [0, 64, 0]`.
+    fn layout(&self, l: &Layout) -> String {
+        let mut text = format!(" order [{}]", join(l.order()));
+        if let Some(b) = l.border() {
+            let (lo, hi): (Vec<i64>, Vec<i64>) = b.width.iter().copied().unzip();
+            text += &format!(" border [{}] [{}] {}", join(lo), join(hi), literal(b.fill));
+        }
+        if let Some(w) = l.within() {
+            text += &format!(" within {} [{}]", self.name(w.host), join(&w.at));
+        }
+        text
     }
 
     /// `name(%x: f32[n], ...) -> %y`.

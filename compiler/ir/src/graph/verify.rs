@@ -11,7 +11,8 @@
 //! Types (E3103), but for untyped graphs, as [`Stage`] says
 //! - Every value has a type. A constant's type is that of its tensor.
 //! - Contents are as many as the elements of the tensor that has them, where those are known.
-//! - A layout has the rank of its tensor; inputs, outputs and constants have none.
+//! - A layout has the rank of its tensor; inputs, outputs and constants have none. A part of another tensor has that
+//!   one's order, and no border.
 //!
 //! Symbols (E3104)
 //! - Every symbol of a type, content, attribute, guard or upper bound is defined; upper bounds mention earlier symbols.

@@ -4,11 +4,12 @@
 //! order, the axes of what the node defines into the order of its output, and the axes of reductions into the order in
 //! which they walk memory. So every operator works on every layout, and knows of none.
 
+use crate::from_kernel::all_ranges;
 use crate::kernel::expr::{loads, map_parts, rewrite};
-use onnxc_base::EntityRef;
+use onnxc_base::{EntityRef, Ranges, Sym};
 use onnxc_ir::graph::{Graph, Layout, NodeId};
 use onnxc_ir::kernel::build::load;
-use onnxc_ir::kernel::{Axis, Body, DefId, Expr, ExprKind, Kernel, KernelBuilder, Src};
+use onnxc_ir::kernel::{Axis, Body, DefId, Expr, ExprKind, Kernel, KernelBuilder, Scalar, Src};
 use std::collections::BTreeMap;
 
 /// Layouts of what a node loads and defines.
@@ -71,7 +72,13 @@ pub(super) fn arrange(
             }
         }
     }
-    let mut swap = |n: &Expr| permuted(n, &layouts);
+    let bordered = layouts.values().any(|l| l.border().is_some());
+    let ranges = if bordered { all_ranges(&k.kernel) } else { Ranges::new() };
+    let wholes: BTreeMap<Src, Whole> = layouts.iter().filter_map(|(s, l)| Some((*s, Whole::of(k, *s, l)?))).collect();
+    let mut swap = |n: &Expr| {
+        let n = permuted(n, &layouts)?;
+        Some(from_border(&n, &wholes, &ranges).unwrap_or(n))
+    };
     for d in ids {
         let def = &mut k.kernel.defs[d];
         if let Some(layout) = layouts.get(&Src::Def(d)) {
@@ -90,6 +97,42 @@ fn permuted(e: &Expr, layouts: &Layouts) -> Option<Expr> {
     let ExprKind::Load { src, index, pad } = e.kind() else { return None };
     let layout = layouts.get(src)?;
     Some(Expr::new(ExprKind::Load { src: *src, index: layout.permute(index), pad: *pad }))
+}
+
+/// A tensor with its border.
+struct Whole {
+    /// All of the memory.
+    src: Src,
+    /// The tensor's extents.
+    extents: Vec<Sym>,
+    /// Widths of the border before and behind, for each dim.
+    width: Vec<(i64, i64)>,
+    fill: Scalar,
+}
+
+impl Whole {
+    /// Of a view that is the tensor without its border.
+    fn of(k: &KernelBuilder, view: Src, layout: &Layout) -> Option<Whole> {
+        let (border, Src::Def(d)) = (layout.border()?, view) else { return None };
+        let src = loads(k.kernel.defs[d].value()).first()?.src;
+        Some(Whole { src, extents: k.shape(view), width: layout.permute(&border.width), fill: border.fill })
+    }
+}
+
+/// A padded load that reads the border where the tensor has one that is wide enough: nothing is left to be tested.
+fn from_border(e: &Expr, wholes: &BTreeMap<Src, Whole>, ranges: &Ranges) -> Option<Expr> {
+    let ExprKind::Load { src, index, pad: Some(pad) } = e.kind() else { return None };
+    let whole = wholes.get(src).filter(|w| w.fill == *pad)?;
+    let mut at = Vec::new();
+    for ((i, extent), (lo, hi)) in index.iter().zip(&whole.extents).zip(&whole.width) {
+        let i = ranges.simplify(&(i.as_sym()? + *lo));
+        let end = extent + *lo + *hi;
+        if ranges.prove_le(&Sym::int(0), &i) != Some(true) || ranges.prove_lt(&i, &end) != Some(true) {
+            return None;
+        }
+        at.push(i);
+    }
+    Some(load(whole.src, &at))
 }
 
 /// The axis of a reduction that steps through memory in the smallest steps goes innermost.

@@ -192,6 +192,15 @@ impl Cutter<'_> {
     }
 }
 
+/// True if a node has nothing to do: its inputs are parts of its output, or its outputs parts of its input.
+pub fn in_place(graph: &Graph, node: NodeId) -> bool {
+    let n = &graph.nodes[node];
+    let part = |v: &ValueId, of: ValueId| graph.layout(*v).and_then(|l| l.within()).is_some_and(|w| w.host == of);
+    let joined = n.op.name == "Concat" && n.inputs.iter().flatten().all(|v| part(v, n.outputs[0]));
+    let taken = n.inputs.first().copied().flatten().is_some_and(|x| n.outputs.iter().all(|v| part(v, x)));
+    joined || taken && !n.outputs.is_empty()
+}
+
 /// True if a node computes each element of its output from elements of its inputs at the same index.
 ///
 /// # Errors
@@ -207,7 +216,7 @@ fn kind_of(graph: &Graph, registry: &Registry, node: NodeId) -> Result<Kind, Dia
         Some(OpRef::Custom(c)) => matches!(c.body(), onnxc_ops::custom::CustomBody::Compute(_)),
         None => false,
     };
-    if !formula {
+    if !formula || in_place(graph, node) {
         return Ok(Kind::Other);
     }
     if graph.nodes[node].outputs.len() != 1 {

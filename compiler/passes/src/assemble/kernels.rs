@@ -1,10 +1,11 @@
 //! The nodes of one step to one kernel: each node's definitions, one after the other, in one builder.
 
 use super::arrange::{Before, arrange};
+use crate::from_kernel::row_major;
 use onnxc_base::{Diagnostic, Ranges};
 use onnxc_ir::graph::{Graph, NodeId, ValueId};
 use onnxc_ir::kernel::build::load;
-use onnxc_ir::kernel::{Kernel, KernelBuilder, Src};
+use onnxc_ir::kernel::{Kernel, KernelBuilder, Placed, Src};
 use onnxc_ops::custom::CustomBody;
 use onnxc_ops::{ComputeCx, Lower, OpRef, Registry, ViewCx};
 use std::collections::BTreeMap;
@@ -58,8 +59,13 @@ pub fn lower_nodes(
             srcs.insert(*v, src);
         }
     }
-    for v in outputs {
+    for (i, v) in outputs.iter().enumerate() {
         k.output(srcs[v]);
+        if let Some(frame) = graph.frame(*v) {
+            let strides = row_major(&frame.extents);
+            let offset = strides.iter().zip(&frame.start).map(|(stride, start)| stride * start).sum();
+            k.kernel.place(i, Placed { strides, offset });
+        }
     }
     Ok(StepKernel { kernel: k.kernel, inputs, outputs: outputs.to_vec() })
 }
@@ -75,9 +81,18 @@ fn source(
     if let Some(s) = srcs.get(&v) {
         return Some(*s);
     }
-    let ty = graph.tensor_type(v)?;
-    let s = k.param(&graph.values[v].name, ty.dtype, graph.stored_shape(v)?, graph.constant(v).cloned());
+    let (name, dtype, shape) = (&graph.values[v].name, graph.tensor_type(v)?.dtype, graph.stored_shape(v)?);
     inputs.push(v);
+    let s = match graph.frame(v) {
+        None => k.param(name, dtype, shape, graph.constant(v).cloned()),
+        Some(frame) => {
+            // The parameter is all of the memory, the tensor a view of it.
+            let whole = k.param(name, dtype, frame.extents, None);
+            k.map(name, dtype, &shape, |_, i| {
+                load(whole, &i.iter().zip(&frame.start).map(|(i, s)| i + s).collect::<Vec<_>>())
+            })
+        }
+    };
     srcs.insert(v, s);
     Some(s)
 }

@@ -64,7 +64,15 @@ impl Assembler<'_> {
         }
         let ty = self.tensor(v)?;
         let name = self.graph.values[v].name.clone();
-        let buf = self.memory(&name, ty.dtype, &ty.count())?;
+        let buf = match self.graph.frame(v) {
+            None => self.memory(&name, ty.dtype, &ty.count())?,
+            Some(frame) if frame.root != v => self.allocate(frame.root)?.buf,
+            Some(frame) => {
+                let buf = self.memory(&name, ty.dtype, &frame.extents.iter().product())?;
+                self.fill_border(buf, v)?;
+                buf
+            }
+        };
         let t = TensorBuf { buf, dtype: ty.dtype, shape: ty.shape };
         self.storage[v] = Some(t.clone());
         Ok(t)

@@ -9,6 +9,7 @@
 //! - the caller's allocator's otherwise.
 
 mod arrange;
+mod border;
 mod call;
 mod control;
 pub mod cut;
@@ -18,10 +19,10 @@ mod memory;
 mod symbols;
 
 pub use entry::add_workspace_function;
-pub use kernels::{StepKernel, lower_nodes};
+pub use kernels::{StepKernel, lower_alone, lower_nodes};
 
 use crate::from_kernel::Machine;
-use cut::{Step, cut};
+use cut::{Step, cut, in_place};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, Diagnostics, IndexMap, Ranges, SecondaryMap, Sym};
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
@@ -136,6 +137,9 @@ impl Assembler<'_> {
         let node = &self.graph.nodes[n];
         let error = |m: &str| Diagnostic::error("E4003", m).node(node.name.clone(), node.op.to_string());
         let op = self.registry.find(&node.op).ok_or_else(|| error("no such operator"))?;
+        if in_place(self.graph, n) {
+            return Ok(self.join_parts(n)?);
+        }
         self.check_layouts(n, &op)?;
         self.steps.push(StepReport {
             nodes: vec![node.name.clone()],
@@ -162,8 +166,14 @@ impl Assembler<'_> {
     fn check_layouts(&self, n: NodeId, op: &OpRef) -> Result<(), Diagnostic> {
         let node = &self.graph.nodes[n];
         let laid = |v: &&ValueId| self.graph.layout(**v).is_some();
-        let kernel =
-            matches!(op, OpRef::Builtin(d) if matches!(d.lower, Lower::Compute(_) | Lower::View(_) | Lower::Alias));
+        let formula = match op {
+            OpRef::Builtin(d) => matches!(d.lower, Lower::Compute(_) | Lower::View(_)),
+            OpRef::Custom(_) => false,
+        };
+        // An alias passes on what is all of its memory, in whatever order.
+        let contiguous = |v: &ValueId| self.graph.layout(*v).is_none_or(|l| l.is_contiguous());
+        let alias = matches!(op, OpRef::Builtin(d) if matches!(d.lower, Lower::Alias));
+        let kernel = formula || alias && node.inputs.iter().flatten().chain(&node.outputs).all(contiguous);
         match node.inputs.iter().flatten().chain(&node.outputs).find(laid) {
             Some(&v) if !kernel => Err(self
                 .error(n, "the operator can't work on a tensor that isn't row-major")

@@ -1,12 +1,17 @@
 //! Passes over the graph, one file each.
 
+pub mod borders;
 pub mod channels_last;
 pub mod common_subexpressions;
 pub mod dead_code;
 pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod fuse_layer_norm;
+#[cfg(test)]
+mod layout_tests;
+pub mod parts;
 mod patterns;
+mod regions;
 pub mod simplify;
 #[cfg(test)]
 mod tests;

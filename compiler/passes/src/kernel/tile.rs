@@ -37,9 +37,17 @@ impl Default for TileShape {
 }
 
 /// The tile of a nest with a reduction, of whose axes `own` can be in it.
-pub fn register_tile(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, own: &[Axis], l: &Lanes) -> TileShape {
+pub fn register_tile(
+    kernel: &Kernel,
+    ranges: &Ranges,
+    machine: Machine,
+    nest: &Nest,
+    own: &[Axis],
+    l: &Lanes,
+) -> TileShape {
     let Some(r) = nest.reduction(kernel) else { return TileShape::default() };
-    let (Some(lane), Some(along)) = (lanes::own_axis(kernel, nest, &l.axis), own.iter().find(|a| a.var == l.axis)) else {
+    let (Some(lane), Some(along)) = (lanes::own_axis(kernel, nest, &l.axis), own.iter().find(|a| a.var == l.axis))
+    else {
         return TileShape::default();
     };
     let sites = loads(kernel.defs[r].value());

@@ -19,7 +19,7 @@ impl Parser<'_> {
             return Err(self.error("E7012", at, "a constant is a tensor of fixed extents"));
         };
         let value = self.elements(dtype, shape, Some(&name))?;
-        let typed = Typed { ty, layout: None, content: None };
+        let typed = Typed { ty, layout: None, within: None, content: None };
         self.define((name, at), typed, ValueDef::Const(value))?;
         Ok(())
     }

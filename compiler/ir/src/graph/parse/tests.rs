@@ -20,7 +20,8 @@ const EVERYTHING: &str = r#"graph @"a model"(%x: f32[n, 3, `declared:h`], %k: i6
   const $big: u8[20] = elided "0b1f37de560a36b8"
   %up = Resize(%x, _, $w) { axes: [2, -1], coords: "half\"pixel", empty: ints[], exact: 1, "odd name": 2, scale: [1.0, 1e-10], sizes: syms[n, 2*n], table: tensor i64[2] [1, 2], to: f16, words: ["a", "b"] } : f32[n, 3, e] @up
   %s = Shape(%up) : i64[3] = [n, 3, e] @Shape_1
-  %laid = Relu(%up) : f32[n, 3, e] order [0, 2, 1] @relu
+  %laid = Relu(%up) : f32[n, 3, e] order [0, 2, 1] border [0, 1, 0] [0, 0, 2] -inf within %later [0, n, 3] @relu
+  %later = Relu(%laid) : f32[n, 3, e] order [0, 2, 1] @relu_2
   %"odd name:0", %seq = my_domain.Split(%s, $ids, $flags, $half, $words, $none, $big) : i64[3], seq(map(i64, optional(string[]))) @"split/0"
   %y = "weird domain" "Op.1"(%seq) : ? @odd
   %l, %scan = Loop(%k, _, %up) { floats: floats[], none: nan, strs: strs[], syms: syms[] } : f32[n, 3, e], f32[r, 1] @loop {

@@ -46,6 +46,20 @@ impl Verifier<'_> {
                 format!("{name} has a layout of {rank} axes, but its type is {}", data.ty),
             );
         }
+        let widths =
+            layout.border().is_none_or(|b| b.width.len() == rank && b.width.iter().all(|w| w.0 >= 0 && w.1 >= 0));
+        let host = layout.within().is_none_or(|w| {
+            let known = self.graph.values.is_valid(w.host) && layout.border().is_none() && w.at.len() == rank;
+            known && self.graph.layout_or_plain(w.host).order() == layout.order()
+        });
+        if !widths || !host {
+            let name = value_ref(self.graph, v);
+            self.value_violation(
+                "E3103",
+                v,
+                format!("{name} has a border or a host that doesn't fit its rank and order"),
+            );
+        }
         let outside = self.graph.body.params.contains(&v) || self.graph.body.results.contains(&v);
         if outside || matches!(data.def, ValueDef::Const(_)) {
             let name = value_ref(self.graph, v);

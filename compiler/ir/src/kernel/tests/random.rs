@@ -228,7 +228,11 @@ impl Maker {
             symbols.extend(["stage", "parallel", "order"].map(Symbol::new));
             let some = |m: &mut Self| {
                 (0..m.roll(4))
-                    .map(|_| Loop { axis: m.pick(&symbols), block: m.roll(9) as u32, cut: m.pick(&[Cut::Aligned, Cut::Even, Cut::Guarded]) })
+                    .map(|_| Loop {
+                        axis: m.pick(&symbols),
+                        block: m.roll(9) as u32,
+                        cut: m.pick(&[Cut::Aligned, Cut::Even, Cut::Guarded]),
+                    })
                     .collect::<Vec<_>>()
             };
             let (loops, over, axis, owner) = (some(self), some(self), self.pick(&symbols), self.pick(&defs));

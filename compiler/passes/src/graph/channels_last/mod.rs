@@ -8,22 +8,18 @@
 
 mod plan;
 mod roles;
-#[cfg(test)]
-mod tests;
 
+use super::regions::{Owner, owners, region};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::Diagnostics;
 use onnxc_ir::graph::patch::{Patch, new_value};
-use onnxc_ir::graph::{Attrs, Graph, Layout, Node, NodeId, OpName, Region, ValueDef, ValueId};
+use onnxc_ir::graph::{Attrs, Graph, Layout, Node, NodeId, OpName, ValueDef, ValueId};
 use plan::Plan;
 use std::collections::BTreeMap;
 
 /// The pass.
 pub const PASS: GraphPass =
     GraphPass { name: "channels-last", about: "store the tensors of convolutions channels last", level: 2, run };
-
-/// A region: that of a node, by its number, or the body.
-type Owner = Option<(NodeId, usize)>;
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     for owner in owners(graph) {
@@ -34,26 +30,6 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
         }
     }
     Ok(())
-}
-
-/// Every region, outer ones first.
-fn owners(graph: &Graph) -> Vec<Owner> {
-    let mut all = vec![None];
-    let mut at = 0;
-    while at < all.len() {
-        for &n in &region(graph, all[at]).nodes {
-            all.extend((0..graph.nodes[n].regions.len()).map(|i| Some((n, i))));
-        }
-        at += 1;
-    }
-    all
-}
-
-fn region(graph: &Graph, owner: Owner) -> &Region {
-    match owner {
-        None => &graph.body,
-        Some((n, i)) => &graph.nodes[n].regions[i],
-    }
 }
 
 fn apply(graph: &mut Graph, owner: Owner, plan: &Plan) {

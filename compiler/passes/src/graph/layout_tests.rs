@@ -1,5 +1,6 @@
 //! Networks of image operators, some drawn at random: the program computes what the graph says, whatever the layouts.
 
+use crate::assemble::Assembled;
 use crate::from_kernel::Machine;
 use crate::manager::{Manager, Quiet};
 use crate::pipeline;
@@ -13,7 +14,7 @@ use onnxc_ops::Registry;
 use onnxc_ops::eval::Evaluator;
 
 /// Random graphs tried.
-const GRAPHS: u64 = 40;
+const GRAPHS: u64 = 24;
 /// Channels of every value of a random graph.
 const C: usize = 16;
 
@@ -75,7 +76,7 @@ impl Net {
     /// One more value of the same shape, from values of it.
     fn layer(&mut self, x: ValueId, y: ValueId) -> ValueId {
         let none = Attrs::default;
-        match self.dice.roll(16) {
+        match self.dice.roll(17) {
             0 => self.node("Relu", none(), &[x]),
             1 => self.node("Add", none(), &[x, y]),
             2 => self.conv(x, [C, C], 1, 1),
@@ -135,6 +136,15 @@ impl Net {
                 let back = self.node("Reshape", none().with("allowzero", Attr::Int(0)), &[mixed, shape]);
                 self.node("Add", none(), &[back, y])
             }
+            15 => {
+                let both = self.conv(x, [C, 2 * C], 1, 1);
+                let sizes = self.ints(&[C as i64, C as i64]);
+                let attrs = none().with("axis", Attr::Int(1));
+                let halves = [Type::unknown(), Type::unknown()].to_vec();
+                let halves = self.b.node(OpName::onnx("Split"), attrs, &[Some(both), Some(sizes)], halves);
+                let gate = self.node("Sigmoid", none(), &[halves[1]]);
+                self.node("Mul", none(), &[halves[0], gate])
+            }
             _ => {
                 let (mean, var) = (self.weights(&[C]), self.b.constant("v", Tensor::from_slice(&[C], &[0.5f32; C])));
                 let (s, b) = (self.weights(&[C]), self.weights(&[C]));
@@ -161,6 +171,11 @@ impl Net {
 
 /// Compiles to loops IR and runs that beside the graph; gives the graph after the passes.
 fn check(graph: &Graph, inputs: &[Tensor], what: &str) -> Graph {
+    lowered(graph, inputs, what).0
+}
+
+/// The same, with the kernels.
+fn lowered(graph: &Graph, inputs: &[Tensor], what: &str) -> (Graph, Assembled) {
     let registry = Registry::new();
     let mut graph = graph.clone();
     let problems = onnxc_ops::infer::infer_graph(&mut graph, &registry);
@@ -181,7 +196,7 @@ fn check(graph: &Graph, inputs: &[Tensor], what: &str) -> Graph {
             assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{what}: {a} instead of {b}\n{graph}");
         }
     }
-    graph
+    (graph, lowered.assembled)
 }
 
 /// How often a graph copies from one layout to another.
@@ -241,5 +256,68 @@ fn networks_of_few_channels_stay_as_they_are() {
     let c = net.conv(b, [32, 3], 1, 1);
     let mut dice = Dice(5);
     let graph = check(&net.b.finish(&[c]), &[dice.tensor(&[1, 3, 8, 8])], "srcnn");
-    assert!(graph.layouts.is_empty(), "{graph}");
+    assert!(graph.layouts.values().all(|l| l.order().is_sorted()), "{graph}");
+}
+
+/// The steps that copy for a Concat, Slice or Split.
+fn copies(assembled: &Assembled) -> Vec<&str> {
+    let moves = ["Concat", "Slice", "Split"];
+    let ops = assembled.steps.iter().filter(|s| s.function.is_some()).flat_map(|s| &s.ops);
+    ops.map(String::as_str).filter(|o| moves.contains(o)).collect()
+}
+
+#[test]
+fn windows_read_the_border() {
+    let mut net = Net::new(4);
+    let x = net.b.tensor_input("x", DType::F32, &["n", "3", "h", "w"]);
+    let a = net.conv(x, [3, 16], 1, 1);
+    let b = net.conv(a, [16, 16], 1, 1);
+    let window =
+        Attrs::default().with("kernel_shape", Attr::Ints(vec![3; 2])).with("pads", Attr::Ints(vec![1, 0, 2, 1]));
+    let c = net.node("MaxPool", window, &[b]);
+    let d = net.conv(c, [16, 16], 1, 16);
+    let mut dice = Dice(5);
+    let (graph, assembled) = lowered(&net.b.finish(&[d]), &[dice.tensor(&[2, 3, 7, 9])], "borders");
+    assert_eq!(graph.layouts.values().filter(|l| l.border().is_some()).count(), 3, "{graph}");
+    let pads = |k: &onnxc_ir::kernel::Kernel| k.to_string().matches("padded").count();
+    let padded: Vec<usize> = assembled.kernels.iter().map(|(k, _)| pads(k)).collect();
+    assert_eq!(padded.iter().sum::<usize>(), 1, "only the image is padded: {padded:?}");
+}
+
+#[test]
+fn what_is_put_together_lies_together() {
+    let mut net = Net::new(5);
+    let x = net.b.tensor_input("x", DType::F32, &["1", "3", "h", "9"]);
+    let a = net.conv(x, [3, 16], 1, 1);
+    let (b, c) = (net.conv(a, [16, 24], 1, 1), net.conv(a, [16, 16], 1, 1));
+    let c = net.node("Relu", Attrs::default(), &[c]);
+    let inner = net.node("Concat", Attrs::default().with("axis", Attr::Int(1)), &[b, c]);
+    let d = net.conv(a, [16, 24], 1, 1);
+    let outer = net.node("Concat", Attrs::default().with("axis", Attr::Int(1)), &[d, inner]);
+    let y = net.conv(outer, [64, 16], 2, 1);
+    let mut dice = Dice(5);
+    let (graph, assembled) = lowered(&net.b.finish(&[y]), &[dice.tensor(&[1, 3, 8, 9])], "concat");
+    assert_eq!(copies(&assembled), [""; 0], "{graph}");
+}
+
+#[test]
+fn what_is_taken_is_read_where_it_is() {
+    let mut net = Net::new(6);
+    let x = net.b.tensor_input("x", DType::F32, &["4", "s", "96"]);
+    let w = net.weights(&[96, 96]);
+    let all = net.node("MatMul", Attrs::default(), &[x, w]);
+    let sizes = net.ints(&[32, 32, 32]);
+    let parts = vec![Type::unknown(); 3];
+    let p = net.b.node(
+        OpName::onnx("Split"),
+        Attrs::default().with("axis", Attr::Int(2)),
+        &[Some(all), Some(sizes)],
+        parts,
+    );
+    let t = net.node("Transpose", Attrs::default().with("perm", Attr::Ints(vec![0, 2, 1])), &[p[1]]);
+    let scores = net.node("MatMul", Attrs::default(), &[p[0], t]);
+    let y = net.node("MatMul", Attrs::default(), &[scores, p[2]]);
+    let mut dice = Dice(5);
+    let (graph, assembled) = lowered(&net.b.finish(&[y]), &[dice.tensor(&[4, 5, 96])], "split");
+    assert_eq!(copies(&assembled), [""; 0], "{graph}");
 }
