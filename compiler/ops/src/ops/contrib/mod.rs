@@ -2,8 +2,85 @@
 //! (docs/ContribOperators.md of microsoft/onnxruntime): what exported and optimised transformers and detectors use.
 //!
 //! Those that are operators of ONNX under another name, or a few of them put together, become these on import.
+//! Ranks that only inference knows matter to few of them; these look at what the file declares.
 
+pub mod attend;
+pub mod bias;
+pub mod channels_last;
+pub mod fused;
+pub mod fused_matmul;
+pub mod grouped;
+pub mod inverse;
+pub mod mask;
+pub mod misc;
+pub mod norm;
+pub mod position;
 pub mod renamed;
+
+use crate::prelude::*;
+use onnxc_ir::graph::{OpName, ValueId};
 
 /// Their domain.
 const DOMAIN: &str = "com.microsoft";
+
+/// An operator that only imports make.
+fn inner(name: &str) -> OpName {
+    OpName { domain: super::INNER.into(), name: name.into() }
+}
+
+/// Input `i`, if it is there.
+fn opt(n: &NodeReader, i: usize) -> Option<ValueId> {
+    n.inputs.get(i).copied().flatten()
+}
+
+/// Input `i`; an error if it is absent.
+fn need(n: &NodeReader, i: usize) -> Result<ValueId> {
+    opt(n, i).ok_or_else(|| n.error("E2001", format!("input {i} is missing")).help("the operator needs it"))
+}
+
+/// An error if input `i` is there: what it asks for isn't supported.
+fn unsupported(n: &NodeReader, i: usize, what: &str) -> Result<()> {
+    match opt(n, i) {
+        Some(_) => Err(n.error("E2020", format!("input {i}, {what}, is not supported yet"))),
+        None => Ok(()),
+    }
+}
+
+/// Emits a node of ONNX's own domain; gives its first output.
+fn emit(n: &mut NodeReader, op: &str, attrs: &[(&str, Attr)], inputs: &[ValueId]) -> Result<ValueId> {
+    let inputs: Vec<_> = inputs.iter().copied().map(Some).collect();
+    n.emit_one(op, attrs, &inputs)
+}
+
+/// A constant list of integers.
+fn ints(n: &mut NodeReader, hint: &str, values: &[i64]) -> ValueId {
+    n.constant(hint, Tensor::from_slice(&[values.len()], values))
+}
+
+/// The rank of a value, if the file or an initializer says it.
+fn rank(n: &NodeReader, v: ValueId) -> Option<usize> {
+    let ty = &n.graph.values[v].ty;
+    ty.as_tensor().map(|t| t.rank())
+}
+
+/// The last extent of a value as a list of one element, known to shape arithmetic where the extent is.
+fn last_extent(n: &mut NodeReader, v: ValueId) -> Result<ValueId> {
+    emit(n, "Shape", &[("start", Attr::Int(-1))], &[v])
+}
+
+/// The elements from `from` to `to` along an axis.
+fn slice(n: &mut NodeReader, v: ValueId, from: ValueId, to: ValueId, axis: i64) -> Result<ValueId> {
+    let axis = ints(n, "axis", &[axis]);
+    emit(n, "Slice", &[], &[v, from, to, axis])
+}
+
+/// Another shape of a value, as Reshape reads it.
+fn reshape(n: &mut NodeReader, v: ValueId, shape: &[i64]) -> Result<ValueId> {
+    let shape = ints(n, "shape", shape);
+    emit(n, "Reshape", &[], &[v, shape])
+}
+
+/// a + b where there is a b.
+fn plus(n: &mut NodeReader, a: ValueId, b: Option<ValueId>) -> Result<ValueId> {
+    b.map_or(Ok(a), |b| emit(n, "Add", &[], &[a, b]))
+}

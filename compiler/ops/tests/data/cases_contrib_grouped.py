@@ -1,0 +1,31 @@
+"""GroupQueryAttention of com.microsoft."""
+import numpy as np
+from generate import Const
+
+F = np.float32
+rng = np.random.default_rng(10)
+draw = lambda *s: rng.integers(-8, 9, s).astype(F) / F(8)
+i32 = lambda v: np.array(v, np.int32)
+
+
+def cases(add):
+    name, b, h, kv, d = "com.microsoft.GroupQueryAttention", 2, 2, 1, 16
+    a = dict(num_heads=h, kv_num_heads=kv, outputs=3, by=("ort",), tolerance=2e-5)
+    angles = np.outer(np.arange(16), 0.5 ** np.arange(8)).astype(F)
+    cos, sin = Const(np.cos(angles)), Const(np.sin(angles))
+    new = lambda s, n=b: [draw(n, s, h * d), draw(n, s, kv * d), draw(n, s, kv * d)]
+    past = lambda p, n=b: [draw(n, kv, p, d), draw(n, kv, p, d)]
+    # The whole sequence is new.
+    add(name, 1, [*new(3), None, None, i32([2, 2]), i32(3)], **a)
+    add(name, 1, [*new(3), *past(0), i32([2, 2]), i32(3)], **a)
+    add(name, 1, [*new(3), None, None, i32([2, 2]), i32([3]), cos, sin], do_rotary=1, **a)
+    # One more token after a past of its length, then several.
+    add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5)], **a)
+    add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5), cos, sin], do_rotary=1, rotary_interleaved=1, **a)
+    add(name, 1, [*new(2, 1), *past(3, 1), i32([4]), i32(5), cos, sin], do_rotary=1, scale=0.5, **a)
+    # A window, a cap, a bias.
+    add(name, 1, [*new(5), None, None, i32([4, 4]), i32(5)], local_window_size=2, **a)
+    add(name, 1, [*new(1), *past(6), i32([6, 6]), i32(7)], local_window_size=3, softcap=2.0, **a)
+    add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5), None, None, None, draw(1, h, 1, 5)], **a)
+    # q, k and v in one tensor.
+    add(name, 1, [draw(b, 3, (h + 2 * kv) * d), None, None, None, None, i32([2, 2]), i32(3)], **a)

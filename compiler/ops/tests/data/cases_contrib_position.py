@@ -1,0 +1,19 @@
+"""RotaryEmbedding of com.microsoft."""
+import numpy as np
+from generate import Const
+
+F = np.float32
+
+
+def cases(add):
+    rng = np.random.default_rng(8)
+    draw = lambda *s: rng.integers(-8, 9, s).astype(F) / F(4)
+    angles = np.outer(np.arange(6), [1, 0.5]).astype(F)
+    cos, sin = np.cos(angles), np.sin(angles)
+    name = "com.microsoft.RotaryEmbedding"
+    each, first = np.array([[0, 3, 1], [2, 2, 5]]), np.array([2])
+    for interleaved in (0, 1):
+        for positions in (each, first):
+            add(name, 1, [draw(2, 3, 8), positions, Const(cos), Const(sin)], by=("ort",), interleaved=interleaved, tolerance=1e-5)
+            add(name, 1, [draw(2, 2, 3, 4), positions, cos, sin], by=("ort",), interleaved=interleaved, tolerance=1e-5)
+    add(name, 1, [draw(2, 3, 12), each, cos, sin], by=("ort",), num_heads=2, rotary_embedding_dim=4, tolerance=1e-5)
