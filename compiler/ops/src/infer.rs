@@ -14,6 +14,9 @@ use onnxc_ir::graph::{
 /// Contents of more elements than this aren't followed: shape arithmetic is small.
 pub const MAX_CONTENT: usize = 64;
 
+/// Integer inputs of at most so many elements are followed symbolically.
+pub const MAX_SYMBOLIC: i64 = 8;
+
 /// Runs inference over the nodes of a region, whose parameters have types already.
 pub type InferRegion<'a> = dyn Fn(&mut Graph, &Region) -> Result<(), Diagnostic> + 'a;
 
@@ -205,6 +208,21 @@ impl<'a> InferCx<'a> {
         for info in self.graph.symbols.values_mut() {
             info.hi = info.hi.take().map(|hi| hi.subst(&known));
         }
+        for v in self.graph.body.params.clone() {
+            self.follow_input(v);
+        }
+    }
+
+    /// A small list that is an input gets elements with names, as the import gives those whose length is known.
+    fn follow_input(&mut self, v: ValueId) {
+        let Some(t) = self.graph.tensor_type(v) else { return };
+        let count = t.count().as_int().filter(|&n| n <= MAX_SYMBOLIC);
+        let (Some(count), DType::I64, 1, None) = (count, t.dtype, t.rank(), &self.graph.values[v].content) else {
+            return;
+        };
+        let element = |i| fresh_symbol(self.graph, SymbolSource::Element(v, i as u32), "element", i64::MIN, None);
+        let content = (0..count).map(element).collect();
+        self.graph.values[v].content = Some(content);
     }
 
     /// The shape that several shapes broadcast to, by ONNX's (numpy's) rule. An extent that may be 1 at run time

@@ -1,8 +1,8 @@
 //! NumPy arrays to tensors and back.
 //!
 //! Afterwards a tensor made from a contiguous array shares the array's memory and keeps the array alive; an array made
-//! from a tensor shares the tensor's. Elements of less than a byte are copied: NumPy gives each a byte of its own.
-//! Strings are copied, too. Does NOT convert between element types: a wrong one is an error, as in ONNX Runtime.
+//! from a tensor shares the tensor's, as NumPy, too, gives elements of less than a byte one each. Signed ones of those
+//! are copied on the way out. So are strings, both ways. Does NOT convert between element types: a wrong one is an error, as in ONNX Runtime.
 
 use crate::dtypes;
 use crate::errors::exception;
@@ -77,10 +77,8 @@ pub fn to_tensor(value: &Bound<'_, PyAny>, wanted: &For<'_>) -> PyResult<Tensor>
     if !array.is_c_contiguous() {
         array = array.call_method1("copy", ("C",))?.cast_into()?;
     }
-    let bytes = borrow(&array);
     let shape = array.shape().to_vec();
-    let data = if wanted.dtype.bits() < 8 { pack(&bytes, wanted.dtype.bits()).into() } else { bytes };
-    Tensor::from_bytes(wanted.dtype, shape, data).ok_or_else(|| wanted.problem(py, "is too large"))
+    Tensor::from_bytes(wanted.dtype, shape, borrow(&array)).ok_or_else(|| wanted.problem(py, "is too large"))
 }
 
 /// The bytes of a contiguous array.
@@ -123,7 +121,7 @@ pub fn to_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
     }
     let dtype = tensor.dtype();
     let bytes = match dtype.bits() {
-        bits @ ..8 => unpack(tensor.bytes(), bits, tensor.len(), dtype.is_signed_int()).into(),
+        bits @ ..8 if dtype.is_signed_int() => extended(tensor.bytes(), bits).into(),
         _ => tensor.bytes().clone(),
     };
     let owner = Bound::new(py, Buffer { bytes })?;
@@ -144,26 +142,8 @@ fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     })
 }
 
-/// Elements of a byte each to `bits` each, low bits first, as in ONNX's `raw_data`.
-fn pack(bytes: &[u8], bits: usize) -> Vec<u8> {
-    let mut out = vec![0u8; (bytes.len() * bits).div_ceil(8)];
-    for (i, &b) in bytes.iter().enumerate() {
-        let at = i * bits;
-        let wide = (u16::from(b) & ((1 << bits) - 1)) << (at % 8);
-        out[at / 8] |= wide as u8;
-        if at % 8 + bits > 8 {
-            out[at / 8 + 1] |= (wide >> 8) as u8;
-        }
-    }
-    out
-}
-
-/// The inverse of [`pack`]; the sign of an integer fills its byte, as in `ml_dtypes`.
-fn unpack(bytes: &[u8], bits: usize, count: usize, signed: bool) -> Vec<u8> {
-    let at = |i: usize| {
-        let pair = [bytes.get(i * bits / 8).copied().unwrap_or(0), bytes.get(i * bits / 8 + 1).copied().unwrap_or(0)];
-        let low = (u16::from_le_bytes(pair) >> (i * bits % 8)) as u8 & ((1 << bits) - 1) as u8;
-        if signed { ((low << (8 - bits)) as i8 >> (8 - bits)) as u8 } else { low }
-    };
-    (0..count).map(at).collect()
+/// Integers of less than a byte with their sign in the whole byte, as `ml_dtypes` has them.
+fn extended(bytes: &[u8], bits: usize) -> Vec<u8> {
+    let up = 8 - bits;
+    bytes.iter().map(|b| ((b << up) as i8 >> up) as u8).collect()
 }

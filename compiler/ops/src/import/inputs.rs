@@ -11,15 +11,12 @@
 use super::Importer;
 use super::names::identifier;
 use super::types::element_type;
-use crate::infer::unknown_type;
+use crate::infer::{MAX_SYMBOLIC, unknown_type};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{SymbolInfo, SymbolSource, Type, ValueDef, ValueId};
 use onnxc_onnx::{Dimension, GraphProto, ValueInfoProto, type_proto};
 use std::collections::HashSet;
-
-/// Integer inputs of at most so many elements are followed symbolically.
-const MAX_SYMBOLIC: i64 = 8;
 
 impl<'m> Importer<'m> {
     /// Defines the inputs of the model. One that is also an initializer is a constant: an ahead-of-time compiler takes

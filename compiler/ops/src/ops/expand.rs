@@ -3,9 +3,11 @@
 //! Expand since 8: broadcasting to a shape. Tile since 1: inputs `tiles` and `axis`, both scalars; since 6: `repeats`
 //! for each axis. From here down: Tile has an attribute `single`, 1 for the form of version 1.
 
-use super::lengths::{declared_rank, expect_length};
+use super::lengths::{declared_rank, expect_length, from_the_right, open_length};
 use super::movement::*;
 use crate::prelude::*;
+use onnxc_base::sym::Symbol;
+use onnxc_ir::graph::SymbolSource;
 use onnxc_ir::loops::Value;
 
 /// Expand.
@@ -44,13 +46,16 @@ fn import_tile(_: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer_expand(cx: &mut InferCx) -> Result<()> {
-    if let Some(rank) = declared_rank(cx) {
+    let (x, declared) = (any(cx, 0)?, declared_rank(cx));
+    if let Some(rank) = declared.filter(|&rank| rank > x.rank()) {
         expect_length(cx, 1, rank);
     }
     let x = any(cx, 0)?;
-    let length = list_length(cx, 1)?;
+    // A list no longer than the rank says nothing of the result's, whatever its length.
+    let open = open_length(&cx.shape(1)?) && declared == Some(x.rank());
+    let length = if open { 0 } else { list_length(cx, 1)? };
     let rank = x.rank().max(length);
-    let target = cx.content(1);
+    let target = cx.content(1).filter(|_| !open);
     let mut shape = Vec::new();
     for k in 0..rank {
         let own = k.checked_sub(rank - x.rank()).map_or(Sym::int(1), |a| x.shape[a].clone());
@@ -91,7 +96,10 @@ fn known_extents(shape: &[Sym]) -> Vec<usize> {
 /// Extents of the broadcast at run time: of two, the one that isn't 1. Fails if both aren't and they differ.
 fn expand_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
     let x = cx.input_type(0).shape.clone();
-    let target = run_time_list(cx, 1)?;
+    let target = match open_length(&cx.input_type(1).shape) {
+        true => from_the_right(cx, 1, x.len(), 1)?,
+        false => run_time_list(cx, 1)?,
+    };
     let rank = x.len().max(target.len());
     let (zero, one) = (cx.f.int(0), cx.f.int(1));
     let mut extents = Vec::new();
@@ -105,9 +113,7 @@ fn expand_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
         let one_t = cx.f.compare(CmpOp::Eq, t, one);
         let same = cx.f.compare(CmpOp::Eq, d, t);
         let fits = cx.f.binary(BinOp::Or, one_t, same);
-        // An input that is read with index 0 along this axis must be known to be so at compile time.
-        let spread = k.checked_sub(rank - x.len()).is_none_or(|a| x[a].is_one());
-        let fits = if spread { cx.f.binary(BinOp::Or, fits, one_d) } else { fits };
+        let fits = cx.f.binary(BinOp::Or, fits, one_d);
         let negative = cx.f.compare(CmpOp::Lt, t, zero);
         let unfit = cx.f.unary(UnOp::Not, fits);
         let bad = cx.f.binary(BinOp::Or, unfit, negative);
@@ -118,9 +124,17 @@ fn expand_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
 }
 
 fn view_expand(cx: &ViewCx, index: &[Sym]) -> Result<Vec<Sym>> {
-    let x = cx.shape(0);
-    let beside = &index[index.len() - x.len()..];
-    Ok(x.iter().zip(beside).map(|(d, i)| if d.is_one() { Sym::int(0) } else { i.clone() }).collect())
+    let (x, out) = (cx.shape(0), cx.out_shape());
+    let skip = index.len() - x.len();
+    let source = |s: &Symbol| cx.graph.symbols.get(s).map(|i| i.source);
+    let of_node = |d: &Sym| d.any_symbol(&|s| matches!(source(s), Some(SymbolSource::Extent(n, _)) if n == cx.node));
+    let from = |(k, d): (usize, &Sym)| match &index[skip + k] {
+        _ if d.is_one() => Sym::int(0),
+        // Only the run knows whether this extent is 1.
+        i if d.as_int().is_none() && of_node(&out[skip + k]) => Sym::min(i, &(d - 1)),
+        i => i.clone(),
+    };
+    Ok(x.iter().enumerate().map(from).collect())
 }
 
 fn infer_tile(cx: &mut InferCx) -> Result<()> {

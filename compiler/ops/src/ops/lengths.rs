@@ -102,6 +102,29 @@ pub(super) fn by_axis(cx: &mut RoutineCx, axes: Option<usize>, rank: usize, list
     Ok(ByAxis { listed: read(&listed), beside: beside.iter().map(read).collect() })
 }
 
+/// For each axis of a tensor of some rank, the element of a list that stands as far from its end; a default where the
+/// list is shorter. The module ends with a status if it is longer than the rank.
+pub(super) fn from_the_right(cx: &mut RoutineCx, i: usize, rank: usize, default: i64) -> Result<Vec<Value>> {
+    let length = cx.input_type(i).shape.first().cloned().unwrap_or(Sym::int(1));
+    let (length, limit) = (cx.f.sym(&length), cx.f.int(rank as i64));
+    let long = cx.f.compare(CmpOp::Gt, length, limit);
+    cx.fail_if(long, OUT_OF_RANGE);
+    let found = variables(cx, rank, default);
+    let skip = cx.f.sub(limit, length);
+    let k = cx.f.open_loop("k");
+    let (v, axis) = (element(cx, i, k)?, cx.f.add(k, skip));
+    for (n, &var) in found.iter().enumerate() {
+        let number = cx.f.int(n as i64);
+        let here = cx.f.compare(CmpOp::Eq, axis, number);
+        let old = cx.f.get(var, &[]);
+        let new = cx.f.select(here, v, old);
+        cx.f.set(var, &[], new);
+    }
+    let zero = cx.f.int(0);
+    cx.f.close_loop(k, zero, length, 1, LoopKind::Serial);
+    Ok(found.into_iter().map(|v| cx.f.get(v, &[])).collect())
+}
+
 /// The `k`-th listed axis, counted from the front.
 fn axis(cx: &mut RoutineCx, axes: Option<usize>, k: Value, rank: usize) -> Result<Value> {
     let (zero, limit) = (cx.f.int(0), cx.f.int(rank as i64));
