@@ -8,7 +8,7 @@ OUT   := target/demo
 export LLVM_SYS_221_PREFIX ?= $(LLVM)
 FEATURES = $$(test -x $(LLVM)/bin/llvm-config && echo "--features llvm")
 
-.PHONY: demo test setup build clean
+.PHONY: demo test test-python setup build clean
 
 demo: build
 	@mkdir -p $(OUT)
@@ -30,7 +30,20 @@ test: setup
 	   echo "== the LLVM backend alone, then the tests of the whole with it"; . tools/env.sh; \
 	   cargo test -p onnxc-llvm && cargo test -p onnxc-tests --features onnxc-tests/llvm; \
 	 else echo "== LLVM 22 is not here: its backend is not tested"; fi
+	@$(MAKE) --no-print-directory test-python
 	@$(MAKE) --no-print-directory demo
+
+# The Python package and ONNX's official suite, in an environment of their own.
+VENV := target/python
+test-python:
+	@if python3 -c 'import venv, ensurepip' 2>/dev/null; then \
+	   echo "== the Python package (builds it: a few minutes the first time)"; . tools/env.sh; set -e; \
+	   test -x $(VENV)/bin/python || python3 -m venv $(VENV); \
+	   $(VENV)/bin/python -m pip install --quiet onnx==1.23.2 ml_dtypes ./compiler/python; \
+	   $(VENV)/bin/python -m unittest discover -s compiler/python/tests; \
+	   echo "== ONNX's official suite"; \
+	   $(VENV)/bin/python compiler/python/tests/conformance.py; \
+	 else echo "== Python 3 with venv is not here: THE PACKAGE AND THE OFFICIAL SUITE ARE NOT TESTED"; fi
 
 setup:
 	@tools/setup.sh

@@ -34,7 +34,7 @@ def _how(dims, backend, threads, opt_level, target, target_cpu, name, folder):
     if threads is not None and threads > 1:
         _warnings.warn("modules of this version run on one thread", stacklevel=3)
     return SimpleNamespace(
-        folder=folder,
+        folder=None if folder is None else os.fspath(folder),
         dims=[_dim(n, e) for n, e in dict(dims or {}).items()],
         backend=backend,
         level=opt_level,

@@ -1,11 +1,12 @@
 //! Normalisation per channel (axis 1): BatchNormalization by given statistics, InstanceNormalization and
 //! GroupNormalization by those of each sample; LRN by neighbouring channels.
 //!
-//! BatchNormalization: 1, 6, 7 have `spatial`; 0 means one statistic for each element of a sample. Training is an
-//! error, whether said by `training_mode` (14, 15) or by outputs that only training has.
+//! BatchNormalization: 1, 6, 7 have `spatial`; 0 means one statistic for each element of a sample. Training is
+//! said by `training_mode` (14, 15) or by outputs that only training has; see `batch_training`.
 //! GroupNormalization: 18 scales by group (attribute `grouped`), 21 by channel.
 
 use super::axes::Axes;
+use super::batch_training;
 use super::elementwise::*;
 use super::moments::moments;
 use crate::prelude::*;
@@ -64,16 +65,21 @@ fn import_epsilon(n: &mut NodeReader) -> Result<Attrs> {
 
 fn import_batch(n: &mut NodeReader) -> Result<Attrs> {
     // In versions 1 and 6 `is_test` is 0 by default; only outputs beyond the first tell of training.
-    n.ignore(&["momentum", "is_test"]);
-    let training = n.opset >= 14 && n.int("training_mode", 0)? != 0;
+    n.ignore(&["is_test"]);
+    let training = if n.opset >= 14 { n.int("training_mode", 0)? != 0 } else { n.output_count > 1 };
     let spatial = if n.opset < 9 { n.int("spatial", 1)? } else { 1 };
-    if training || n.output_count > 1 {
+    let momentum = n.float("momentum", 0.9)?;
+    let attrs = import_epsilon(n)?.with("spatial", Attr::Int(spatial));
+    if !training && n.output_count == 1 {
+        return Ok(attrs);
+    }
+    if !training || spatial == 0 {
         return Err(n
-            .error("E2030", "the node computes statistics of its batch: it is in training mode")
-            .expected("inference: one output and training_mode = 0")
+            .error("E2030", "the node has outputs for statistics of its batch, but doesn't compute those of channels")
+            .expected("training_mode = 1, or one output, and spatial = 1")
             .help("export the model for inference (PyTorch: model.eval())"));
     }
-    Ok(import_epsilon(n)?.with("spatial", Attr::Int(spatial)))
+    Ok(attrs.with("training", Attr::Int(1)).with("momentum", Attr::Float(momentum)))
 }
 
 fn import_group(n: &mut NodeReader, grouped: i64) -> Result<Attrs> {
@@ -136,6 +142,13 @@ fn infer_batch(cx: &mut InferCx) -> Result<()> {
     for i in 1..5 {
         must_have(cx, i, &per)?;
     }
+    if batch_training::is_on(cx.attrs()) && x.rank() < 2 {
+        return Err(cx.error("E2005", format!("input 0 has {} axes", x.rank())).expected("samples and channels"));
+    }
+    let statistics = cx.dtype(3)?;
+    for i in 1..cx.output_count() {
+        cx.set_tensor(i, statistics, per.clone());
+    }
     cx.set_output(0, Type::Tensor(x));
     Ok(())
 }
@@ -159,6 +172,9 @@ fn attr(cx: &ComputeCx, name: &str, d: DType) -> Expr {
 
 /// (x - mean) * factor + bias, with factor = scale / sqrt(variance + epsilon) for each statistic.
 fn lower_batch(cx: &mut ComputeCx) -> Result<()> {
+    if batch_training::is_on(cx.attrs()) {
+        return batch_training::lower(cx);
+    }
     let [x, scale, bias, mean, variance] = [0, 1, 2, 3, 4].map(|i| Operand::new(cx, i));
     let (d, eps, per) = (x.wide(), attr(cx, "epsilon", x.wide()), cx.shape(1));
     let factor = cx.k.map("factor", d, &per, |_, c| scale.at_as(d, c) / unary(UnOp::Sqrt, variance.at_as(d, c) + eps));
@@ -239,7 +255,6 @@ mod tests {
         let x = Tensor::from_slice(&[1, 3], &[1.0f32, 2.0, 3.0]);
         let c = Tensor::from_slice(&[3], &[1.0f32, 2.0, 3.0]);
         let batch = (0..4).fold(Case::new("BatchNormalization", 15).input(x.clone()), |case, _| case.input(c.clone()));
-        assert_eq!(batch.clone().attr("training_mode", Attr::Int(1)).error(), "E2030");
         assert_eq!(batch.outputs(3).error(), "E2030");
         let group = Case::new("GroupNormalization", 21).input(x).input(c.clone()).input(c);
         assert_eq!(group.attr("num_groups", Attr::Int(2)).error(), "E2005");

@@ -5,6 +5,7 @@ pub mod affine_grid;
 pub mod arg;
 pub mod attention;
 mod axes;
+mod batch_training;
 pub mod binary;
 pub mod blocks;
 pub mod cast;

@@ -41,10 +41,23 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
             Some(2.0) => a.clone() * a,
             Some(3.0) => a.clone() * a.clone() * a,
             Some(0.5) if d.is_float() => unary(UnOp::Sqrt, a),
+            _ if d != x.wide() => nearly_whole(d, binary(BinOp::Pow, a, y.at_as(d, i))),
             _ => binary(BinOp::Pow, a, y.at_as(d, i)),
         }
     });
     Ok(())
+}
+
+/// A power that will be cut to an integer: one that misses a whole number by rounding only is that number.
+fn nearly_whole(d: DType, p: Expr) -> Expr {
+    if !d.is_float() {
+        return p;
+    }
+    let whole = unary(UnOp::RoundEven, p.clone());
+    let distance = unary(UnOp::Abs, p.clone() - whole.clone());
+    // A few units in the last place of an f64.
+    let near = compare(CmpOp::Le, distance, unary(UnOp::Abs, whole.clone()) * number(d, 1e-15));
+    select(near, whole, p)
 }
 
 /// The dtype in which the power is computed.

@@ -28,6 +28,9 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
 
 fn fold(graph: &mut Graph, uses: &Uses, n: NodeId) -> Option<Patch> {
     let bn = graph.nodes[n].clone();
+    if bn.attrs.int("training") == Some(1) {
+        return None;
+    }
     let (_, conv) = made_only_for(graph, uses, input(&bn, 0)?, "Conv")?;
     let conv = conv.clone();
     let weights = input(&conv, 1)?;

@@ -9,6 +9,7 @@ use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::{DType, Ranges, Sym};
+use onnxc_ir::kernel::reach::{Reached, reached_by};
 use onnxc_ir::kernel::{At, Axis, DefId, Kernel, Lanes, Loop, Schedule, Src, Stage};
 
 /// Vector accumulators of a row reduction: the latency of an addition times its throughput.
@@ -40,7 +41,8 @@ fn hoisted(kernel: &Kernel, nests: &[Nest]) -> Vec<bool> {
     let outer = &kernel.defs[last.def].axes;
     let fits = |n: &Nest| {
         let own = &kernel.defs[n.def].axes;
-        !own.is_empty() && !outer.is_empty() && own[0].extent == outer[0].extent && users_at_own_row(kernel, nests, n)
+        let rows = !own.is_empty() && !outer.is_empty() && own[0].extent == outer[0].extent;
+        rows && users_at_own_row(kernel, nests, n) && region_is_known(kernel, nests, n, last)
     };
     let mut hoisted: Vec<bool> = nests.iter().map(|n| !fits(n)).collect();
     if let Some(l) = hoisted.last_mut() {
@@ -68,6 +70,27 @@ fn users_at_own_row(kernel: &Kernel, nests: &[Nest], n: &Nest) -> bool {
                 .all(|(_, i)| i.first().and_then(|i| i.as_ref()).and_then(Sym::as_symbol) == first.as_ref())
         })
     })
+}
+
+/// True if it can be said what the loops of the last nest need of `n`; of an output, everything.
+fn region_is_known(kernel: &Kernel, nests: &[Nest], n: &Nest, last: &Nest) -> bool {
+    let stored = |d: DefId| nests.iter().any(|o| o.def == d || o.acc == Some(d));
+    let loads = |u: &Nest| {
+        let parts = [Some(u.def), u.acc].into_iter().flatten();
+        let all = parts.flat_map(|d| reached_by(kernel, d, &|x| !stored(x)));
+        all.filter(|l| l.src == Src::Def(n.def)).collect::<Vec<_>>()
+    };
+    let known = |l: &Reached| !l.padded && l.index.iter().all(Option::is_some);
+    let over = last.acc.map_or(&[][..], |a| reduction_axes(&kernel.defs[a]));
+    let vars: Vec<&Axis> = kernel.defs[last.def].axes.iter().chain(over).collect();
+    let whole = |l: &Reached| {
+        l.index.iter().zip(&kernel.defs[n.def].axes).all(|(i, a)| {
+            let v = i.as_ref().and_then(Sym::as_symbol);
+            vars.iter().any(|x| Some(&x.var) == v && x.extent == a.extent)
+        })
+    };
+    let output = n.def != last.def && kernel.outputs.contains(&n.def);
+    nests.iter().all(|u| loads(u).iter().all(known)) && (!output || loads(last).iter().any(whole))
 }
 
 fn loads_nest(kernel: &Kernel, user: &Nest, n: &Nest) -> bool {
