@@ -5,11 +5,21 @@
 //! - [`reader`]: the same, as checked Rust values.
 //! - [`value`]: strings, sequences, optionals and maps as callers and modules hand them to each other.
 //!
-//! `no_std`, no dependencies, no allocation. Nothing here is linked into a module: it describes one.
+//! - `objects` (feature `alloc`): what modules with strings, sequences, optionals or maps call. Only this is ever linked
+//!   into a module; the rest describes one.
+//!
+//! `no_std`, no dependencies; no allocation but in `objects`.
 
 #![no_std]
 
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+#[cfg(feature = "archive")]
+mod archive;
 pub mod module;
+#[cfg(feature = "alloc")]
+pub mod objects;
 pub mod reader;
 pub mod status;
 pub mod value;

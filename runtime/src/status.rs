@@ -22,6 +22,9 @@ impl Status {
     /// A custom operator failed.
     pub const CUSTOM: Status = Status(5);
 
+    /// A value isn't what an operator takes: an empty optional, a string that is no number, an item of another type.
+    pub const VALUE: Status = Status(6);
+
     /// One line for people.
     pub fn text(self) -> &'static str {
         TEXTS.get(usize::try_from(self.0).unwrap_or(usize::MAX)).copied().unwrap_or(UNKNOWN)
@@ -36,6 +39,7 @@ pub const TEXTS: &[&str] = &[
     "out of memory",
     "the dims are not those that the plan gave",
     "a custom operator failed",
+    "a value is not what an operator takes",
 ];
 
 /// The text of every other status.
@@ -49,6 +53,6 @@ mod tests {
     fn every_number_has_a_text() {
         assert_eq!(Status::OK.text(), "ok");
         assert_eq!(Status::CUSTOM.text(), TEXTS[5]);
-        assert_eq!((Status(6).text(), Status(-1).text()), (UNKNOWN, UNKNOWN));
+        assert_eq!((Status(7).text(), Status(-1).text()), (UNKNOWN, UNKNOWN));
     }
 }

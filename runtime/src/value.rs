@@ -79,13 +79,11 @@ impl ValueV1 {
     };
 }
 
-/// Bits of an element by ONNX's number; 0 for what is no element type. Strings count as the handles of a run: 64.
+/// Bits of an element in memory by ONNX's number; 0 for what is no element type. Types of less than a byte take one.
+/// Strings count as the handles of a run: 64.
 pub fn bits_of(dtype: u32) -> u32 {
     match dtype {
-        22 | 21 | 23 => 4,
-        25 | 26 => 2,
-        27 | 28 => 6,
-        2 | 3 | 9 | 17..=20 | 24 => 8,
+        2 | 3 | 9 | 17..=28 => 8,
         4 | 5 | 10 | 16 => 16,
         1 | 6 | 12 => 32,
         7 | 8 | 11 | 13 | 14 => 64,
@@ -94,11 +92,10 @@ pub fn bits_of(dtype: u32) -> u32 {
     }
 }
 
-/// Bytes of a number of elements, packed if they are less than a byte; `None` on overflow or for no element type.
+/// Bytes of a number of elements; `None` on overflow or for no element type.
 pub fn bytes_of(dtype: u32, count: usize) -> Option<usize> {
     match bits_of(dtype) as usize {
         0 => None,
-        bits if bits >= 8 => count.checked_mul(bits / 8),
-        bits => count.checked_mul(bits).map(|b| b.div_ceil(8)),
+        bits => count.checked_mul(bits / 8),
     }
 }

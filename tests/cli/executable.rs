@@ -1,7 +1,7 @@
 //! Standalone executables.
 
 use super::*;
-use onnxc_host::files::read;
+use onnxc_host::files::read_tensors;
 
 /// Builds the library that executables are linked with, where onnxc looks for it: beside the program.
 ///
@@ -28,7 +28,7 @@ fn a_model_becomes_a_program() {
         put(dir.path(), "a.npy", &Tensor::from_slice(&[10, 10], &[3.0f32; 100]));
         let ran = run_in(dir.path(), &program, &["a.npy", "x=a.npy", "b=a.npy", "--outputs", "out.npz"]).ok();
         assert_eq!(ran.out, "");
-        let got = read(&dir.path().join("out.npz")).expect("it was written");
+        let got = read_tensors(&dir.path().join("out.npz")).expect("it was written");
         assert_eq!(got, [(Some("output".to_string()), Tensor::from_slice(&[10, 10], &[12.0f32; 100]))]);
         assert!(run_in(dir.path(), &program, &["--help"]).ok().out.contains("a: f32[10, 10]"));
         assert_eq!(run_in(dir.path(), &program, &["--fast"]).code, 2);

@@ -2,7 +2,7 @@
 
 use super::*;
 use onnxc::backends::BACKENDS;
-use onnxc_host::files::read;
+use onnxc_host::files::read_tensors;
 use serde_json::Value;
 
 /// One case of the file.
@@ -82,7 +82,7 @@ fn check(model_name: &str) {
             let mut args = vec!["run", &library, "--outputs", "out.npz", "--inputs"];
             args.extend(files.iter().map(String::as_str));
             onnxc(dir.path(), &args).ok();
-            let got = read(&dir.path().join("out.npz")).expect("it was written");
+            let got = read_tensors(&dir.path().join("out.npz")).expect("it was written");
             compare(&got, &case.outputs, &format!("{model_name}, case {i}, {name}"));
         }
         assert!(found > 0, "no case of {model_name}");
@@ -122,7 +122,7 @@ fn results_go_to_every_format() {
     onnxc(dir.path(), &args).ok();
     let want = Tensor::from_slice(&[10, 10], &[6.0f32; 100]);
     for file in ["all.npz", "y.npy", "y.pb"] {
-        let got = read(&dir.path().join(file)).expect("it was written");
+        let got = read_tensors(&dir.path().join(file)).expect("it was written");
         assert_eq!(got.iter().map(|(_, t)| t.clone()).collect::<Vec<_>>(), [want.clone()], "{file}");
     }
     // What we write we read: a tensor file may be an input.
@@ -176,7 +176,7 @@ fn custom_operators_are_linked() {
         &["run", &m, custom[0], custom[1], "--link", "my_add.o", "--inputs", "x.npy", "--outputs", "y.npy"],
     )
     .ok();
-    let got = &read(&dir.path().join("y.npy")).expect("it was written")[0].1;
+    let got = &read_tensors(&dir.path().join("y.npy")).expect("it was written")[0].1;
     let want = x.to_f64().expect("numbers").into_iter().map(|x| (x.max(0.0) + 2.0 * x).tanh() as f32);
     let want = Tensor::from_slice(&[2, 4], &want.collect::<Vec<f32>>());
     compare(&[(None, got.clone())], &[want], "custom_op");

@@ -3,7 +3,7 @@
 
 use super::*;
 use onnxc::backends::BACKENDS;
-use onnxc_host::files::{npz, read};
+use onnxc_host::files::{npz, read_tensors};
 use std::collections::BTreeMap;
 
 /// The tensors of one case, by role and name: `in.x`, `out.y`, `shape.y`, `some.y`.
@@ -15,7 +15,7 @@ const STEP: usize = 1009;
 fn cases(model: &str) -> BTreeMap<String, Case> {
     let file = models().with_file_name("data").join(format!("{model}.npz"));
     let mut out: BTreeMap<String, Case> = BTreeMap::new();
-    for (name, tensor) in read(&file).expect("the repository has it") {
+    for (name, tensor) in read_tensors(&file).expect("the repository has it") {
         let name = name.expect("arrays of an archive have names");
         let (case, rest) = name.split_once('.').expect("N.role.NAME");
         out.entry(case.into()).or_default().insert(rest.into(), tensor);
@@ -53,7 +53,7 @@ fn check(name: &str, tolerance: f64) {
             std::fs::write(dir.path().join("in.npz"), bytes).expect("the folder is writable");
             onnxc(dir.path(), &["run", "m.so", "--inputs", "in.npz", "--outputs", "out.npz"]).ok();
             let what = format!("{name}, case {number}, {}", backend.name());
-            let got = read(&dir.path().join("out.npz")).expect("it was written");
+            let got = read_tensors(&dir.path().join("out.npz")).expect("it was written");
             let wanted = case.keys().filter(|k| k.starts_with("out.") || k.starts_with("some.")).count();
             assert_eq!(got.len(), wanted, "{what}");
             for (output, tensor) in &got {

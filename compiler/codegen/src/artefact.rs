@@ -6,7 +6,7 @@ use crate::abi::{Abi, ModuleInfo, add_plan_call, plan_call};
 use crate::archive;
 use crate::backend::{Backend, CompileOptions, Emit, Unit};
 use crate::constants::ConstLayout;
-use crate::files::{Temporary, beside, replace, write_whole};
+use crate::files::{Temporary, beside, cannot_write, replace, write_whole};
 use crate::link::{LinkJob, Linker};
 use crate::object_file::{Head, Parts};
 use crate::target::Target;
@@ -63,6 +63,19 @@ pub fn compile_text(
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
+/// The runtime's functions on strings, sequences, optionals and maps, as an object file of this machine.
+static OBJECTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/objects.o"));
+
+/// True for the symbol of a function of the runtime.
+pub fn is_object_call(symbol: &str) -> bool {
+    symbol.starts_with("onnxc_rt_")
+}
+
+/// True if a program needs the runtime's functions.
+pub fn uses_objects(program: &Program) -> bool {
+    program.externs.values().any(|x| is_object_call(&x.symbol))
+}
+
 impl Artefact<'_> {
     /// Bytes of machine code and read-only tables, without constants and object-file headers.
     pub fn code_bytes(&self) -> u64 {
@@ -110,9 +123,15 @@ impl Artefact<'_> {
         let soname = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let object = Temporary(beside(path).with_extension("o"));
         self.write_object(&object.0)?;
-        let inputs: Vec<PathBuf> = std::iter::once(object.0.clone()).chain(extra.iter().cloned()).collect();
+        let runtime = Temporary(beside(path).with_extension("objects.o"));
+        let mut inputs: Vec<PathBuf> = std::iter::once(object.0.clone()).chain(extra.iter().cloned()).collect();
+        if uses_objects(self.program) {
+            std::fs::write(&runtime.0, OBJECTS).map_err(|e| cannot_write(&runtime.0, &e))?;
+            inputs.push(runtime.0.clone());
+        }
         let exports = self.exports();
-        let allow_undefined = extra.is_empty() && !self.program.externs.is_empty();
+        let custom = self.program.externs.values().any(|x| !is_object_call(&x.symbol));
+        let allow_undefined = extra.is_empty() && custom;
         replace(path, |output| {
             linker.link(&LinkJob { inputs: &inputs, output, soname: &soname, exports: &exports, allow_undefined })
         })

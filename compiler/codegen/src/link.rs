@@ -25,6 +25,13 @@ pub struct LinkJob<'a> {
     pub allow_undefined: bool,
 }
 
+impl LinkJob<'_> {
+    /// The same, where what is linked beside the module needs a C library that isn't at hand.
+    fn lenient(&self) -> Self {
+        LinkJob { allow_undefined: self.allow_undefined || self.inputs.len() > 1, ..self.clone() }
+    }
+}
+
 /// A linker that can be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Linker {
@@ -88,8 +95,9 @@ impl Linker {
         std::fs::write(&script.0, version_script(job.exports)).map_err(|e| cannot_write(&script.0, &e))?;
         match self {
             Linker::Driver(p) => run(p, driver_arguments(job, &script.0)),
-            Linker::Direct(p) => run(p, linker_arguments(job, &script.0)),
-            Linker::Embedded => embedded(linker_arguments(job, &script.0)),
+            // Without a driver nobody says where the C library is; the program that loads the module has it.
+            Linker::Direct(p) => run(p, linker_arguments(&job.lenient(), &script.0)),
+            Linker::Embedded => embedded(linker_arguments(&job.lenient(), &script.0)),
         }
     }
 }

@@ -104,6 +104,14 @@ pub fn processors() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl Target {
+    /// True if modules for it can have strings, sequences, optionals and maps: what those are linked with is compiled for
+    /// the machine that onnxc runs on.
+    pub fn has_objects(&self) -> bool {
+        let host = Triple::host();
+        (self.triple.architecture, self.triple.operating_system) == (host.architecture, host.operating_system)
+            && self.pointer_bits == 64
+    }
+
     /// The machine that we run on.
     pub fn host() -> Target {
         Self::new(Triple::host(), "native", host_features())

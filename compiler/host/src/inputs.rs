@@ -4,8 +4,8 @@
 //!
 //! Codes: `E6110` an input without a tensor · `E6111` a tensor for which there is no input · `E6112` two for one.
 
-use crate::files::{self, Named};
-use onnxc_base::{DType, Diagnostic, Diagnostics, Tensor};
+use crate::files::{self, Content, Named};
+use onnxc_base::{DType, Diagnostic, Diagnostics, Tensor, Value};
 use onnxc_codegen::loader::PortInfo;
 use std::path::Path;
 
@@ -37,13 +37,13 @@ pub(crate) fn split(word: &str) -> (Option<&str>, &Path) {
     }
 }
 
-/// One tensor for each input of a module.
+/// One value for each input of a module.
 ///
 /// # Errors
 /// Every input without a tensor and every tensor without an input.
-pub fn arrange(ports: &[PortInfo], given: Vec<Named>) -> Result<Vec<Tensor>, Diagnostics> {
+pub fn arrange(ports: &[PortInfo], given: Vec<Named>) -> Result<Vec<Value>, Diagnostics> {
     let mut problems = Diagnostics::new();
-    let mut slots: Vec<Option<Tensor>> = vec![None; ports.len()];
+    let mut slots: Vec<Option<Content>> = vec![None; ports.len()];
     let names = || ports.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
     let (named, unnamed): (Vec<Named>, Vec<Named>) = given.into_iter().partition(|(n, _)| n.is_some());
     // A name in a file that isn't an input's is no name if there is but one of each: `.pb` files are named at will.
@@ -78,13 +78,24 @@ pub fn arrange(ports: &[PortInfo], given: Vec<Named>) -> Result<Vec<Tensor>, Dia
             problems.push(d.expected(signature(port)).help(format!("add --inputs {}=FILE.npy", port.name)));
         }
     }
-    let tensors = slots.into_iter().flatten().zip(ports).map(|(t, p)| adapted(t, p.dtype)).collect();
-    problems.into_result(tensors)
+    let mut values = Vec::new();
+    for (content, p) in slots.into_iter().zip(ports).filter_map(|(c, p)| Some((c?, p))) {
+        match content.value(&p.type_text) {
+            Ok(Value::Tensor(t)) => values.push(Value::Tensor(adapted(t, p.dtype))),
+            Ok(v) => values.push(v),
+            Err(d) => problems.push(d.tensor(p.name.clone())),
+        }
+    }
+    problems.into_result(values)
 }
 
-/// `f32[n, 3, 224, 224]`.
+/// `f32[n, 3, 224, 224]`, or the type as ONNX spells it for what is no tensor.
 pub fn signature(port: &PortInfo) -> String {
-    format!("{}[{}]", port.dtype, port.shape.join(", "))
+    if port.type_text.starts_with("tensor(") {
+        format!("{}[{}]", port.dtype, port.shape.join(", "))
+    } else {
+        port.type_text.clone()
+    }
 }
 
 /// Types that NumPy lacks come as others of the same bits.
@@ -109,17 +120,27 @@ mod tests {
     use super::*;
 
     fn ports() -> Vec<PortInfo> {
-        ["a", "b"].map(|n| PortInfo { name: n.into(), dtype: DType::F32, shape: vec!["n".into(), "2".into()], type_text: "tensor(float)".into() }).into()
+        ["a", "b"]
+            .map(|n| PortInfo {
+                name: n.into(),
+                dtype: DType::F32,
+                shape: vec!["n".into(), "2".into()],
+                type_text: "tensor(float)".into(),
+            })
+            .into()
     }
 
-    fn tensor(v: f32) -> Tensor {
-        Tensor::from_slice(&[1], &[v])
+    fn tensor(v: f32) -> Content {
+        Content::Tensor(Tensor::from_slice(&[1], &[v]))
     }
 
     #[test]
     fn names_come_first_then_the_order() {
         let given = vec![(None, tensor(1.0)), (Some("a".to_string()), tensor(2.0))];
-        assert_eq!(arrange(&ports(), given).expect("both are there"), [tensor(2.0), tensor(1.0)]);
+        assert_eq!(
+            arrange(&ports(), given).expect("both are there"),
+            [2.0f32, 1.0].map(|v| Value::Tensor(Tensor::from_slice(&[1], &[v])))
+        );
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub fn run(module: &Module, from: &[String], to: &[String]) -> Result<String, Di
     outputs::check(to, &names)?;
     let given = inputs::read_all(from)?;
     let tensors = inputs::arrange(&module.inputs(), given)?;
-    let results = module.run(&tensors)?;
+    let results = module.run_values(&tensors)?;
     if results.len() != names.len() {
         return Err(Diagnostic::error("E6021", "the module returned another number of outputs than it says").into());
     }

@@ -114,6 +114,9 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     let lowered =
         pipeline::lower(&mut graph, &options.registry, machine, options.opt_level, &mut editor, &mut manager)?;
     let mut program = lowered.assembled.program.clone();
+    if onnxc_codegen::artefact::uses_objects(&program) && !options.target.has_objects() {
+        return Err(Stop::Failed(without_objects(&graph, options)));
+    }
     let info = ModuleInfo {
         compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
         model_sha256: source.sha256.clone(),
@@ -121,6 +124,26 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     };
     onnxc_codegen::complete(&mut program);
     Ok(Module { program, lowered, info, timings: manager.timings })
+}
+
+/// What a target without the runtime of objects can't have: every node with strings, sequences, optionals or maps, or
+/// the outputs that nothing bounds.
+fn without_objects(graph: &Graph, options: &Options) -> Diagnostics {
+    let d = |what: &str| {
+        Diagnostic::error("E5018", format!("{what} can't be had on {}", options.target.triple))
+            .expected("tensors of numbers, of sizes that the inputs bound")
+            .help("compile on the machine that the module is for")
+    };
+    let users = onnxc_ops::handles::users(graph);
+    let mut found = Diagnostics::new();
+    for n in &users {
+        let node = &graph.nodes[*n];
+        found.push(d("strings, sequences, optionals or maps").node(node.name.clone(), node.op.to_string()));
+    }
+    if users.is_empty() {
+        found.push(d("outputs whose size nothing bounds"));
+    }
+    found
 }
 
 /// Floating-point operations of one run, as far as they are known.

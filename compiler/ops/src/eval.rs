@@ -9,6 +9,7 @@
 //! return that status) · `E3303` a bug in the operator's lowering.
 
 mod kernel;
+mod objects;
 mod routine;
 #[cfg(test)]
 mod tests;
@@ -55,7 +56,10 @@ impl NodeEval for Evaluator<'_> {
         inputs: &[Option<HostValue>],
         env: &Env,
     ) -> Result<Outcome, Diagnostic> {
-        let mut one = One { graph, node, inputs: vec![], env: env.clone(), defined: vec![] };
+        if self.has_handles(graph, node) {
+            return self.eval_objects(graph, node, inputs, env);
+        }
+        let mut one = One { graph, node, inputs: vec![], env: env.clone(), defined: vec![], objects: None };
         one.inputs = tensors(&one, inputs)?;
         let outputs = match self.registry.find(&graph.nodes[node].op) {
             Some(OpRef::Builtin(def)) => one.builtin(def)?,
@@ -87,6 +91,8 @@ struct One<'a> {
     /// Symbols with values: those given, then those defined here.
     env: Env,
     defined: Vec<(Symbol, i64)>,
+    /// The address of the runtime's objects, for nodes that call it.
+    objects: Option<i64>,
 }
 
 impl<'a> One<'a> {
@@ -99,6 +105,7 @@ impl<'a> One<'a> {
             Lower::View(view) => self.view(view),
             Lower::Alias => self.alias(),
             Lower::Routine(lower) => self.routine(lower),
+            Lower::Runtime(_) => Err(self.error("E3301", "the node isn't one of handles")),
             Lower::Control(_) => Err(self.error("E3301", "control flow isn't evaluated node by node")),
         }
     }

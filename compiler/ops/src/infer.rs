@@ -3,7 +3,7 @@
 
 mod driver;
 
-pub use driver::{infer_graph, infer_node};
+pub use driver::{REPORTED, infer_graph, infer_node};
 
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, Sym, Tensor};

@@ -5,6 +5,7 @@
 //! - [`import`]: an ONNX model to graph IR; nothing below it knows an opset.
 //! - [`infer`], [`compute`], [`routine`]: what an operator's functions are given to work with.
 //! - [`custom`]: operators that only the user knows.
+//! - [`handles`]: strings, sequences, optionals and maps become integers that the runtime knows.
 //! - [`eval`]: single nodes run on host tensors, by what they lower to.
 //!
 //! Absent here: schedules, fusion, memory, backends.
@@ -12,6 +13,7 @@
 pub mod compute;
 pub mod custom;
 pub mod eval;
+pub mod handles;
 pub mod import;
 pub mod infer;
 pub mod ops;
@@ -36,6 +38,7 @@ use onnxc_ir::loops::Value;
 /// What the files of operators use.
 pub mod prelude {
     pub use crate::compute::{ComputeCx, ViewCx};
+    pub use crate::handles::RuntimeCx;
     pub use crate::import::NodeReader;
     pub use crate::infer::InferCx;
     pub use crate::routine::RoutineCx;
@@ -92,6 +95,8 @@ pub enum Lower {
     Alias,
     /// Loops IR, written with the builder: what is no pure formula (sorting, suppression, scattering).
     Routine(fn(&mut RoutineCx) -> Result<(), Diagnostic>),
+    /// Calls of the runtime on strings, sequences, optionals and maps: [`handles`] puts other nodes in its place.
+    Runtime(fn(&mut handles::RuntimeCx) -> Result<(), Diagnostic>),
     /// Regions run by the assembler.
     Control(Control),
 }

@@ -40,6 +40,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::col2im::DEF,
     &ops::compress::COMPRESS,
     &ops::concat::CONCAT,
+    &ops::sequence_split::CONCAT,
     &ops::fill::CONSTANT_OF_SHAPE,
     &ops::conv::DEF,
     &ops::quant::contract::CONV_INTEGER,
@@ -115,6 +116,9 @@ pub static OPS: &[&OpDef] = &[
     &ops::compress::NON_ZERO,
     &ops::unary::NOT,
     &ops::trilu::ONE_HOT,
+    &ops::optional::OPTIONAL,
+    &ops::optional::GET,
+    &ops::optional::HAS,
     &ops::binary::OR,
     &ops::binary::PRELU,
     &ops::pad::PAD,
@@ -136,6 +140,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::reduce::REDUCE_PROD,
     &ops::reduce::REDUCE_SUM,
     &ops::reduce::REDUCE_SUM_SQUARE,
+    &ops::strings::FULL_MATCH,
     &ops::activation::RELU,
     &ops::reshape::RESHAPE,
     &ops::resize::RESIZE,
@@ -148,6 +153,12 @@ pub static OPS: &[&OpDef] = &[
     &ops::scatter::SCATTER_ELEMENTS,
     &ops::scatter::SCATTER_ND,
     &ops::activation::SELU,
+    &ops::sequence::AT,
+    &ops::sequence::CONSTRUCT,
+    &ops::sequence::EMPTY,
+    &ops::sequence::ERASE,
+    &ops::sequence::INSERT,
+    &ops::sequence::LENGTH,
     &ops::shape::SHAPE,
     &ops::activation::SHRINK,
     &ops::activation::SIGMOID,
@@ -163,8 +174,12 @@ pub static OPS: &[&OpDef] = &[
     &ops::activation::SOFTSIGN,
     &ops::blocks::SPACE_TO_DEPTH,
     &ops::concat::SPLIT,
+    &ops::sequence_split::SPLIT,
     &ops::unary::SQRT,
     &ops::reshape::SQUEEZE,
+    &ops::strings::CONCAT,
+    &ops::strings::NORMALIZER,
+    &ops::strings::SPLIT,
     &ops::binary::SUB,
     &ops::variadic::SUM,
     &ops::swiglu::DEF,
@@ -172,6 +187,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::unary::TAN,
     &ops::unary::TANH,
     &ops::tensor_scatter::DEF,
+    &ops::tfidf::DEF,
     &ops::activation::THRESHOLDED_RELU,
     &ops::expand::TILE,
     &ops::topk::DEF,
@@ -184,6 +200,9 @@ pub static OPS: &[&OpDef] = &[
     &ops::binary::XOR,
     &ops::ml::features::EXTRACTOR,
     &ops::ml::scale::BINARIZER,
+    &ops::maps::CAST,
+    &ops::maps::CATEGORIES,
+    &ops::maps::DICT,
     &ops::ml::features::VECTORIZER,
     &ops::ml::scale::IMPUTER,
     &ops::ml::encode::LABEL,
@@ -195,6 +214,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::ml::tree::flat::DEF,
     &ops::ml::tree::classic::CLASSIFIER,
     &ops::ml::tree::classic::REGRESSOR,
+    &ops::maps::ZIP,
     &ops::attention::FLEX,
     &ops::optimisers::ADAGRAD,
     &ops::optimisers::ADAM,
@@ -288,8 +308,14 @@ impl Registry {
     }
 }
 
-/// A built-in operator.
+/// A built-in operator, or one of those that stand for calls of the runtime.
 pub fn built_in(name: &OpName) -> Option<&'static OpDef> {
+    if name.domain == crate::handles::DOMAIN
+        && let Some(d) =
+            [&crate::handles::BOX, &crate::handles::UNBOX, &crate::handles::CALL].iter().find(|d| d.name == name.name)
+    {
+        return Some(d);
+    }
     OPS.iter().find(|o| o.domain == name.domain && o.name == name.name).copied()
 }
 

@@ -5,7 +5,10 @@
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{Attrs, Graph, Node, NodeId, SymbolSource, TensorType};
-use onnxc_ir::loops::{Buf, BufKind, FuncBuilder, Space, Stmt, Value};
+use onnxc_ir::loops::{Arg, Buf, BufKind, FuncBuilder, ParamKind, Space, Stmt, Value};
+
+/// The symbol of the value that stands for a run's objects.
+pub const OBJECTS: &str = "onnxc.objects";
 
 /// A tensor in memory: contiguous, row-major.
 #[derive(Clone, Debug)]
@@ -104,6 +107,20 @@ impl<'a> RoutineCx<'a> {
             },
             |_| {},
         );
+    }
+
+    /// The run's objects, as linked functions take them. Only in modules that have any.
+    pub fn objects(&mut self) -> (Arg, ParamKind) {
+        let run = self.f.lookup(&Symbol::new(OBJECTS)).expect("whoever lowers an operator on objects has begun a run");
+        (Arg::Value(run), ParamKind::Scalar(DType::I64))
+    }
+
+    /// Leaves the module with the status of a call, unless it is 0.
+    pub fn pass_status(&mut self, status: Option<Value>) {
+        let Some(status) = status else { return };
+        let zero = self.f.scalar(onnxc_ir::scalar::Scalar::from_i64(DType::I32, 0));
+        let failed = self.f.compare(onnxc_ir::loops::CmpOp::Ne, status, zero);
+        self.f.if_else(failed, |f| f.stmt(Stmt::Return(Some(status))), |_| {});
     }
 
     /// The offset of an element, in elements, from one i64 value per dim.

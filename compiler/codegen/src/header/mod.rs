@@ -26,6 +26,9 @@ pub fn header(program: &Program, info: &ModuleInfo) -> String {
     if program.funcs.values().any(takes_allocator) {
         out += ALLOCATOR;
     }
+    if face.inputs.iter().chain(&face.outputs).any(|p| p.value.is_some()) {
+        out += VALUE;
+    }
     dims_struct(&mut out, name, face);
     if let Some(bytes) = face.workspace.as_ref().and_then(|w| w.as_int()) {
         out += "/* Bytes of workspace that a run needs, aligned to 64. */\n";
@@ -63,7 +66,26 @@ typedef struct {
 
 ";
 
-const STATUS_NAMES: [&str; 6] = ["OK", "DIMS", "INDEX", "MEMORY", "PLAN", "CUSTOM"];
+const VALUE: &str = "\
+#ifndef ONNXC_VALUE
+#define ONNXC_VALUE
+/* Strings, sequences, optionals, maps, and tensors of which nobody knows the size before the run. kind: 0 nothing;
+ * 1 a tensor: count elements of ONNX's type number dtype at data, strings as onnxc_text; 2 a sequence: count values at
+ * data; 3 a map: two tensors at data, keys and values. An output is all zeros before the run; what it points to
+ * afterwards lies in block, which is the allocator's. */
+typedef struct { const char *bytes; uint64_t length; } onnxc_text;
+typedef struct onnxc_value {
+    uint32_t kind, dtype, rank, reserved;
+    int64_t count;
+    const int64_t *shape;
+    const void *data;
+    void *block;
+} onnxc_value;
+#endif
+
+";
+
+const STATUS_NAMES: [&str; 7] = ["OK", "DIMS", "INDEX", "MEMORY", "PLAN", "CUSTOM", "VALUE"];
 
 fn status_codes(out: &mut String) {
     *out += "#ifndef ONNXC_STATUS_OK\n";
@@ -100,7 +122,10 @@ fn ports(out: &mut String, title: &str, ports: &[Port]) {
     *out += &format!("/* {title}:\n");
     for p in ports {
         let shape: Vec<String> = p.shape.iter().map(ToString::to_string).collect();
-        *out += &format!(" *   {}: {}[{}]\n", remark(&p.name), p.dtype, remark(&shape.join(", ")));
+        match &p.value {
+            Some(ty) if p.shape.is_empty() => *out += &format!(" *   {}: {}\n", remark(&p.name), remark(ty)),
+            _ => *out += &format!(" *   {}: {}[{}]\n", remark(&p.name), p.dtype, remark(&shape.join(", "))),
+        }
     }
     *out += " */\n";
 }
@@ -118,7 +143,7 @@ fn entries(out: &mut String, program: &Program) {
         *out += &format!("int64_t {name}_workspace_bytes({dims});\n");
     }
     if let Some(plan) = face.entries.plan {
-        let mut params = inputs_of(&program.funcs[plan], 0, face.inputs.len());
+        let mut params = inputs_of(&program.funcs[plan], &face.inputs);
         params.push(format!("{name}_dims *dims"));
         *out += "/* Sets the dims that follow from the inputs' values; those of the inputs' shapes are set by the caller. */\n";
         *out += &format!("int {name}_plan({});\n", params.join(", "));
@@ -134,10 +159,19 @@ fn entries(out: &mut String, program: &Program) {
     out.push('\n');
 }
 
-/// `count` buffer parameters from `first` on.
-fn inputs_of(f: &Func, first: usize, count: usize) -> Vec<String> {
+/// The parameters of the ports, which come first.
+fn inputs_of(f: &Func, ports: &[Port]) -> Vec<String> {
     let mut names = Names::reserved(&["dims"]);
-    f.params.iter().skip(first).take(count).map(|p| parameter(&p.kind, &names.unique(&p.name))).collect()
+    f.params.iter().zip(ports).map(|(p, port)| port_parameter(port, &p.kind, &names.unique(&p.name))).collect()
+}
+
+/// The parameter of an input or output.
+fn port_parameter(port: &Port, kind: &ParamKind, name: &str) -> String {
+    match (&port.value, kind) {
+        (Some(_), ParamKind::Buf { mutable: true, .. }) => format!("onnxc_value *{name}"),
+        (Some(_), _) => format!("const onnxc_value *{name}"),
+        (None, kind) => parameter(kind, name),
+    }
 }
 
 /// `run(dims, inputs.., outputs.., extents, allocator, workspace)`, of which some may be absent.
@@ -151,8 +185,9 @@ fn run_params(program: &Program, run: &Func) -> Vec<String> {
         out.push(format!("const {}_dims *dims", program.name));
     }
     for (i, p) in run.params.iter().enumerate().skip(first) {
-        out.push(if i < first + tensors {
-            parameter(&p.kind, &names.unique(&p.name))
+        let port = face.inputs.iter().chain(&face.outputs).nth(i - first).filter(|_| i < first + tensors);
+        out.push(if let Some(port) = port {
+            port_parameter(port, &p.kind, &names.unique(&p.name))
         } else if p.name == ALLOCATOR_PARAM {
             format!("const onnxc_allocator *{ALLOCATOR_PARAM}")
         } else if i + 1 == run.params.len() {
@@ -174,11 +209,12 @@ fn parameter(kind: &ParamKind, name: &str) -> String {
 }
 
 fn externs(out: &mut String, program: &Program) {
-    if program.externs.is_empty() {
+    let custom = || program.externs.values().filter(|x| !crate::artefact::is_object_call(&x.symbol));
+    if custom().next().is_none() {
         return;
     }
     *out += "/* Custom operators: functions that you supply. They return 0, or another number if they fail. */\n";
-    for x in program.externs.values() {
+    for x in custom() {
         // A symbol that C can't spell can't be declared either.
         if c_name(&x.symbol) == x.symbol {
             let _ = writeln!(out, "{}", prototype(x));

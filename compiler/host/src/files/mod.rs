@@ -3,11 +3,12 @@
 //! Codes: `E6101` unreadable · `E6102` not of its format · `E6103` an element type that can't be read or written ·
 //! `E6104` a file name that says nothing.
 
+mod messages;
 pub mod npy;
 pub mod npz;
 pub mod pb;
 
-use onnxc_base::{Diagnostic, Diagnostics, Tensor};
+use onnxc_base::{Bytes, Diagnostic, Diagnostics, Tensor, Value};
 use std::path::Path;
 
 /// What a file's name says is in it.
@@ -37,8 +38,32 @@ impl Format {
     }
 }
 
-/// A tensor and its name, where the file has one.
-pub type Named = (Option<String>, Tensor);
+/// What a file holds.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Content {
+    /// A tensor.
+    Tensor(Tensor),
+    /// A message of ONNX, and the tensor that it is if it can be one. What else it is only the type says that is wanted.
+    Message(Option<Tensor>, Bytes),
+}
+
+impl Content {
+    /// The value, of a type as ONNX spells it.
+    ///
+    /// # Errors
+    /// Bytes that are no such value.
+    pub fn value(self, type_text: &str) -> Result<Value, Diagnostic> {
+        match self {
+            Content::Message(Some(t), _) if type_text.starts_with("tensor(") => Ok(Value::Tensor(t)),
+            Content::Message(_, bytes) if !type_text.starts_with("tensor(") => messages::read(&bytes, type_text),
+            Content::Message(..) => Err(pb::broken("another kind of message")),
+            Content::Tensor(t) => Ok(Value::Tensor(t)),
+        }
+    }
+}
+
+/// A value and its name, where the file has one.
+pub type Named = (Option<String>, Content);
 
 /// Reads every tensor of a file.
 ///
@@ -50,9 +75,21 @@ pub fn read(path: &Path) -> Result<Vec<Named>, Diagnostics> {
         Diagnostic::error("E6101", format!("can't read the tensor: {e}")).file(path.display().to_string())
     })?;
     let read = match format {
-        Format::Npy => npy::read(bytes.into()).map(|t| vec![(None, t)]),
+        Format::Npy => npy::read(bytes.into()).map(|t| vec![(None, Content::Tensor(t))]),
         Format::Npz => npz::read(&bytes),
         Format::Pb => pb::read(&bytes.into()).map(|t| vec![t]),
     };
     read.map_err(|d| d.file(path.display().to_string()).into())
+}
+
+/// Reads every value of a file, all of them tensors.
+///
+/// # Errors
+/// As for [`read`], or a message of another kind.
+pub fn read_tensors(path: &Path) -> Result<Vec<(Option<String>, Tensor)>, Diagnostics> {
+    let tensor = |(name, content)| match content {
+        Content::Tensor(t) | Content::Message(Some(t), _) => Ok((name, t)),
+        Content::Message(None, _) => Err(pb::broken("another kind of message").file(path.display().to_string())),
+    };
+    Ok(read(path)?.into_iter().map(tensor).collect::<Result<_, Diagnostic>>()?)
 }

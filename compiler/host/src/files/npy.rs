@@ -7,7 +7,7 @@
 //! Does NOT read strings, objects or structured types.
 
 use onnxc_base::tensor::element_count;
-use onnxc_base::{Bytes, DType, Diagnostic, Tensor};
+use onnxc_base::{Bytes, DType, Diagnostic, Tensor, Value};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -145,6 +145,19 @@ fn extents(text: &str) -> Option<Vec<usize>> {
     let inside = text.strip_prefix('(')?.split(')').next()?;
     let parts = inside.split(',').map(str::trim).filter(|p| !p.is_empty());
     parts.map(|p| p.trim_end_matches('L').parse().ok()).collect()
+}
+
+/// The same for a value, which must be a tensor.
+///
+/// # Errors
+/// As for [`write`], or another kind of value.
+pub fn write_value(value: &Value) -> Result<Vec<u8>, Diagnostic> {
+    let tensor = value.tensor().ok_or_else(|| {
+        Diagnostic::error("E6103", format!("NumPy's files can't hold {}", value.kind()))
+            .expected("a tensor")
+            .help("write it as ONNX's message: --outputs NAME=FILE.pb")
+    })?;
+    write(tensor)
 }
 
 /// The bytes of a file that holds a tensor.

@@ -2,8 +2,8 @@
 //!
 //! Read: stored and deflated members. Written: stored, as `numpy.savez` does.
 
-use super::{Named, npy};
-use onnxc_base::{Diagnostic, Tensor};
+use super::{Content, Named, npy};
+use onnxc_base::{Diagnostic, Value};
 use std::io::{self, Cursor, Read, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -30,7 +30,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Named>, Diagnostic> {
         // The limit is one of bytes that come out, whatever the archive says.
         member.take(MAX_MEMBER).read_to_end(&mut data).map_err(|e| broken(&e))?;
         let tensor = npy::read(data.into()).map_err(|d| d.tensor(name.clone()))?;
-        out.push((Some(name), tensor));
+        out.push((Some(name), Content::Tensor(tensor)));
     }
     Ok(out)
 }
@@ -54,24 +54,33 @@ pub fn write(out: &mut dyn Write, tensors: &[(String, Vec<u8>)]) -> io::Result<(
 /// The members of an archive, ready to be written.
 ///
 /// # Errors
-/// An element type that NumPy doesn't have.
-pub fn members(tensors: &[(String, Tensor)]) -> Result<Vec<(String, Vec<u8>)>, Diagnostic> {
-    tensors.iter().map(|(name, t)| Ok((name.clone(), npy::write(t).map_err(|d| d.tensor(name.clone()))?))).collect()
+/// An element type that NumPy doesn't have, or no tensor.
+pub fn members<T: Clone + Into<Value>>(values: &[(String, T)]) -> Result<Vec<(String, Vec<u8>)>, Diagnostic> {
+    let member = |(name, v): &(String, T)| {
+        let bytes = npy::write_value(&v.clone().into()).map_err(|d| d.tensor(name.clone()))?;
+        Ok((name.clone(), bytes))
+    };
+    values.iter().map(member).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onnxc_base::Tensor;
 
     #[test]
     fn archives_are_read_again() {
         let a = Tensor::from_slice(&[2], &[1.0f32, 2.0]);
         let b = Tensor::scalar(7i64);
-        let members = members(&[("a/b:0".into(), a.clone()), ("b".into(), b.clone())]).expect("NumPy has the types");
+        let members = members(&[("a/b:0".into(), a.clone()), ("b".into(), b.clone())])
+            .expect("NumPy has the types");
         let mut bytes = Vec::new();
         write(&mut bytes, &members).expect("a vector takes all");
         let back = read(&bytes).expect("we wrote it");
-        assert_eq!(back, [(Some("a/b:0".to_string()), a), (Some("b".to_string()), b)]);
+        assert_eq!(
+            back,
+            [(Some("a/b:0".to_string()), Content::Tensor(a)), (Some("b".to_string()), Content::Tensor(b))]
+        );
         for n in 0..bytes.len() {
             assert!(read(&bytes[..n]).is_err(), "cut at {n}");
         }

@@ -108,6 +108,10 @@ pub enum Type {
     Optional(Box<Type>),
     /// A map from keys of a dtype to values.
     Map(DType, Box<Type>),
+    /// A tensor inside of another type whose extents aren't known, nor its rank if there is none here.
+    AnyTensor(DType, Option<u32>),
+    /// What the items of an empty sequence would be: tensors of a dtype, of which there are none.
+    Absent(DType),
 }
 
 /// A tensor's type.
@@ -170,6 +174,8 @@ pub enum Attr {
     DType(DType),
     /// A constant.
     Tensor(Tensor),
+    /// A type.
+    Type(Type),
 }
 
 /// A symbol of the graph: what it stands for and what is known of it.

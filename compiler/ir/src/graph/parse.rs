@@ -288,7 +288,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn ty(&mut self, depth: usize) -> Result<Type, Diagnostic> {
+    pub(super) fn ty(&mut self, depth: usize) -> Result<Type, Diagnostic> {
         if depth > MAX_TYPE {
             return Err(self.c.error("the type is nested too deeply"));
         }
@@ -302,6 +302,19 @@ impl Parser<'_> {
                 self.c.expect(")")?;
                 return Ok(wrap(Box::new(inner)));
             }
+        }
+        if self.c.eat("any") {
+            self.c.expect("(")?;
+            let dtype = self.dtype()?;
+            let rank = if self.c.eat(",") { Some(u32::try_from(self.c.uint()?).unwrap_or(u32::MAX)) } else { None };
+            self.c.expect(")")?;
+            return Ok(Type::AnyTensor(dtype, rank));
+        }
+        if self.c.eat("absent") {
+            self.c.expect("(")?;
+            let dtype = self.dtype()?;
+            self.c.expect(")")?;
+            return Ok(Type::Absent(dtype));
         }
         if self.c.eat("map") {
             self.c.expect("(")?;

@@ -67,7 +67,8 @@ pub fn value_ref(graph: &Graph, v: ValueId) -> String {
 }
 
 impl fmt::Display for Type {
-    /// `f32[n, 3]`, `seq(T)`, `optional(T)`, `map(i64, T)`, `?` when not known yet.
+    /// `f32[n, 3]`, `seq(T)`, `optional(T)`, `map(i64, T)`, `any(f32)`, `any(f32, 2)`, `absent(f32)`, `?` when not known
+    /// yet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             t if *t == Type::unknown() => f.write_str("?"),
@@ -75,6 +76,9 @@ impl fmt::Display for Type {
             Type::Sequence(t) => write!(f, "seq({t})"),
             Type::Optional(t) => write!(f, "optional({t})"),
             Type::Map(k, t) => write!(f, "map({k}, {t})"),
+            Type::AnyTensor(d, None) => write!(f, "any({d})"),
+            Type::AnyTensor(d, Some(r)) => write!(f, "any({d}, {r})"),
+            Type::Absent(d) => write!(f, "absent({d})"),
         }
     }
 }
@@ -212,6 +216,7 @@ impl Printer<'_> {
             Attr::Strs(v) => list("strs", v.iter().map(|s| quoted(s, '"')).collect()),
             Attr::Syms(v) => format!("syms[{}]", join(v)),
             Attr::DType(d) => d.to_string(),
+            Attr::Type(t) => format!("type {t}"),
             Attr::Tensor(t) => {
                 format!("tensor {}[{}] {}", t.dtype(), join(t.shape()), data::text(t, self.options.full))
             }

@@ -15,6 +15,8 @@ pub struct FuncBuilder {
     open: Vec<Vec<Stmt>>,
     /// Constants of each open block.
     consts: Vec<BTreeMap<Scalar, Value>>,
+    /// Functions that the program calls but doesn't define: those of the program, which whoever starts a function lends.
+    pub externs: PrimaryMap<ExternId, Extern>,
     /// Values of dims and index variables, innermost scope last.
     symbols: Vec<BTreeMap<Symbol, Value>>,
 }
@@ -23,7 +25,13 @@ impl FuncBuilder {
     /// Starts a function.
     pub fn new(name: impl Into<String>) -> Self {
         let func = Func { name: name.into(), ..Func::default() };
-        Self { func, open: vec![vec![]], consts: vec![BTreeMap::new()], symbols: vec![BTreeMap::new()] }
+        Self {
+            func,
+            open: vec![vec![]],
+            consts: vec![BTreeMap::new()],
+            externs: PrimaryMap::new(),
+            symbols: vec![BTreeMap::new()],
+        }
     }
 
     /// Takes up a function again, without its body, which the caller gets: what is built now comes before it.
@@ -320,6 +328,25 @@ impl FuncBuilder {
         let result = ret.map(|ty| self.value(ty, Op::Result, ""));
         self.stmt(Stmt::Call { callee, args, result });
         result
+    }
+
+    /// Takes the statements of the function's body so far. Panics if a block is open (a bug of the caller).
+    pub fn open_body(&mut self) -> Block {
+        assert_eq!(self.open.len(), 1, "a block is still open");
+        Block(std::mem::take(&mut self.open[0]))
+    }
+
+    /// Gives the function's body its statements back.
+    pub fn set_body(&mut self, body: Block) {
+        self.open[0] = body.0;
+    }
+
+    /// Calls a linked function, which is declared if it isn't yet; its parameters are those of the arguments.
+    pub fn call_linked(&mut self, symbol: &str, args: &[(Arg, ParamKind)], ret: Option<Ty>) -> Option<Value> {
+        let known = self.externs.iter().find(|(_, e)| e.symbol == symbol).map(|(id, _)| id);
+        let params = || args.iter().map(|(_, k)| *k).collect();
+        let id = known.unwrap_or_else(|| self.externs.push(Extern { symbol: symbol.into(), params: params(), ret }));
+        self.call(Callee::Extern(id), args.iter().map(|(a, _)| *a).collect(), ret)
     }
 
     /// Binds a dim or index variable of symbolic expressions to a value, until the block ends.

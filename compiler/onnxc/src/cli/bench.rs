@@ -32,12 +32,12 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     }
     let loaded = session::load(&args.module, &args.build)?;
     let module = &loaded.module;
-    let tensors = if args.inputs.is_empty() {
-        inputs::random(module, &resolve::dims(&args.build.dims)?)?
+    let values = if args.inputs.is_empty() {
+        inputs::random(module, &resolve::dims(&args.build.dims)?)?.into_iter().map(Into::into).collect()
     } else {
         onnxc_host::inputs::arrange(&module.inputs(), onnxc_host::inputs::read_all(&args.inputs)?)?
     };
-    let mut session = module.prepare(&tensors)?;
+    let mut session = module.prepare_values(&values)?;
     let times = measure(&mut session, Duration::from_secs_f64(args.seconds))?;
     let result = summarise(times, flops(module, session.dims()));
     style::out(&if args.json { json(&result) } else { text(&result) })?;

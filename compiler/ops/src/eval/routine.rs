@@ -92,6 +92,10 @@ impl One<'_> {
             let v = b.param(&format!("s{i}"), DType::I64);
             b.bind(s.clone(), v);
         }
+        if self.objects.is_some() {
+            let v = b.param("objects", DType::I64);
+            b.bind(crate::routine::OBJECTS, v);
+        }
         let mut inputs = Vec::new();
         for (i, v) in self.graph.nodes[self.node].inputs.iter().enumerate() {
             let Some(v) = v else {
@@ -119,14 +123,18 @@ impl One<'_> {
         for name in self.env.keys().map(|s| s.as_str().to_string()) {
             program.interface.dims.push(DimInfo { name, lo: i64::MIN, hi: None, source: DimSource::Input });
         }
+        program.externs = std::mem::take(&mut b.externs);
         let func = program.funcs.push(b.finish());
         verify(&program, Stage::FRESH).map_err(|problems| self.error("E3303", problems.to_string()))?;
         let mut args: Vec<ArgVal> = self.env.values().map(|&v| ArgVal::Scalar(Scalar::i64(v))).collect();
+        args.extend(self.objects.map(|o| ArgVal::Scalar(Scalar::i64(o))));
         args.extend(self.inputs.iter().flatten().map(|t| ArgVal::Shared(t.bytes().clone())));
         let first = args.len();
         args.extend(outputs);
         args.push(ArgVal::buf(&vec![0i64; values.len()]));
-        let status = Interp::new(&program).call(func, &mut args);
+        let mut interp = Interp::new(&program);
+        crate::handles::linked::supply(&mut interp, &program);
+        let status = interp.call(func, &mut args);
         match status.map_err(|e| self.error("E3303", e.to_string()))?.map_or(0, Scalar::to_i64) {
             0 => Ok(args.split_off(first)),
             status => Err(self.error("E3302", format!("a check of the data failed with status {status}"))),

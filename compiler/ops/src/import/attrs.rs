@@ -59,6 +59,10 @@ impl<'m> Importer<'m> {
             AttributeKind::SparseTensor => {
                 Attr::Tensor(self.model.sparse_tensor(a.sparse_tensor.as_ref().ok_or_else(empty)?)?)
             }
+            AttributeKind::TypeProto => {
+                let ty = a.tp.as_deref().and_then(|t| self.declared_type(t));
+                Attr::Type(ty.ok_or_else(empty)?)
+            }
             AttributeKind::Undefined => return Err(empty()),
             kind => {
                 let message =

@@ -139,5 +139,6 @@ fn has_symbols(ty: &Type) -> bool {
     match ty {
         Type::Tensor(t) => t.fixed().is_none(),
         Type::Sequence(t) | Type::Optional(t) | Type::Map(_, t) => has_symbols(t),
+        Type::AnyTensor(..) | Type::Absent(_) => false,
     }
 }

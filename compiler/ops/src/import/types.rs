@@ -17,13 +17,22 @@ impl<'m> Importer<'m> {
     pub(super) fn declared_type(&self, ty: &TypeProto) -> Option<Type> {
         Some(match ty.value.as_ref()? {
             type_proto::Value::Tensor(t) => self.declared_tensor(t)?,
-            type_proto::Value::Sequence(s) => Type::Sequence(Box::new(self.declared_type(s.elem_type.as_ref()?)?)),
-            type_proto::Value::Optional(o) => Type::Optional(Box::new(self.declared_type(o.elem_type.as_ref()?)?)),
+            type_proto::Value::Sequence(s) => Type::Sequence(Box::new(self.declared_item(s.elem_type.as_ref()?)?)),
+            type_proto::Value::Optional(o) => Type::Optional(Box::new(self.declared_item(o.elem_type.as_ref()?)?)),
             type_proto::Value::Map(m) => {
-                Type::Map(dtype::from_onnx(m.key_type)?, Box::new(self.declared_type(m.value_type.as_ref()?)?))
+                Type::Map(dtype::from_onnx(m.key_type)?, Box::new(self.declared_item(m.value_type.as_ref()?)?))
             }
             type_proto::Value::SparseTensor(_) | type_proto::Value::Opaque(_) => return None,
         })
+    }
+
+    /// The type of what is inside of another type: extents of tensors are known only if all of them are numbers.
+    fn declared_item(&self, ty: &TypeProto) -> Option<Type> {
+        let Some(type_proto::Value::Tensor(t)) = ty.value.as_ref() else { return self.declared_type(ty) };
+        let dtype = element_type(t)?;
+        let Some(dims) = t.dims() else { return Some(Type::AnyTensor(dtype, None)) };
+        let fixed: Option<Vec<Sym>> = dims.iter().map(|d| d.fixed().filter(|&v| v >= 0).map(Sym::int)).collect();
+        Some(fixed.map_or(Type::AnyTensor(dtype, Some(dims.len() as u32)), |shape| Type::tensor(dtype, shape)))
     }
 
     fn declared_tensor(&self, t: &TensorType) -> Option<Type> {
@@ -37,7 +46,7 @@ impl<'m> Importer<'m> {
             // Names inside functions are not those of the model.
             (None, Some(p)) if self.frames.len() == 1 && self.dims.contains_key(p) => Some(self.dims[p].clone()),
             (None, Some(p)) => Some(Sym::var(Symbol::new(&format!("{DECLARED}{p}")))),
-            (None, None) => None,
+            (None, None) => Some(Sym::var(Symbol::new(DECLARED))),
         }
     }
 }

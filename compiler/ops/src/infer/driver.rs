@@ -15,15 +15,21 @@ use onnxc_ir::graph::{Graph, NodeId, Region, Type, ValueId};
 use std::cell::RefCell;
 
 /// Says that a region could not be typed because of problems reported already.
-const REPORTED: &str = "E2099";
+pub const REPORTED: &str = "E2099";
 
 /// Infers the types of every node of the graph.
 pub fn infer_graph(graph: &mut Graph, registry: &Registry) -> Diagnostics {
     let driver = Driver { registry, found: RefCell::default() };
     let body = graph.body.clone();
-    // The sink has whatever went wrong.
-    let _ = driver.region(graph, &body);
-    driver.found.into_inner()
+    let done = driver.region(graph, &body);
+    let mut found = driver.found.into_inner();
+    // The sink has whatever went wrong, unless a node waited for what no one said.
+    if let Err(d) = done
+        && !found.has_errors()
+    {
+        found.push(Diagnostic { code: "E2026", ..d }.help("declare the type in the model"));
+    }
+    found
 }
 
 /// Infers the types of one node whose inputs have types, as a pass that adds nodes does.
@@ -156,6 +162,7 @@ fn mentions_undefined(graph: &Graph, ty: &Type) -> bool {
     match ty {
         Type::Tensor(t) => t.shape.iter().any(|d| d.any_symbol(&|s| !graph.symbols.contains_key(s))),
         Type::Sequence(t) | Type::Optional(t) | Type::Map(_, t) => mentions_undefined(graph, t),
+        Type::AnyTensor(..) | Type::Absent(_) => false,
     }
 }
 

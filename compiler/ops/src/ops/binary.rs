@@ -41,7 +41,7 @@ binary_operators! {
     BITWISE_OR "BitwiseOr" [] [18] Int None, none, |_, _, _| None, |_, _, a, b| binary(BinOp::Or, a, b);
     BITWISE_XOR "BitwiseXor" [] [18] Int None, none, |_, _, _| None, |_, _, a, b| binary(BinOp::Xor, a, b);
     DIV "Div" [1, 6] [7, 13, 14] Number None, none, quotient, |_, _, a, b| a / b;
-    EQUAL "Equal" [1] [7, 11, 13, 19] Machine BOOL, none, |r, a, b| bit(r.prove_eq(a, b)),
+    EQUAL "Equal" [1] [7, 11, 13, 19] Comparable BOOL, none, |r, a, b| bit(r.prove_eq(a, b)),
         |_, _, a, b| compare(CmpOp::Eq, a, b);
     GREATER "Greater" [1] [7, 9, 13] Number BOOL, none, |r, a, b| bit(r.prove_lt(b, a)),
         |_, _, a, b| compare(CmpOp::Gt, a, b);

@@ -163,7 +163,7 @@ fn lower_compress(cx: &mut RoutineCx) -> Result<()> {
 }
 
 fn infer_non_zero(cx: &mut InferCx) -> Result<()> {
-    let x = tensor(cx, 0, Class::Machine)?;
+    let x = tensor(cx, 0, Class::Comparable)?;
     let n = cx.fresh_result(0, "nonzero", 0, Some(product(&x.shape)));
     cx.set_tensor(0, DType::I64, vec![Sym::int(x.rank().max(1) as i64), n]);
     Ok(())
@@ -205,7 +205,7 @@ fn lower_non_zero(cx: &mut RoutineCx) -> Result<()> {
 }
 
 fn infer_unique(cx: &mut InferCx) -> Result<()> {
-    let x = tensor(cx, 0, Class::Machine)?;
+    let x = tensor(cx, 0, Class::Comparable)?;
     let r = checked_rows(cx, &x.shape)?;
     let n = cx.fresh_result(0, "unique", 0, Some(r.count.clone()));
     cx.set_tensor(0, x.dtype, with_rows(&x.shape, r.axis, &n));
@@ -360,6 +360,16 @@ impl Search {
             }
         });
     }
+}
+
+/// Unique of strings, whose order is in the strings: the runtime's.
+pub(crate) fn expand_unique(cx: &mut RuntimeCx) -> Result<()> {
+    let (axis, sorted) = (cx.attrs().int("axis"), cx.attrs().int("sorted").unwrap_or(1));
+    let x = cx.handle(0);
+    let numbers = [axis.unwrap_or(0), i64::from(axis.is_some()), sorted].map(crate::handles::Operand::Int);
+    let all = cx.call("unique", &[&[x], &numbers[..]].concat());
+    cx.set_items(all);
+    Ok(())
 }
 
 #[cfg(test)]

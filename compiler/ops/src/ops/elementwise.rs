@@ -22,6 +22,8 @@ pub(super) enum Class {
     Bool,
     /// Floats, integers, bool.
     Machine,
+    /// Those, and strings: equal ones are equal numbers at run time, and the empty one is 0.
+    Comparable,
     /// Whatever can be moved: also floats and integers that are only stored, and complex numbers.
     Any,
 }
@@ -34,7 +36,7 @@ impl Class {
             Class::Number => d.is_float() || d.is_int(),
             Class::Int => d.is_int(),
             Class::Bool => d == DType::Bool,
-            Class::Machine | Class::Any => true,
+            Class::Machine | Class::Comparable | Class::Any => true,
         }
     }
 
@@ -45,6 +47,7 @@ impl Class {
             Class::Number => "a float or an integer type",
             Class::Int => "an integer type",
             Class::Bool => "bool",
+            Class::Comparable => "a float or an integer type, bool or string",
             Class::Machine => "a float or an integer type, or bool",
             Class::Any => "any type but strings",
         }
@@ -57,7 +60,10 @@ pub(super) fn tensor(cx: &InferCx, i: usize, class: Class) -> Result<TensorType>
     if !class.holds(t.dtype) {
         return Err(cx.error("E2021", format!("input {i} is of dtype {}", t.dtype)).expected(class.words()));
     }
-    if !Scalar::is_machine(t.dtype) && !(class == Class::Any && Scalar::holds(t.dtype)) {
+    // Whatever takes any element only moves them, and strings are moved as the numbers that stand for them.
+    let text = t.dtype == DType::String && matches!(class, Class::Any | Class::Comparable);
+    let moved = text || class == Class::Any && Scalar::holds(t.dtype);
+    if !Scalar::is_machine(t.dtype) && !moved {
         return Err(cx
             .error("E2020", format!("input {i} is of dtype {}, with which the operator doesn't compute", t.dtype))
             .expected("bool, an integer of 8 to 64 bits, f16, bf16, f32 or f64"));

@@ -190,7 +190,7 @@ impl Assembler<'_> {
             let t = self.allocate(v)?;
             self.pass_tensor(&t, true, &mut params, &mut args);
         }
-        let known = self.program.externs.iter().find(|(_, e)| e.symbol == symbol).map(|(id, e)| (id, e.params.clone()));
+        let known = self.f.externs.iter().find(|(_, e)| e.symbol == symbol).map(|(id, e)| (id, e.params.clone()));
         let id = match known {
             Some((id, p)) if p == params => id,
             Some(_) => {
@@ -198,7 +198,7 @@ impl Assembler<'_> {
                     .error(n, format!("C function '{symbol}' is used with two different signatures"))
                     .help("give each signature (ranks, dtypes, attributes) a function of its own"));
             }
-            None => self.program.externs.push(Extern { symbol: symbol.into(), params, ret: Some(Ty::I32) }),
+            None => self.f.externs.push(Extern { symbol: symbol.into(), params, ret: Some(Ty::I32) }),
         };
         let status = self.f.call(Callee::Extern(id), args, Some(Ty::I32));
         self.custom_failed(status);

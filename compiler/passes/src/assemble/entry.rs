@@ -62,8 +62,10 @@ impl Assembler<'_> {
 
     fn ports(&self, values: &[ValueId]) -> Result<Vec<Port>, Diagnostic> {
         let port = |&v: &ValueId| {
-            let t = self.tensor(v)?;
-            Ok(Port { name: self.graph.values[v].name.clone(), dtype: t.dtype, shape: t.shape, value: None })
+            let (name, value) = (self.graph.values[v].name.clone(), self.by_value(v));
+            let ty = self.model_type(v);
+            let shape = ty.as_tensor().map(|t| t.shape.clone()).unwrap_or_default();
+            Ok(Port { name, dtype: onnxc_ops::handles::leaf(&ty), shape, value })
         };
         values.iter().map(port).collect()
     }
@@ -91,6 +93,7 @@ impl Assembler<'_> {
     /// Starts an entry function: nothing has memory yet.
     fn begin(&mut self, role: &str) {
         self.f = FuncBuilder::new(format!("{}_{role}", self.program.name));
+        self.f.externs = std::mem::take(&mut self.program.externs);
         self.f.func.linkage = Linkage::Export;
         self.f.func.ret = Some(Ty::I32);
         self.storage = SecondaryMap::new();
@@ -100,16 +103,31 @@ impl Assembler<'_> {
     fn finish(&mut self) -> Func {
         let zero = self.f.scalar(Scalar::from_i64(DType::I32, 0));
         self.f.stmt(Stmt::Return(Some(zero)));
-        std::mem::replace(&mut self.f, FuncBuilder::new("")).finish()
+        self.taken()
     }
 
-    fn input_params(&mut self) -> Result<(), Diagnostic> {
+    /// The function being built, complete.
+    fn taken(&mut self) -> Func {
+        let builder = FuncBuilder::new("");
+        let mut f = std::mem::replace(&mut self.f, builder);
+        self.program.externs = std::mem::take(&mut f.externs);
+        f.finish()
+    }
+
+    /// A parameter per input; gives those that are handed over as values, which have no memory yet.
+    fn input_params(&mut self) -> Result<Vec<(ValueId, Buf)>, Diagnostic> {
+        let mut values = Vec::new();
         for &v in &self.graph.body.params {
             let t = self.tensor(v)?;
+            if self.by_value(v).is_some() {
+                let name = c_identifier(&self.graph.values[v].name);
+                values.push((v, self.f.param_buf(&name, DType::U8, false)));
+                continue;
+            }
             let buf = self.f.param_buf(&c_identifier(&self.graph.values[v].name), t.dtype, false);
             self.storage[v] = Some(TensorBuf { buf, dtype: t.dtype, shape: t.shape });
         }
-        Ok(())
+        Ok(values)
     }
 
     /// Binds dims to the elements of the dims buffer.
@@ -184,7 +202,7 @@ impl Assembler<'_> {
         self.begin("run");
         let dims = self.program.interface.dims.clone();
         let dims_buf = (!dims.is_empty()).then(|| self.f.param_buf("dims", DType::I64, false));
-        self.input_params()?;
+        let given = self.input_params()?;
         let outputs = self.output_params()?;
         let late = dims.iter().any(|d| matches!(d.source, DimSource::Run(_)));
         let extents = late.then(|| self.f.param_buf("extents", DType::I64, true));
@@ -195,6 +213,8 @@ impl Assembler<'_> {
             self.bind_dims(b, |s| !matches!(s, DimSource::Run(_)));
             self.check_dims(|_| true);
         }
+        self.begin_objects();
+        self.import_inputs(&given)?;
         for &v in &self.graph.body.params {
             self.define_elements(v)?;
         }
@@ -202,7 +222,12 @@ impl Assembler<'_> {
         let body = self.graph.body.clone();
         self.region(&body)?;
         self.check_guards(false);
+        let mut values = Vec::new();
         for (&v, buf) in body.results.iter().zip(&outputs) {
+            if self.by_value(v).is_some() {
+                values.push((v, *buf));
+                continue;
+            }
             let from = self.buffer(v)?;
             if from.buf != *buf {
                 let to = TensorBuf { buf: *buf, ..from.clone() };
@@ -212,7 +237,16 @@ impl Assembler<'_> {
         if let Some(extents) = extents {
             self.store_extents(extents, &dims)?;
         }
-        let mut f = self.finish();
+        if !values.is_empty() {
+            let allocator = self.f.buf(DType::U8, BufKind::Param(allocator), ALLOCATOR);
+            self.export_outputs(&values, allocator)?;
+        }
+        let zero = self.f.scalar(Scalar::from_i64(DType::I32, 0));
+        self.f.stmt(Stmt::Return(Some(zero)));
+        let mut ended = self.f.open_body();
+        self.end_objects(&mut ended);
+        self.f.set_body(ended);
+        let mut f = self.taken();
         if !self.heap {
             remove_param(&mut f, allocator);
         }
@@ -224,18 +258,13 @@ impl Assembler<'_> {
     fn output_params(&mut self) -> Result<Vec<Buf>, Diagnostic> {
         let mut bufs = Vec::new();
         for &v in &self.graph.body.results {
-            let t = self.tensor(v)?;
-            let late = |s: &Symbol| !self.early.contains(s);
-            let count = t.count();
-            if self.ranges.upper_bound(&count, &late).is_none() {
-                return Err(Diagnostic::error(
-                    "E4010",
-                    format!("nothing bounds the size of this output: {count} elements"),
-                )
-                .tensor(self.graph.values[v].name.clone())
-                .help("give the input dims a range (--dim h=1..1024), or bound the loop that makes it"));
+            let name = c_identifier(&self.graph.values[v].name);
+            if self.by_value(v).is_some() {
+                bufs.push(self.f.param_buf(&name, DType::U8, true));
+                continue;
             }
-            let buf = self.f.param_buf(&c_identifier(&self.graph.values[v].name), t.dtype, true);
+            let t = self.tensor(v)?;
+            let buf = self.f.param_buf(&name, t.dtype, true);
             bufs.push(buf);
             let mut at = v;
             loop {
@@ -317,7 +346,8 @@ impl Assembler<'_> {
         }
         for (table, ports) in [(inputs, &interface.inputs), (outputs, &interface.outputs)] {
             for (i, p) in ports.iter().enumerate() {
-                let buf = self.f.buf(p.dtype, BufKind::Local, &c_identifier(&p.name));
+                let dtype = if p.value.is_some() { DType::U8 } else { p.dtype };
+                let buf = self.f.buf(dtype, BufKind::Local, &c_identifier(&p.name));
                 self.f.stmt(Stmt::Entry { buf, table, index: i as u32 });
                 args.push(whole(buf));
             }
@@ -329,7 +359,7 @@ impl Assembler<'_> {
         debug_assert_eq!(args.len() - (params.len() - rest), rest, "call passes what run takes");
         let status = self.f.call(Callee::Func(run), args, Some(Ty::I32));
         self.f.stmt(Stmt::Return(status));
-        let f = std::mem::replace(&mut self.f, FuncBuilder::new("")).finish();
+        let f = self.taken();
         self.program.interface.entries.call = Some(self.program.funcs.push(f));
         Ok(())
     }

@@ -16,6 +16,7 @@ pub mod cut;
 mod entry;
 mod kernels;
 mod memory;
+mod objects;
 mod symbols;
 
 pub use entry::add_workspace_function;
@@ -28,6 +29,7 @@ use onnxc_base::{Diagnostic, Diagnostics, IndexMap, Ranges, SecondaryMap, Sym};
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
 use onnxc_ir::kernel::Kernel;
 use onnxc_ir::loops::{Buf, ConstId, FuncBuilder, FuncId, Program};
+use onnxc_ops::handles::Handles;
 use onnxc_ops::routine::TensorBuf;
 use onnxc_ops::{Lower, OpRef, Registry};
 
@@ -58,6 +60,8 @@ pub struct StepReport {
 /// The program under construction.
 struct Assembler<'a> {
     graph: &'a Graph,
+    /// What the values were that the graph has handles for.
+    handles: Option<Handles>,
     registry: &'a Registry,
     machine: Machine,
     ranges: Ranges,
@@ -83,8 +87,14 @@ struct Assembler<'a> {
 /// # Errors
 /// Every node that can't be lowered.
 pub fn assemble(graph: &Graph, registry: &Registry, machine: Machine) -> Result<Assembled, Diagnostics> {
+    let converted = onnxc_ops::handles::convert(graph, registry)?;
+    let (graph, handles) = match &converted {
+        Some((g, h)) => (g, Some(h.clone())),
+        None => (graph, None),
+    };
     let mut a = Assembler {
         graph,
+        handles,
         registry,
         machine,
         ranges: graph.ranges(),
@@ -157,6 +167,7 @@ impl Assembler<'_> {
                 Lower::Alias => Ok(self.alias(n)?),
                 Lower::Routine(f) => Ok(self.routine(n, f)?),
                 Lower::Control(c) => self.control(n, c),
+                Lower::Runtime(_) => Err(error("the operator needs the runtime's objects").into()),
                 Lower::Compute(_) | Lower::View(_) => Ok(self.kernel_step(&[n])?),
             },
         }

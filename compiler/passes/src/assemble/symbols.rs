@@ -22,7 +22,8 @@ pub(super) fn is_early(graph: &Graph, source: SymbolSource) -> bool {
     match source {
         SymbolSource::Dim(..) => true,
         SymbolSource::Element(v, _) => input(v),
-        SymbolSource::Extent(n, _) => planned_node(graph, n),
+        // The plan has no objects.
+        SymbolSource::Extent(n, _) => graph.nodes[n].op.domain != onnxc_ops::handles::DOMAIN && planned_node(graph, n),
         SymbolSource::Result(..) | SymbolSource::Carried(..) => false,
     }
 }

@@ -128,6 +128,12 @@ impl Run<'_> {
                 items.iter().try_for_each(|i| self.fit_type(t, i).map(|_| self.env.clone_from(&env)))?;
                 Ok(false)
             }
+            (Type::AnyTensor(d, rank), HostValue::Tensor(x))
+                if x.dtype() == *d && rank.is_none_or(|r| r as usize == x.shape().len()) =>
+            {
+                Ok(false)
+            }
+            (Type::Map(k, _), HostValue::Map(m)) if m.keys.dtype() == *k => Ok(false),
             (Type::Optional(_), HostValue::Optional(None)) => Ok(false),
             (Type::Optional(t), HostValue::Optional(Some(x))) => self.fit_type(t, x),
             _ => Err(format!("another kind of value than {ty}")),

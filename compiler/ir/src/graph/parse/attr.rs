@@ -44,6 +44,9 @@ impl Parser<'_> {
             self.c.expect("[")?;
             return Ok(Attr::Syms(self.c.list("]", |c| c.parse_sym())?));
         }
+        if self.c.eat("type") {
+            return Ok(Attr::Type(self.ty(0)?));
+        }
         if self.c.eat("tensor") {
             return Ok(Attr::Tensor(self.tensor()?));
         }

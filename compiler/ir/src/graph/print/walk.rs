@@ -41,6 +41,7 @@ pub(in crate::graph) fn syms_of_type<'a>(ty: &'a Type, f: &mut dyn FnMut(&'a Sym
     match ty {
         Type::Tensor(t) => t.shape.iter().for_each(f),
         Type::Sequence(t) | Type::Optional(t) | Type::Map(_, t) => syms_of_type(t, f),
+        Type::AnyTensor(..) | Type::Absent(_) => {}
     }
 }
 

@@ -48,8 +48,11 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     }
     let mut which = 0;
     for i in 0..outputs {
-        let [a, b] = [0, 1].map(|r| tensor_at(cx, regions[r].results[i], "a branch's result"));
-        let (a, b) = (a?, b?);
+        let tensors = [0, 1].map(|r| cx.graph.tensor_type(regions[r].results[i]).cloned());
+        let [Some(a), Some(b)] = tensors else {
+            either(cx, &regions, i)?;
+            continue;
+        };
         if (a.dtype, a.rank()) != (b.dtype, b.rank()) {
             let found = format!("result {i} is {} of rank {} or {} of rank {}", a.dtype, a.rank(), b.dtype, b.rank());
             return Err(cx.error("E2051", found).expected("one dtype and rank in both branches").help(
@@ -61,6 +64,19 @@ fn infer(cx: &mut InferCx) -> Result<()> {
         same_content(cx, &regions, i);
         cx.set_tensor(i, a.dtype, shape);
     }
+    Ok(())
+}
+
+/// Sets output `i` to what two results that aren't both tensors have in common.
+fn either(cx: &mut InferCx, regions: &[Region; 2], i: usize) -> Result<()> {
+    let [a, b] = [0, 1].map(|r| {
+        let ty = &cx.graph.values[regions[r].results[i]].ty;
+        escaped(cx.graph, &Inside::of(cx.graph, &regions[r]), ty)
+    });
+    let both = crate::handles::join(&cx.ranges(), &a, &b).ok_or_else(|| {
+        cx.error("E2051", format!("result {i} is {a} or {b}")).expected("one kind of value in both branches")
+    })?;
+    cx.set_output(i, both);
     Ok(())
 }
 

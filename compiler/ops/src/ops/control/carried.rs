@@ -26,45 +26,74 @@ pub(super) fn infer_body(cx: &mut InferCx, c: &Carried, prepare: impl Fn(&mut In
     let inside = Inside::of(cx.graph, &body);
     let mut types = Vec::new();
     for &i in &c.inputs {
-        types.push(cx.input_type(i)?);
+        types.push(cx.graph.values[cx.input(i)?].ty.clone());
     }
-    let rounds = types.iter().map(TensorType::rank).sum::<usize>() + 1;
+    // An extent widens once; an item's type at most thrice.
+    let rounds = types.iter().map(|t| t.as_tensor().map_or(3, TensorType::rank)).sum::<usize>() + 1;
     for _ in 0..rounds {
         inside.forget_contents(cx.graph);
         for (&p, t) in c.params.iter().zip(&types) {
-            cx.graph.values[p].ty = Type::Tensor(t.clone());
+            cx.graph.values[p].ty = t.clone();
         }
         prepare(cx)?;
-        cx.infer_region(0)?;
-        if !widen(cx, c, &mut types)? {
+        // What can't be typed yet may be when more is known of the items of a sequence.
+        let typed = cx.infer_region(0);
+        if !widen(cx, c, &inside, &mut types)? {
+            typed?;
             break;
         }
     }
     Ok(())
 }
 
-/// Replaces extents that an iteration changes by symbols; true if there are new ones.
-fn widen(cx: &mut InferCx, c: &Carried, types: &mut [TensorType]) -> Result<bool> {
+/// Replaces what an iteration changes by what both have in common; true if that is new.
+fn widen(cx: &mut InferCx, c: &Carried, inside: &Inside, types: &mut [Type]) -> Result<bool> {
     let mut changed = false;
     for (k, t) in types.iter_mut().enumerate() {
-        let result = tensor_at(cx, c.results[k], "a carried value")?;
-        if (result.dtype, result.rank()) != (t.dtype, t.rank()) {
-            let found = format!(
-                "carried value {k} starts as {} of rank {} and becomes {} of rank {}",
-                t.dtype,
-                t.rank(),
-                result.dtype,
-                result.rank()
-            );
-            return Err(cx.error("E2052", found).expected("one dtype and rank in every iteration"));
+        let result = cx.graph.values[c.results[k]].ty.clone();
+        if result == crate::infer::unknown_type() {
+            continue;
         }
-        for (axis, d) in t.shape.iter_mut().enumerate() {
-            let source = SymbolSource::Carried(c.params[k], axis as u32);
-            let own = d.as_symbol().and_then(|s| cx.graph.symbols.get(s)).is_some_and(|i| i.source == source);
-            if !own && cx.ranges().prove_eq(d, &result.shape[axis]) != Some(true) {
-                *d = cx.fresh(source, "carried", 0, None);
-                changed = true;
+        changed |= match (t.clone(), result) {
+            (Type::Tensor(mut own), Type::Tensor(result)) => {
+                let new = widen_tensor(cx, c, k, &mut own, &result)?;
+                *t = Type::Tensor(own);
+                new
             }
+            (own, result) => {
+                let result = escaped(cx.graph, inside, &result);
+                let both = crate::handles::join(&cx.ranges(), &own, &result).ok_or_else(|| {
+                    cx.error("E2052", format!("carried value {k} starts as {own} and becomes {result}"))
+                        .expected("one kind of value in every iteration")
+                })?;
+                let new = both != own;
+                *t = both;
+                new
+            }
+        };
+    }
+    Ok(changed)
+}
+
+/// Replaces extents that an iteration changes by symbols; true if there are new ones.
+fn widen_tensor(cx: &mut InferCx, c: &Carried, k: usize, t: &mut TensorType, result: &TensorType) -> Result<bool> {
+    if (result.dtype, result.rank()) != (t.dtype, t.rank()) {
+        let found = format!(
+            "carried value {k} starts as {} of rank {} and becomes {} of rank {}",
+            t.dtype,
+            t.rank(),
+            result.dtype,
+            result.rank()
+        );
+        return Err(cx.error("E2052", found).expected("one dtype and rank in every iteration"));
+    }
+    let mut changed = false;
+    for (axis, d) in t.shape.iter_mut().enumerate() {
+        let source = SymbolSource::Carried(c.params[k], axis as u32);
+        let own = d.as_symbol().and_then(|s| cx.graph.symbols.get(s)).is_some_and(|i| i.source == source);
+        if !own && cx.ranges().prove_eq(d, &result.shape[axis]) != Some(true) {
+            *d = cx.fresh(source, "carried", 0, None);
+            changed = true;
         }
     }
     Ok(changed)
@@ -74,7 +103,11 @@ fn widen(cx: &mut InferCx, c: &Carried, types: &mut [TensorType]) -> Result<bool
 pub(super) fn set_outputs(cx: &mut InferCx, c: &Carried, trips: &Trips) -> Result<u32> {
     let mut which = 0;
     for (k, &p) in c.params.iter().enumerate() {
-        let ty = tensor_at(cx, p, "a carried value")?;
+        let Some(ty) = cx.graph.tensor_type(p).cloned() else {
+            let ty = cx.graph.values[p].ty.clone();
+            cx.set_output(k, ty);
+            continue;
+        };
         let mut shape = Vec::new();
         for (axis, d) in ty.shape.iter().enumerate() {
             let source = SymbolSource::Carried(p, axis as u32);

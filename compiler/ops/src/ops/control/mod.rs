@@ -72,12 +72,27 @@ impl Inside {
     }
 }
 
+/// A type as the outside sees it: extents of items that depend on what happens inside aren't known.
+fn escaped(graph: &Graph, inside: &Inside, ty: &Type) -> Type {
+    let item = |t: &Type| match t {
+        Type::Tensor(t) if t.shape.iter().any(|d| inside.depends(graph, d)) => {
+            Type::AnyTensor(t.dtype, Some(t.rank() as u32))
+        }
+        other => escaped(graph, inside, other),
+    };
+    match ty {
+        Type::Sequence(t) => Type::Sequence(Box::new(item(t))),
+        Type::Optional(t) => Type::Optional(Box::new(item(t))),
+        other => other.clone(),
+    }
+}
+
 /// The tensor type of a value of a region.
 fn tensor_at(cx: &InferCx, v: ValueId, what: &str) -> Result<onnxc_ir::graph::TensorType> {
     cx.graph.tensor_type(v).cloned().ok_or_else(|| {
         cx.error("E2050", format!("{what} is no tensor"))
             .tensor(cx.graph.values[v].name.clone())
-            .help("sequences and optionals in control flow are not supported yet")
+            .help("control flow scans tensors; what it carries may be anything")
     })
 }
 

@@ -73,7 +73,7 @@ pub(super) fn role(graph: &Graph, registry: &Registry, n: NodeId) -> Result<Role
     let name = if node.op.domain.is_empty() { node.op.name.as_str() } else { "" };
     Ok(match def.lower {
         Lower::Alias if keeps_channels(graph, n) => Role::Reshapes,
-        Lower::Alias | Lower::Routine(_) | Lower::Control(_) => Role::RowMajor,
+        Lower::Alias | Lower::Routine(_) | Lower::Runtime(_) | Lower::Control(_) => Role::RowMajor,
         Lower::Compute(_) | Lower::View(_) => match name {
             "Conv" | "ConvTranspose" => Role::Convolves,
             "Transpose" => Role::Reads,
