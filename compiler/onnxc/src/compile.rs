@@ -97,7 +97,7 @@ fn file_hash(path: &Path) -> Result<String, Diagnostics> {
 pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
     let bits = backend.max_vector_bits(&options.target).min(options.target.vector_bits);
     let registers = backend.usable_vector_registers(&options.target);
-    Machine { vector_bits: bits, registers, fma: backend.has_fma(&options.target), l2_bytes: 1 << 20, threads: 1 }
+    Machine { vector_bits: bits, registers, fma: backend.has_fma(&options.target), l2_bytes: 1 << 20, threads: 1, strict: false }
 }
 
 /// Everything up to the loops program, watched by an observer.

@@ -36,6 +36,8 @@ pub struct Machine {
     pub l2_bytes: u32,
     /// The most threads that run a parallel loop.
     pub threads: u32,
+    /// Sums are only reordered, never computed by other formulas.
+    pub strict: bool,
 }
 
 /// A lowered kernel.

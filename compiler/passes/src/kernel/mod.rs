@@ -12,6 +12,8 @@ pub mod plan;
 pub mod precompute;
 pub mod schedule;
 pub mod tile;
+pub mod toom_cook;
+pub mod winograd;
 
 #[cfg(test)]
 mod tests;
@@ -27,8 +29,12 @@ use onnxc_ir::kernel::Kernel;
 pub fn optimise(kernel: &mut Kernel, machine: Machine) -> Result<(), Diagnostic> {
     inline::inline(kernel);
     collapse::collapse(kernel);
+    let fast = if machine.strict { None } else { winograd::winograd(kernel, machine) };
     pack::pack(kernel, machine);
     precompute::precompute(kernel)?;
-    schedule::schedule(kernel, machine);
+    match fast {
+        Some(w) if winograd::schedule(kernel, &w, machine).is_some() => {}
+        _ => schedule::schedule(kernel, machine),
+    }
     Ok(())
 }

@@ -50,7 +50,7 @@ fn must_store(kernel: &Kernel, id: DefId) -> bool {
     }
     match &kernel.defs[id].body {
         Body::Reduce { .. } => true,
-        // What `inline` has left alone is worth storing, but for guarded loads of cheap views.
+        // What `inline` has left alone is worth storing, but for guarded loads of cheap views elsewhere.
         Body::Map(e) => {
             let computed = kernel
                 .defs
@@ -58,9 +58,18 @@ fn must_store(kernel: &Kernel, id: DefId) -> bool {
                 .flat_map(def_loads)
                 .chain(kernel.checks.iter().flat_map(|c| super::expr::loads(&c.cond)))
                 .any(|s| s.src == Src::Def(id) && s.index.iter().any(Option::is_none));
-            computed || !super::inline::cheap(e)
+            computed || !super::inline::cheap(e) || padded_for_reduction(kernel, id)
         }
     }
+}
+
+/// A padded copy that a reduction reads: bounds are tested once per element, not in the reduction's inner loop.
+fn padded_for_reduction(kernel: &Kernel, id: DefId) -> bool {
+    def_loads(&kernel.defs[id]).iter().any(|s| s.pad.is_some())
+        && kernel
+            .defs
+            .values()
+            .any(|d| matches!(d.body, Body::Reduce { .. }) && def_loads(d).iter().any(|s| s.src == Src::Def(id)))
 }
 
 /// The reduction that a map loads at exactly one point of its own, that nobody else loads, and that has as many points.

@@ -153,7 +153,7 @@ fn own_level(kernel: &Kernel, nests: &[Nest], n: &Nest, level: usize) -> bool {
 }
 
 /// The stage of a nest; its first `shared` axes are alike in all stages of its group.
-fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at: Option<At>, shared: usize) -> Stage {
+pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at: Option<At>, shared: usize) -> Stage {
     let def = &kernel.defs[nest.def];
     let (outer, own) = def.axes.split_at(shared);
     let over: Vec<Axis> = nest.reduction(kernel).map(|r| reduction_axes(&kernel.defs[r]).to_vec()).unwrap_or_default();

@@ -10,9 +10,9 @@ use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Program, verify};
 
 const MACHINES: [Machine; 3] = [
-    Machine { vector_bits: 512, registers: 32, fma: true, l2_bytes: 1 << 20, threads: 1 },
-    Machine { vector_bits: 128, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1 },
-    Machine { vector_bits: 256, registers: 16, fma: false, l2_bytes: 1 << 18, threads: 2 },
+    Machine { vector_bits: 512, registers: 32, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false },
+    Machine { vector_bits: 128, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false },
+    Machine { vector_bits: 256, registers: 16, fma: false, l2_bytes: 1 << 18, threads: 2, strict: false },
 ];
 
 fn numbers(shape: &[usize]) -> Tensor {
@@ -336,4 +336,60 @@ fn padding_is_packed_away() {
         1,
         "only the copy is padded"
     );
+}
+
+/// A 3×3 convolution, channels last.
+fn conv_last(shape: &[&str; 4], out: i64, pad: i64, relu: bool) -> (Kernel, Tensor) {
+    let mut b = KernelBuilder::new("conv", dims(&["n", "h", "w"]));
+    let shape = syms(shape);
+    let q = shape[3].clone();
+    let weights = numbers(&[out as usize, q.as_int().expect("fixed") as usize, 3, 3]);
+    let x = b.param("x", DType::F32, shape.clone(), None);
+    let w = b.param("w", DType::F32, vec![Sym::int(out), q.clone(), Sym::int(3), Sym::int(3)], Some(weights.clone()));
+    let bias = b.param("b", DType::F32, vec![Sym::int(out)], None);
+    let to = [shape[0].clone(), shape[1].clone() + 2 * pad - 2, shape[2].clone() + 2 * pad - 2, Sym::int(out)];
+    let over = [Sym::int(3), Sym::int(3), q];
+    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, Some(&|_, i| load(bias, &i[3..])), |_, i, r| {
+        let at = [i[0].clone(), &i[1] + &r[0] - pad, &i[2] + &r[1] - pad, r[2].clone()];
+        load_padded(x, &at, Scalar::f32(0.0)) * load(w, &[i[3].clone(), r[2].clone(), r[0].clone(), r[1].clone()])
+    });
+    let y = b.map("y", DType::F32, &to, |_, i| {
+        let zero = constant(Scalar::f32(0.0));
+        build::binary(BinOp::Max, load(c, i), zero)
+    });
+    b.output(if relu { y } else { c });
+    (b.kernel, weights)
+}
+
+fn transformed(k: &Kernel) -> bool {
+    k.defs.values().any(|d| d.name == "c.v")
+}
+
+#[test]
+fn convolutions_in_the_transformed_domain() {
+    for relu in [true, false] {
+        let (k, _) = conv_last(&["2", "13", "10", "20"], 24, 1, relu);
+        let mut scheduled = k.clone();
+        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
+        assert!(transformed(&scheduled), "{scheduled}");
+        agree(k, &[], &[numbers(&[2, 13, 10, 20]), numbers(&[24])]);
+    }
+    let (k, _) = conv_last(&["1", "9", "70", "16"], 32, 0, true);
+    agree(k, &[], &[numbers(&[1, 9, 70, 16]), numbers(&[32])]);
+}
+
+#[test]
+fn symbolic_batches_in_the_transformed_domain() {
+    let (k, _) = conv_last(&["n", "9", "11", "16"], 16, 1, true);
+    let mut scheduled = k.clone();
+    optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
+    assert!(transformed(&scheduled), "{scheduled}");
+    for n in [0, 1, 3] {
+        agree(k.clone(), &[("n", n as i64)], &[numbers(&[n, 9, 11, 16]), numbers(&[16])]);
+    }
+    let (k, _) = conv_last(&["n", "h", "w", "16"], 16, 1, true);
+    for (n, h, w) in [(1, 5, 5), (2, 9, 24), (1, 1, 1)] {
+        let at = [("n", n as i64), ("h", h as i64), ("w", w as i64)];
+        agree(k.clone(), &at, &[numbers(&[n, h, w, 16]), numbers(&[16])]);
+    }
 }
