@@ -260,7 +260,7 @@ impl Inferred {
                 Ok(vec![y.unwrap_or_else(|| panic!("an alias of other extents: {shape:?} of {x:?}"))])
             }
             Lower::Routine(lower) => self.run_routine(lower),
-            Lower::Control(_) => panic!("the harness can't run this kind of operator"),
+            Lower::Control(_) | Lower::Runtime(_) => panic!("the harness can't run this kind of operator"),
         }
     }
 
