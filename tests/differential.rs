@@ -41,7 +41,8 @@ fn node(b: &mut GraphBuilder, op: &str, attrs: Attrs, inputs: &[ValueId]) -> Val
 /// Values of shape [2, 5, 7] combined by operators drawn at random; the first extent is symbolic.
 fn graph(dice: &mut Dice) -> Graph {
     let mut b = GraphBuilder::new("random");
-    let mut values = vec![b.tensor_input("x", DType::F32, &["n", "5", "7"]), b.tensor_input("y", DType::F32, &["n", "5", "7"])];
+    let mut values =
+        vec![b.tensor_input("x", DType::F32, &["n", "5", "7"]), b.tensor_input("y", DType::F32, &["n", "5", "7"])];
     for _ in 0..3 + dice.roll(8) {
         let (p, q) = (values[dice.roll(values.len())], values[dice.roll(values.len())]);
         let none = Attrs::default;

@@ -5,3 +5,4 @@ mod damaged;
 mod differential;
 mod levels;
 mod library;
+mod quantised;

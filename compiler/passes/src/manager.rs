@@ -87,6 +87,19 @@ pub struct GraphCx<'a> {
     pub registry: &'a Registry,
     /// Applies patches, counts them, and refuses them once a bisection has had enough.
     pub editor: &'a mut Editor,
+    /// What passes want the user to know, for the report.
+    pub notes: &'a mut Vec<Note>,
+}
+
+/// Something that a pass has found worth knowing: an optimisation that a node prevents, say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Note {
+    /// The node's name.
+    pub node: String,
+    /// Its operator.
+    pub op: String,
+    /// What there is to know.
+    pub message: String,
 }
 
 /// A pass over the loops program.

@@ -7,7 +7,7 @@ use crate::assemble::{Assembled, add_workspace_function, assemble};
 use crate::from_kernel::Machine;
 use crate::graph as g;
 use crate::loops;
-use crate::manager::{GraphCx, GraphPass, Ir, LoopsCx, LoopsPass, Manager, Stop};
+use crate::manager::{GraphCx, GraphPass, Ir, LoopsCx, LoopsPass, Manager, Note, Stop};
 use onnxc_ir::graph::Graph;
 use onnxc_ir::graph::patch::Editor;
 use onnxc_ir::loops::verify::Stage;
@@ -15,6 +15,8 @@ use onnxc_ops::Registry;
 
 /// Passes over the graph, in order.
 pub static GRAPH: &[GraphPass] = &[
+    // First: weights must still be integers.
+    g::quantised_integers::PASS,
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,
@@ -48,6 +50,8 @@ pub struct Lowered {
     pub assembled: Assembled,
     /// Where each buffer is.
     pub memory: loops::plan_memory::Plan,
+    /// What passes over the graph want the user to know.
+    pub notes: Vec<Note>,
 }
 
 /// Runs everything between import and a backend.
@@ -68,8 +72,9 @@ pub fn lower(
         return Err(Stop::Failed(problems));
     }
     manager.show("infer", Ir::Graph(graph))?;
+    let mut notes = vec![];
     for pass in GRAPH.iter().filter(|p| p.level <= level) {
-        manager.graph(pass, graph, &mut GraphCx { registry, editor })?;
+        manager.graph(pass, graph, &mut GraphCx { registry, editor, notes: &mut notes })?;
     }
     let mut assembled = manager.time("assemble", || assemble(graph, registry, machine))?;
     for (k, _) in &assembled.kernels {
@@ -84,5 +89,5 @@ pub fn lower(
     let memory = manager.time("plan-memory", || loops::plan_memory::plan_memory(&mut assembled.program, &cx.ranges))?;
     add_workspace_function(&mut assembled.program);
     manager.show("plan-memory", Ir::Loops(&assembled.program))?;
-    Ok(Lowered { assembled, memory })
+    Ok(Lowered { assembled, memory, notes })
 }

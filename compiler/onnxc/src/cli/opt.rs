@@ -106,7 +106,7 @@ fn graph_text(text: &str, file: &str, args: &OptArgs) -> Result<String, Diagnost
         }
         let pass = GRAPH.iter().find(|p| p.name == name).ok_or_else(|| unknown(name, "graph"))?;
         graph::verify::verify(&g, graph::verify::Stage::Typed)?;
-        (pass.run)(&mut g, &mut GraphCx { registry: &registry, editor: &mut Editor::new() })?;
+        (pass.run)(&mut g, &mut GraphCx { registry: &registry, editor: &mut Editor::new(), notes: &mut vec![] })?;
         graph::verify::verify(&g, graph::verify::Stage::Typed)?;
     }
     // What was elided before may be so again.

@@ -3,6 +3,7 @@
 use crate::Module;
 use onnxc_base::Sym;
 use onnxc_codegen::Artefact;
+use onnxc_passes::manager::Note;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -54,6 +55,19 @@ pub struct Report {
     pub kernels: usize,
     /// What runs, in order.
     pub steps: Vec<Step>,
+    /// What passes found worth knowing: quantised operators that stay in float, and why.
+    pub notes: Vec<Remark>,
+}
+
+/// A remark on a node.
+#[derive(Serialize)]
+pub struct Remark {
+    /// The node.
+    pub node: String,
+    /// Its operator.
+    pub op: String,
+    /// What there is to know.
+    pub message: String,
 }
 
 impl Report {
@@ -65,6 +79,8 @@ impl Report {
             ops: s.ops.clone(),
             flops: s.flops.clone().map(Amount),
         });
+        let remark =
+            |n: &Note| Remark { node: n.node.clone(), op: n.op.clone(), message: n.message.clone() };
         Report {
             name: module.program.name.clone(),
             workspace_bytes: Amount(module.lowered.memory.bytes.clone()),
@@ -73,6 +89,7 @@ impl Report {
             flops: Amount(module.info.flops.clone().unwrap_or_else(|| Sym::int(0))),
             kernels: module.lowered.assembled.kernels.len(),
             steps: steps.collect(),
+            notes: module.lowered.notes.iter().map(remark).collect(),
         }
     }
 
@@ -94,6 +111,9 @@ impl fmt::Display for Report {
             let flops = step.flops.as_ref().map_or(String::new(), |s| format!(", {s} flops"));
             let function = step.function.as_deref().unwrap_or("-");
             writeln!(f, "  {function}: {} ({}){flops}", step.ops.join(" + "), step.nodes.join(", "))?;
+        }
+        for n in &self.notes {
+            writeln!(f, "note       node '{}' ({}) {}", n.node, n.op, n.message)?;
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ pub mod global_pool;
 pub mod grid_sample;
 mod heap;
 pub mod identity;
+pub mod integer;
 pub mod layer_norm;
 mod lengths;
 pub mod losses;

@@ -100,7 +100,9 @@ def compute(op, opset, attrs, arrays, outputs, by):
 def main(name):
     lines = []
 
-    def add(op, opset, inputs, expect=None, outputs=1, tolerance=1e-6, fixed=False, by=("ort", "ref"), **attrs):
+    def add(op, opset, inputs, expect=None, outputs=1, tolerance=1e-6, fixed=False, by=("ort", "ref"), attributes=None, **attrs):
+        # `attributes` holds those whose names are arguments here.
+        attrs |= attributes or {}
         kinds = ["followed" if isinstance(x, Followed) else "const" if isinstance(x, Const) else None for x in inputs]
         arrays = [x.value if k else None if x is None else np.asarray(x) for x, k in zip(inputs, kinds)]
         if expect is None:

@@ -12,6 +12,7 @@ mod layout_tests;
 pub mod parts;
 mod patterns;
 mod regions;
+pub mod quantised_integers;
 pub mod simplify;
 #[cfg(test)]
 mod tests;

@@ -34,7 +34,7 @@ fn check(mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<Stri
     let mut manager = Manager::new(&mut quiet);
     manager.verify = true;
     for pass in passes {
-        let mut cx = GraphCx { registry: &registry, editor: &mut editor };
+        let mut cx = GraphCx { registry: &registry, editor: &mut editor, notes: &mut vec![] };
         manager.graph(pass, &mut graph, &mut cx).expect("the pass leaves a valid graph");
     }
     let after = run(&graph, &eval, &given).expect("the graph still runs");

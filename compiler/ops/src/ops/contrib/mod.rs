@@ -15,6 +15,7 @@ pub mod mask;
 pub mod misc;
 pub mod norm;
 pub mod position;
+pub mod quantised;
 pub mod renamed;
 
 use crate::prelude::*;
