@@ -11,8 +11,8 @@ pub mod fuse_layer_norm;
 mod layout_tests;
 pub mod parts;
 mod patterns;
-mod regions;
 pub mod quantised_integers;
+mod regions;
 pub mod simplify;
 #[cfg(test)]
 mod tests;
