@@ -41,7 +41,9 @@ fn hoisted(kernel: &Kernel, nests: &[Nest]) -> Vec<bool> {
     let outer = &kernel.defs[last.def].axes;
     let fits = |n: &Nest| {
         let own = &kernel.defs[n.def].axes;
-        let rows = !own.is_empty() && !outer.is_empty() && own[0].extent == outer[0].extent;
+        // What no other nest loads (another output) has loops of its own.
+        let needed = nests.iter().any(|u| u.def != n.def && loads_nest(kernel, u, n));
+        let rows = needed && !own.is_empty() && !outer.is_empty() && own[0].extent == outer[0].extent;
         rows && users_at_own_row(kernel, nests, n) && region_is_known(kernel, nests, n, last)
     };
     let mut hoisted: Vec<bool> = nests.iter().map(|n| !fits(n)).collect();
