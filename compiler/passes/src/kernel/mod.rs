@@ -1,6 +1,6 @@
 //! Passes over one kernel: simplify its definitions, then choose its schedule.
 //!
-//! The order is fixed, as each step relies on the one before: [`inline`] → [`collapse`] → [`pack`] → [`precompute`] →
+//! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] → [`pack`] → [`precompute`] →
 //! [`schedule`]. None of them changes what a kernel computes but for the order of sums.
 
 pub mod collapse;
@@ -11,6 +11,7 @@ pub mod pack;
 pub mod plan;
 pub mod precompute;
 pub mod schedule;
+pub mod split;
 pub mod tile;
 pub mod toom_cook;
 pub mod winograd;
@@ -28,6 +29,7 @@ use onnxc_ir::kernel::Kernel;
 /// A constant definition that can't be evaluated.
 pub fn optimise(kernel: &mut Kernel, machine: Machine) -> Result<(), Diagnostic> {
     inline::inline(kernel);
+    split::split(kernel);
     collapse::collapse(kernel);
     let fast = if machine.strict { None } else { winograd::winograd(kernel, machine) };
     pack::pack(kernel, machine);

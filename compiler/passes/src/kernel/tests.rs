@@ -154,6 +154,42 @@ fn convolutions() {
     );
 }
 
+/// Convolution of `groups` groups of 4 input and `out` output channels, and ReLU.
+fn grouped(groups: i64, out: i64, channels_last: bool) -> Kernel {
+    let mut b = KernelBuilder::new("grouped", dims(&[]));
+    let order = |v: [Sym; 3]| if channels_last { [v[1].clone(), v[2].clone(), v[0].clone()] } else { v };
+    let size = |c: i64, n: i64| order([Sym::int(c), Sym::int(n), Sym::int(n)]);
+    let x = b.param("x", DType::F32, size(4 * groups, 9).to_vec(), None);
+    let w = b.param("w", DType::F32, syms(&[&(groups * out).to_string(), "4", "3", "3"]), None);
+    let over = syms(&["4", "3", "3"]);
+    let c = b.reduce("c", DType::F32, &size(groups * out, 7), ReduceOp::Add, &over, None, |_, i, r| {
+        let i = if channels_last { [&i[2], &i[0], &i[1]] } else { [&i[0], &i[1], &i[2]] };
+        let channel = i[0].floordiv(&Sym::int(out)) * 4 + &r[0];
+        let at = order([channel, i[1] + &r[1], i[2] + &r[2]]);
+        load(x, &at) * load(w, &[i[0].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
+    });
+    let y = b.map("y", DType::F32, &size(groups * out, 7), |_, i| {
+        build::binary(BinOp::Max, load(c, i), constant(Scalar::f32(0.0)))
+    });
+    b.output(y);
+    b.kernel
+}
+
+#[test]
+fn groups_become_an_axis() {
+    for (groups, out, last) in [(3, 8, true), (2, 16, true), (5, 2, true), (3, 4, false)] {
+        let inputs = [
+            numbers(&if last { [9, 9, 4 * groups as usize] } else { [4 * groups as usize, 9, 9] }),
+            numbers(&[(groups * out) as usize, 4, 3, 3]),
+        ];
+        let kernel = grouped(groups, out, last);
+        let mut k = kernel.clone();
+        super::split::split(&mut k);
+        assert_eq!(!k.to_string().contains("floordiv"), out >= 4, "{k}");
+        agree(kernel, &[], &inputs);
+    }
+}
+
 #[test]
 fn outputs_lie_where_they_are_placed() {
     for (p, k) in [(0, 1), (1, 3)] {
@@ -317,6 +353,14 @@ fn several_outputs_and_rank_zero() {
     b.output(y);
     b.output(mean);
     agree(b.kernel, &[], &[numbers(&[4, 33])]);
+
+    let mut b = KernelBuilder::new("split", dims(&[]));
+    let x = b.param("x", DType::F32, syms(&["4", "40"]), None);
+    for part in 0..2 {
+        let y = b.map("y", DType::F32, &syms(&["4", "20"]), |_, i| load(x, &[i[0].clone(), &i[1] + 20 * part]));
+        b.output(y);
+    }
+    agree(b.kernel, &[], &[numbers(&[4, 40])]);
 
     let mut b = KernelBuilder::new("scalar", dims(&[]));
     let x: Src = b.param("x", DType::F32, vec![], None);
