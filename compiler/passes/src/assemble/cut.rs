@@ -198,7 +198,10 @@ pub fn in_place(graph: &Graph, node: NodeId) -> bool {
     let part = |v: &ValueId, of: ValueId| graph.layout(*v).and_then(|l| l.within()).is_some_and(|w| w.host == of);
     let joined = n.op.name == "Concat" && n.inputs.iter().flatten().all(|v| part(v, n.outputs[0]));
     let taken = n.inputs.first().copied().flatten().is_some_and(|x| n.outputs.iter().all(|v| part(v, x)));
-    joined || taken && !n.outputs.is_empty()
+    // A Concat of what lies one after the other in a larger one is a part of that, too.
+    let host = n.outputs.first().and_then(|y| graph.layout(*y)?.within().map(|w| w.host));
+    let run = n.op.name == "Concat" && host.is_some_and(|h| n.inputs.iter().flatten().all(|v| part(v, h)));
+    joined || run || taken && !n.outputs.is_empty()
 }
 
 /// True if a node computes each element of its output from elements of its inputs at the same index.

@@ -321,3 +321,19 @@ fn what_is_taken_is_read_where_it_is() {
     let (graph, assembled) = lowered(&net.b.finish(&[y]), &[dice.tensor(&[4, 5, 96])], "split");
     assert_eq!(copies(&assembled), [""; 0], "{graph}");
 }
+
+#[test]
+fn each_tensor_of_a_dense_block_lies_in_one_place() {
+    let mut net = Net::new(7);
+    let x = net.b.tensor_input("x", DType::F32, &["1", "3", "9", "w"]);
+    let mut all = vec![net.conv(x, [3, 16], 1, 1)];
+    for k in 1..4 {
+        let both = net.node("Concat", Attrs::default().with("axis", Attr::Int(1)), &all);
+        all.push(net.conv(both, [16 * k, 16], 1, 1));
+    }
+    let y = net.node("Concat", Attrs::default().with("axis", Attr::Int(1)), &all);
+    let y = net.conv(y, [64, 16], 1, 1);
+    let mut dice = Dice(5);
+    let (graph, assembled) = lowered(&net.b.finish(&[y]), &[dice.tensor(&[1, 3, 9, 8])], "dense");
+    assert_eq!(copies(&assembled), [""; 0], "{graph}");
+}

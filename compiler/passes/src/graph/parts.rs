@@ -25,7 +25,12 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
         let nodes = region(graph, owner).nodes.clone();
         let seen = Seen::new(graph, cx.registry, region(graph, owner));
         for join in [true, false] {
-            for &n in &nodes {
+            // The largest Concat first: smaller ones of the same tensors may be parts of it.
+            let mut order = nodes.clone();
+            if join {
+                order.sort_by_key(|n| std::cmp::Reverse(graph.nodes[*n].inputs.len()));
+            }
+            for n in order {
                 let parts = match (join, &*graph.nodes[n].op.name) {
                     (true, "Concat") => members(graph, &seen, n),
                     (false, "Slice" | "Split") => views(graph, cx.registry, &seen, n)?,
@@ -50,6 +55,9 @@ fn members(graph: &Graph, seen: &Seen, n: NodeId) -> Option<Vec<(ValueId, Within
     let host = node.outputs[0];
     let rank = graph.tensor_type(host)?.rank();
     let axis = node.attrs.int("axis")?.rem_euclid(rank.max(1) as i64) as usize;
+    if let Some(within) = run_of_parts(graph, seen, n, axis) {
+        return Some(vec![within]);
+    }
     let mut at = vec![Sym::int(0); rank];
     let mut parts: Vec<(ValueId, Within)> = Vec::new();
     for v in &node.inputs {
@@ -62,6 +70,20 @@ fn members(graph: &Graph, seen: &Seen, n: NodeId) -> Option<Vec<(ValueId, Within
         at[axis] += &graph.tensor_type(v)?.shape[axis];
     }
     Some(parts)
+}
+
+/// The place of a Concat's output where its inputs lie one after the other already: in a larger Concat of theirs.
+fn run_of_parts(graph: &Graph, seen: &Seen, n: NodeId, axis: usize) -> Option<(ValueId, Within)> {
+    let node = &graph.nodes[n];
+    let part = |v: &Option<ValueId>| graph.layout((*v)?).and_then(|l| l.within());
+    let first = part(node.inputs.first()?)?.clone();
+    let mut at = first.at.clone();
+    for v in &node.inputs {
+        let here = part(v).is_some_and(|w| w.host == first.host && w.at == at);
+        at[axis] += &graph.tensor_type((*v)?.to_owned()).filter(|_| here)?.shape[axis];
+    }
+    let y = node.outputs[0];
+    (y != first.host && seen.by_kernels_only(y) && can_be_part(graph, y, first.host)).then_some((y, first))
 }
 
 /// The places of a node's outputs in its input, if each is a window of it.
