@@ -1,0 +1,68 @@
+//! Loops IR to Rust: one `no_std` module in safe code, without dependencies or allocation.
+//!
+//! - `lang`: how each operation is written; `helpers`: small functions for those that `core` has nothing for.
+//! - `roots`: memory as safe Rust sees it: slices and offsets.
+//! - `function`, `file`: signatures, weights, the typed entry.
+//!
+//! What safe Rust can't say is refused: custom operators in C, memory whose size only the run knows, one buffer seen under
+//! two types. Does NOT make machine code.
+
+mod file;
+mod function;
+mod helpers;
+mod lang;
+mod roots;
+#[cfg(test)]
+mod tests;
+
+use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_codegen::{Backend, CompileOptions, ModuleInfo, Target, Unit};
+use onnxc_ir::loops::Program;
+
+/// The Rust backend.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rust;
+
+/// How a module is written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Indices aren't checked again when the module runs: the compiler has proven them.
+    pub unsafe_fast: bool,
+    /// Begins with `#![no_std]`.
+    pub no_std: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { unsafe_fast: false, no_std: true }
+    }
+}
+
+/// Writes a program as a module.
+///
+/// # Errors
+/// What Rust can't say, of all functions.
+pub fn source(program: &Program, info: &ModuleInfo, target: &Target, options: &Options) -> Result<String, Diagnostics> {
+    file::write(program, info, target, options, &[])
+}
+
+impl Backend for Rust {
+    fn name(&self) -> &'static str {
+        "rust"
+    }
+
+    /// Lanes become statements: a few fill the registers of any machine.
+    fn max_vector_bits(&self, target: &Target) -> u32 {
+        target.vector_bits.min(128)
+    }
+
+    fn has_fma(&self, _target: &Target) -> bool {
+        false
+    }
+
+    fn compile(&self, _: &Unit<'_>, _: &Target, _: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+        Err(Diagnostic::error("E5131", "backend rust makes no machine code")
+            .help("write a module (-o model.rs) or a crate (-o model/), and give it to rustc")
+            .into())
+    }
+}

@@ -1,0 +1,77 @@
+//! Where the memory of a buffer is, as safe Rust can say it: a slice and an offset of elements.
+//!
+//! Pointers into one arena can't be two `&mut`s, so nothing here is a reference: a view is its slice's name and a number.
+//! The workspace, bytes in loops IR, is an array per element type; a view of it is a part of the array of its type.
+
+use crate::helpers::memory_type;
+use onnxc_base::SecondaryMap;
+use onnxc_ir::loops::walk::blocks;
+use onnxc_ir::loops::{Block, Buf, BufKind, Func, Stmt};
+
+/// The slice that a buffer is in.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Root {
+    /// A parameter.
+    Param(u32),
+    /// A constant.
+    Const(usize),
+    /// An array on the stack.
+    Stack(Buf),
+    /// The workspace's array of a type.
+    Arena(&'static str),
+}
+
+/// Roots of all buffers of a function. `workspace`: the parameter that is bytes for everything.
+pub(crate) fn roots(f: &Func, workspace: Option<u32>) -> Result<SecondaryMap<Buf, Option<Root>>, String> {
+    use onnxc_base::EntityRef;
+    let mut all: SecondaryMap<Buf, Option<Root>> = SecondaryMap::new();
+    for (buf, def) in &f.bufs {
+        all[buf] = match def.kind {
+            BufKind::Param(i) if Some(i) == workspace => Some(Root::Arena("u8")),
+            BufKind::Param(i) => Some(Root::Param(i)),
+            BufKind::Const(c) => Some(Root::Const(c.index())),
+            BufKind::Stack(_) => Some(Root::Stack(buf)),
+            BufKind::Local | BufKind::Pointer => None,
+        };
+    }
+    // A pointer may be set from one that is set later: until nothing new is known.
+    loop {
+        let before = all.clone();
+        note(f, &f.body, &mut all)?;
+        if f.bufs.keys().all(|b| all[b] == before[b]) {
+            return Ok(all);
+        }
+    }
+}
+
+fn note(f: &Func, b: &Block, all: &mut SecondaryMap<Buf, Option<Root>>) -> Result<(), String> {
+    for s in &b.0 {
+        match s {
+            Stmt::View { buf, base, .. } => {
+                let ty = memory_type(f.bufs[*buf].dtype);
+                all[*buf] = match &all[*base] {
+                    Some(Root::Arena(_)) => Some(Root::Arena(ty)),
+                    Some(r) if memory_type(f.bufs[*base].dtype) == ty => Some(r.clone()),
+                    Some(_) => {
+                        let from = f.bufs[*base].dtype;
+                        return Err(format!("memory of {from} is seen as {}, which safe Rust can't", f.bufs[*buf].dtype));
+                    }
+                    None => None,
+                };
+            }
+            Stmt::Assign { buf, from } => match (&all[*buf], &all[*from]) {
+                (Some(a), Some(b)) if a != b => {
+                    return Err("a pointer moves between memory of the module and of the caller, which safe Rust can't".into());
+                }
+                (None, known) => all[*buf] = known.clone(),
+                _ => {}
+            },
+            s => {
+                for b in blocks(s) {
+                    note(f, b, all)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
