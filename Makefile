@@ -8,7 +8,7 @@ OUT   := target/demo
 export LLVM_SYS_221_PREFIX ?= $(LLVM)
 FEATURES = $$(test -x $(LLVM)/bin/llvm-config && echo "--features llvm")
 
-.PHONY: demo test test-python setup build clean
+.PHONY: demo test test-python firmware setup build clean
 
 demo: build
 	@mkdir -p $(OUT)
@@ -30,8 +30,18 @@ test: setup
 	   echo "== the LLVM backend alone, then the tests of the whole with it"; . tools/env.sh; \
 	   cargo test -p onnxc-llvm && cargo test -p onnxc-tests --features onnxc-tests/llvm; \
 	 else echo "== LLVM 22 is not here: its backend is not tested"; fi
+	@echo "== a model in a build script"
+	@. tools/env.sh; cargo test -p onnxc-example-kws
 	@$(MAKE) --no-print-directory test-python
 	@$(MAKE) --no-print-directory demo
+	@$(MAKE) --no-print-directory firmware
+
+# Says what it leaves out where cross compilers or QEMU are missing.
+firmware: build
+	@echo "== models as C on emulated boards"
+	@python3 tests/firmware/check.py --onnxc target/release/onnxc
+	@echo "== examples/kws-c on an emulated Cortex-M4F"
+	@examples/kws-c/run.sh
 
 # The Python package and ONNX's official suite, in an environment of their own.
 VENV := target/python

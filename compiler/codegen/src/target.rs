@@ -96,6 +96,10 @@ pub const CPUS: &[Cpu] = &[
     Cpu { name: "cortex-m4", arch: "thumbv7em", extends: None, features: &[] },
     Cpu { name: "cortex-m7", arch: "thumbv7em", extends: Some("cortex-m4"), features: &[] },
     Cpu { name: "cortex-m33", arch: "thumbv8m.main", extends: None, features: &[] },
+    Cpu { name: "cortex-m55", arch: "thumbv8m.main", extends: Some("cortex-m33"), features: &["mve.fp", "dsp"] },
+    Cpu { name: "cortex-m85", arch: "thumbv8m.main", extends: Some("cortex-m55"), features: &[] },
+    Cpu { name: "generic-rv32", arch: "riscv32imac", extends: None, features: &["m", "a", "c"] },
+    Cpu { name: "generic-rv32", arch: "riscv32imafc", extends: None, features: &["m", "a", "f", "c"] },
 ];
 
 /// Every processor that can be named, with its architecture, in the table's order.
@@ -120,10 +124,10 @@ impl Target {
     /// A target by triple (`None`: the host's) and processor (`None`: `native` on the host's architecture, else the
     /// architecture's baseline).
     pub fn parse(triple: Option<&str>, cpu: Option<&str>) -> Result<Target, Diagnostics> {
-        let host = Triple::host();
+        let (host, text) = (Triple::host(), triple);
         let triple = match triple {
             None => host.clone(),
-            Some(t) => Triple::from_str(t).map_err(|e| {
+            Some(t) => Triple::from_str(&known_triple(t)).map_err(|e| {
                 Diagnostic::error("E5001", format!("target '{t}' isn't a triple: {e}"))
                     .expected("architecture-vendor-system, such as x86_64-unknown-linux-gnu")
             })?,
@@ -134,6 +138,8 @@ impl Target {
         let cpu = match cpu {
             Some(c) => c,
             None if native_ok && triple == host => "native",
+            // The only cores of Armv8.1-M are those with vectors.
+            None if text.is_some_and(|t| t.starts_with("thumbv8.1m")) => "cortex-m55",
             None => baseline.map_or("", |c| c.name),
         };
         if cpu == "native" && native_ok {
@@ -152,6 +158,9 @@ impl Target {
             Architecture::X86_64 if has("avx2") => (256, 16, has("fma")),
             Architecture::X86_64 => (128, 16, has("fma")),
             Architecture::Aarch64(_) => (128, 32, true),
+            // No registers for floats: lanes and tiles only cost.
+            Architecture::Arm(a) if matches!(a.into_str().as_ref(), "thumbv6m" | "thumbv7m") => (32, 4, false),
+            Architecture::Riscv32(_) => (64, 16, has("f")),
             // Scalar code; fused multiply-add is part of the F and D extensions.
             Architecture::Riscv64(_) => (64, 32, true),
             _ => (64, 16, false),
@@ -177,6 +186,11 @@ impl Target {
     pub fn is_elf(&self) -> bool {
         self.triple.binary_format == BinaryFormat::Elf
     }
+}
+
+/// Armv8.1-M is Armv8-M with more instructions, and the only name that the triple's parser has.
+fn known_triple(t: &str) -> String {
+    t.replacen("thumbv8.1m.main", "thumbv8m.main", 1)
 }
 
 fn unknown_cpu(cpu: &str, arch: &str) -> Diagnostic {

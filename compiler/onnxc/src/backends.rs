@@ -10,6 +10,7 @@ pub static BACKENDS: &[&dyn Backend] = &[
     #[cfg(feature = "cranelift")]
     &onnxc_cranelift::Cranelift,
     &onnxc_c::C,
+    &onnxc_rust::Rust,
 ];
 
 /// The backend of a name, or the preferred one.

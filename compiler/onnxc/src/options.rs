@@ -21,6 +21,8 @@ pub struct Options {
     pub limits: onnxc_onnx::Limits,
     /// How C files are written.
     pub source: onnxc_c::Options,
+    /// How Rust modules are written.
+    pub rust: onnxc_rust::Options,
     /// Name of the module (prefix of its symbols); from the model's file name when absent.
     pub name: Option<String>,
     /// Stop after this many graph patches.
@@ -39,6 +41,7 @@ impl Default for Options {
             registry: Registry::new(),
             limits: onnxc_onnx::Limits::default(),
             source: onnxc_c::Options::default(),
+            rust: onnxc_rust::Options::default(),
             name: None,
             max_patches: None,
             verify: cfg!(debug_assertions),

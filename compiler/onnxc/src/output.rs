@@ -26,6 +26,10 @@ pub enum Kind {
     CraneliftIr,
     /// `.c`, with a `.h` beside it.
     C,
+    /// `.rs`
+    Rust,
+    /// `NAME/`: a folder with a Rust crate.
+    Crate,
     /// `.h`
     Header,
     /// No suffix: a program.
@@ -38,6 +42,9 @@ impl Kind {
     /// # Errors
     /// A suffix that means nothing.
     pub fn of(path: &Path) -> Result<Kind, Diagnostic> {
+        if path.as_os_str().to_string_lossy().ends_with('/') {
+            return Ok(Kind::Crate);
+        }
         Ok(match path.extension().map(|e| e.to_string_lossy()).as_deref() {
             Some("so") => Kind::Shared,
             Some("a") => Kind::Archive,
@@ -46,6 +53,7 @@ impl Kind {
             Some("ll") => Kind::LlvmIr,
             Some("clif") => Kind::CraneliftIr,
             Some("c") => Kind::C,
+            Some("rs") => Kind::Rust,
             Some("h") => Kind::Header,
             None if path.as_os_str() == "-" => {
                 return Err(Diagnostic::error("E5011", "a module isn't written to the standard output")
@@ -54,10 +62,19 @@ impl Kind {
             None => Kind::Executable,
             Some(other) => {
                 return Err(Diagnostic::error("E5011", format!("don't know how to write '{}'", path.display()))
-                    .expected("a file name that ends in .so, .a, .o, .s, .ll, .clif, .c or .h, or has no suffix for an executable")
+                    .expected("a file name that ends in .so, .a, .o, .s, .ll, .clif, .c, .rs or .h, in / for a Rust crate, or has no suffix for an executable")
                     .help(format!("the suffix '.{other}' says nothing")));
             }
         })
+    }
+
+    /// The backend that alone writes this, if it is source text.
+    pub fn source_backend(self) -> Option<&'static str> {
+        match self {
+            Kind::C => Some("c"),
+            Kind::Rust | Kind::Crate => Some("rust"),
+            _ => None,
+        }
     }
 
     /// True if machine code goes in.
@@ -105,6 +122,8 @@ pub fn write_one(
         (Kind::Executable, Some(c)) => write_executable(c, path, link, options),
         (Kind::Header, _) => write_header(module, path),
         (Kind::C, _) => write_c(module, path, options),
+        (Kind::Rust, _) => write_rust(module, path, options),
+        (Kind::Crate, _) => write_crate(module, path, options),
         (Kind::Assembly, _) => write_text(module, path, Emit::Assembly, None, options),
         (Kind::LlvmIr, _) => write_text(module, path, Emit::BackendIr, Some("llvm"), options),
         (Kind::CraneliftIr, _) => write_text(module, path, Emit::BackendIr, Some("cranelift"), options),
@@ -140,6 +159,25 @@ fn write_c(module: &Module, path: &Path, options: &Options) -> Result<(), Diagno
         Some(layout) => write_whole(&path.with_extension("weights"), |out| layout.write(&module.program, out)),
         None => Ok(()),
     }
+}
+
+fn write_rust(module: &Module, path: &Path, options: &Options) -> Result<(), Diagnostics> {
+    let text = onnxc_rust::source(&module.program, &module.info, &options.target, &options.rust)?;
+    write_whole(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// A folder with `Cargo.toml` and `src/lib.rs`.
+fn write_crate(module: &Module, path: &Path, options: &Options) -> Result<(), Diagnostics> {
+    let src = path.join("src");
+    std::fs::create_dir_all(&src)
+        .map_err(|e| Diagnostic::error("E5203", format!("can't make the folder: {e}")).file(path.display().to_string()))?;
+    let manifest = format!(
+        "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2021\"\ndescription = \"A model, compiled by {}.\"\n\n[dependencies]\n",
+        module.program.name.replace('_', "-"),
+        module.info.compiler
+    );
+    write_whole(&path.join("Cargo.toml"), |out| out.write_all(manifest.as_bytes()))?;
+    write_rust(module, &src.join("lib.rs"), options)
 }
 
 /// Assembly or a backend's own IR, which only that backend has.

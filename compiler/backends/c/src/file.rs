@@ -73,6 +73,9 @@ pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
     }
     let mut out = title(job);
     out += PREAMBLE;
+    if job.public {
+        out += ALIGN;
+    }
     if !job.public {
         out += &declarations(job, &file, &reached);
     }
@@ -84,6 +87,9 @@ pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
     out += &code;
     for f in job.address_functions {
         out += &address_function(f);
+    }
+    if job.public && job.options.static_workspace {
+        out += &own_workspace(job.program, &file);
     }
     if job.public {
         out += &status_text(&job.program.name);
@@ -140,7 +146,10 @@ fn describe<'a>(job: &Job<'_>, scalars: &'a Scalars) -> File<'a> {
         .funcs
         .values()
         .map(|f| if f.linkage == Linkage::Export { f.name.clone() } else { names.unique(&f.name) });
-    let functions: Vec<String> = functions.collect();
+    let mut functions: Vec<String> = functions.collect();
+    if let (true, Some(run)) = (job.options.static_workspace && job.public, program.interface.entries.run) {
+        functions[run.index()] = format!("{prefix}run_in");
+    }
     let constants = program
         .consts
         .iter()
@@ -210,7 +219,7 @@ fn weights(job: &Job<'_>, scalars: &Scalars, reached: &BTreeSet<FuncId>) -> Stri
         ),
         Place::Here => {
             let names = describe(job, scalars).constants;
-            let mut out = String::from(ALIGN);
+            let mut out = String::new();
             let section =
                 job.options.section.as_ref().map_or(String::new(), |s| format!(" __attribute__((section(\"{s}\")))"));
             for id in used {
@@ -276,6 +285,22 @@ fn address_function(f: &AddressFunction) -> String {
         ),
     };
     data + &body
+}
+
+/// The entry of a module that contains its workspace.
+fn own_workspace(program: &Program, file: &File<'_>) -> String {
+    let Some(run) = program.interface.entries.run else { return String::new() };
+    let (name, count) = (&program.name, program.funcs[run].params.len());
+    let names: Vec<String> = (0..count).map(|i| format!("p{i}")).collect();
+    let inner = file.signature(run, &names);
+    let outer = inner
+        .replacen(&format!("{name}_run_in("), &format!("{name}_run("), 1)
+        .replace(&format!(", void *p{}", count - 1), "");
+    let bytes = program.interface.workspace.as_ref().and_then(|w| w.as_int()).unwrap_or(0).max(1);
+    let passed = names[..count - 1].join(", ");
+    format!(
+        "\nstatic uint8_t {name}_workspace[{bytes}] ONNXC_ALIGNED;\n\n{outer} {{\n    return {name}_run_in({passed}, {name}_workspace);\n}}\n"
+    )
 }
 
 fn status_text(name: &str) -> String {

@@ -76,10 +76,11 @@ impl File<'_> {
         let roles = if self.is_entry(id) { roles(program, id) } else { vec![Role::Plain; f.params.len()] };
         let mut inner = params.clone();
         let mut head = vec![];
+        let mut adapted = vec![];
         for (i, role) in roles.iter().enumerate() {
             if let Some((ty, name, value)) = self.adapted(*role, &params[i]) {
                 inner[i] = names.unique(&name);
-                head.push(format!("    {ty} {} = {value};\n", inner[i]));
+                adapted.push((i, format!("    {ty} {} = {value};\n", inner[i])));
             }
         }
         let bufs = self.buffers(f, &inner, &mut names, &mut head);
@@ -101,8 +102,17 @@ impl File<'_> {
             let indent = if line.starts_with('#') { String::new() } else { "    ".repeat(depth) };
             body += &format!("{indent}{line}\n");
         }
-        let unused: String =
-            inner.iter().filter(|p| !mentions(&body, p)).map(|p| format!("    (void){p};\n")).collect();
+        // What nothing uses isn't declared, and parameters are said to be unused.
+        let mut unused: Vec<&String> = inner.iter().filter(|p| !mentions(&body, p)).collect();
+        for (i, line) in adapted {
+            if mentions(&body, &inner[i]) {
+                body.insert_str(0, &line);
+            } else {
+                unused.retain(|p| **p != inner[i]);
+                unused.push(&params[i]);
+            }
+        }
+        let unused: String = unused.iter().map(|p| format!("    (void){p};\n")).collect();
         let doc = comment(&f.doc);
         (format!("{doc}{} {{\n{unused}{body}}}\n", self.signature(id, &params)), problems)
     }
@@ -184,7 +194,9 @@ impl File<'_> {
             Some(t) if entry && t.elem == onnxc_base::DType::I32 => "int",
             Some(t) => c_type(t.elem),
         };
-        format!("{}{ret} {}({params})", if local { "static " } else { "" }, self.functions[id.index()])
+        // A run whose workspace the module owns is behind another entry.
+        let hidden = entry && self.functions[id.index()].ends_with("_run_in");
+        format!("{}{ret} {}({params})", if local || hidden { "static " } else { "" }, self.functions[id.index()])
     }
 }
 

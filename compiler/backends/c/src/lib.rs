@@ -16,7 +16,7 @@ mod object;
 #[cfg(test)]
 mod tests;
 
-use onnxc_base::Diagnostics;
+use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::{Backend, CompileOptions, ConstLayout, Emit, ModuleInfo, Target, Unit};
 use onnxc_ir::loops::{Linkage, Program};
 
@@ -78,9 +78,45 @@ pub fn source(program: &Program, info: &ModuleInfo, target: &Target, options: &O
         public: true,
         address_functions: &[],
     };
+    if options.static_workspace && program.interface.workspace.as_ref().and_then(|w| w.as_int()).is_none() {
+        return Err(Diagnostic::error("E5122", "the workspace has no fixed size, so the module can't contain it")
+            .help("leave --static-workspace out, or fix the dims (--dim NAME=EXTENT)")
+            .into());
+    }
     let code = file::write(&job)?;
-    let header = onnxc_codegen::header(&program, info);
+    let style = onnxc_codegen::header::Style {
+        own_workspace: options.static_workspace,
+        remarks: remarks(&program, options),
+        declarations: declarations(&program, options),
+    };
+    let header = onnxc_codegen::header::header_in(&program, info, &style);
     Ok(Source { code, header, layout: (options.weights != Weights::Embed).then_some(layout) })
+}
+
+/// What a reader of the header should know of linking.
+fn remarks(program: &Program, options: &Options) -> Vec<String> {
+    let mut needed: Vec<String> = program.externs.values().map(|x| x.symbol.clone()).collect();
+    if options.weights == Weights::Extern {
+        needed.push(format!("{}_constants", program.name));
+    }
+    let needed = if needed.is_empty() { "none".to_string() } else { needed.join(", ") };
+    let mut out = vec![format!(
+        "Symbols needed from elsewhere: {needed}; what compilers themselves call (soft float, 64-bit division, memcpy) apart."
+    )];
+    if options.static_workspace {
+        out.push("The module has its workspace in itself: one run at a time.".into());
+    }
+    out
+}
+
+fn declarations(program: &Program, options: &Options) -> String {
+    if options.weights != Weights::File {
+        return String::new();
+    }
+    format!(
+        "/* The bytes of {0}.weights, aligned to 64. To be set before the first run. */\nextern const uint8_t *{0}_weights;\n\n",
+        program.name
+    )
 }
 
 /// Without the entries that only loaders call.
@@ -108,6 +144,16 @@ impl Backend for C {
     /// Lanes become statements: a few fill the registers of any machine.
     fn max_vector_bits(&self, target: &Target) -> u32 {
         target.vector_bits.min(128)
+    }
+
+    /// A product needs a register before it is added, and compilers keep one or two for addresses of their own: a tile that
+    /// counts on all of them spills.
+    fn usable_vector_registers(&self, target: &Target) -> u32 {
+        if target.vector_bits <= 64 && !target.has_fma {
+            target.vector_registers.saturating_sub(3).max(3)
+        } else {
+            target.vector_registers
+        }
     }
 
     /// Who compiles the text decides what the processor has: a fused multiply-add only where a processor was named.

@@ -36,14 +36,19 @@ pub(crate) fn write(
             let own = format!("{}_", program.name);
             let short = f.name.strip_prefix(&own).unwrap_or(&f.name).to_lowercase();
             // The public functions have these names.
-            names.unique(&if e.run == Some(id) || e.plan == Some(id) || e.workspace_bytes == Some(id) { format!("{short}_raw") } else { short })
+            names.unique(&if e.run == Some(id) || e.plan == Some(id) || e.workspace_bytes == Some(id) {
+                format!("{short}_raw")
+            } else {
+                short
+            })
         })
         .collect();
     let constants: Vec<String> = program.consts.values().map(|c| names.unique(&c.name.to_uppercase())).collect();
     let mut reserved: Vec<String> = KEYWORDS.split_whitespace().map(String::from).collect();
     reserved.extend(functions.iter().chain(&constants).cloned());
     let pointer_bits = target.pointer_bits;
-    let module = Module { scalars: &scalars, functions, constants, reserved, pointer_bits, unchecked: options.unsafe_fast };
+    let module =
+        Module { scalars: &scalars, functions, constants, reserved, pointer_bits, unchecked: options.unsafe_fast };
     let (mut helpers, mut arenas, mut problems) = (Helpers::default(), BTreeSet::new(), Diagnostics::new());
     let mut code = String::new();
     for &id in &reached {
@@ -60,6 +65,9 @@ pub(crate) fn write(
 }
 
 fn title(program: &Program, info: &ModuleInfo, options: &Options) -> String {
+    if !options.attributes {
+        return format!("// Module {}, compiled by {}.\n", program.name, info.compiler);
+    }
     let mut out = format!("//! Module {}, compiled by {}.\n", program.name, info.compiler);
     if !info.model_sha256.is_empty() {
         out += &format!("//! SHA-256 of the model: {}\n", info.model_sha256);
@@ -110,7 +118,11 @@ fn public(p: &Program, module: &Module<'_>, arenas: &BTreeSet<&'static str>) -> 
     let mut names = Names::without(KEYWORDS.split_whitespace().chain(["dims", "workspace", "extents"]));
     let ports = |ports: &[Port], f: FuncId, first: usize, mutable: &str, names: &mut Names| -> Vec<(String, String)> {
         let name = |i: usize| p.funcs[f].params.get(first + i).map_or(String::new(), |q| q.name.to_lowercase());
-        ports.iter().enumerate().map(|(i, port)| (names.unique(&name(i)), format!("&{mutable}{}", port_type(port)))).collect()
+        ports
+            .iter()
+            .enumerate()
+            .map(|(i, port)| (names.unique(&name(i)), format!("&{mutable}{}", port_type(port))))
+            .collect()
     };
     let first = usize::from(!face.dims.is_empty());
     let mut params: Vec<(String, String)> = vec![];
@@ -133,7 +145,9 @@ fn public(p: &Program, module: &Module<'_>, arenas: &BTreeSet<&'static str>) -> 
     params.push(("workspace".into(), "&mut Workspace".into()));
     passed.push("workspace".into());
     let list = |all: &[(String, String)]| all.iter().map(|(n, t)| format!("{n}: {t}")).collect::<Vec<_>>().join(", ");
-    let shape = |port: &Port| format!("{}[{}]", port.dtype, port.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    let shape = |port: &Port| {
+        format!("{}[{}]", port.dtype, port.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+    };
     out += "\n/// Runs the model.\n///\n";
     for ((name, _), port) in inputs.iter().chain(&outputs).zip(face.inputs.iter().chain(&face.outputs)) {
         out += &format!("/// - `{name}`: {} `{}`\n", port.name.replace('\n', " "), shape(port));
@@ -163,7 +177,9 @@ fn public(p: &Program, module: &Module<'_>, arenas: &BTreeSet<&'static str>) -> 
 }
 
 fn status_type() -> String {
-    let mut out = String::from("\n/// Why a run failed.\n#[derive(Clone, Copy, PartialEq, Eq, Debug)]\npub struct Status(pub i32);\n\nimpl Status {\n");
+    let mut out = String::from(
+        "\n/// Why a run failed.\n#[derive(Clone, Copy, PartialEq, Eq, Debug)]\npub struct Status(pub i32);\n\nimpl Status {\n",
+    );
     out += "    fn check(code: i32) -> Result<(), Status> {\n        if code == 0 { Ok(()) } else { Err(Status(code)) }\n    }\n\n";
     out += "    /// One line for people.\n    pub fn text(self) -> &'static str {\n        match self.0 {\n";
     for (i, text) in status::TEXTS.iter().enumerate() {
@@ -174,7 +190,17 @@ fn status_type() -> String {
 
 /// An array per element type: safe Rust sees no memory under two types. With sizes known only in a run the caller gives slices.
 fn workspace_type(bytes: Option<i64>, arenas: &BTreeSet<&'static str>) -> String {
-    let size = |ty: &str| if ty.ends_with("64") { 8 } else if ty.ends_with("32") { 4 } else if ty.ends_with("16") { 2 } else { 1 };
+    let size = |ty: &str| {
+        if ty.ends_with("64") {
+            8
+        } else if ty.ends_with("32") {
+            4
+        } else if ty.ends_with("16") {
+            2
+        } else {
+            1
+        }
+    };
     let mut out = String::from("\n/// The memory of a run; its content doesn't matter before or after.\n");
     match bytes {
         Some(bytes) => {
@@ -182,12 +208,16 @@ fn workspace_type(bytes: Option<i64>, arenas: &BTreeSet<&'static str>) -> String
             out += "pub struct Workspace {\n";
             arenas.iter().for_each(|ty| out += &format!("    {ty}s: [{ty}; {}],\n", count(ty)));
             out += "}\n\nimpl Workspace {\n    /// Zeros, for a `static` or the stack.\n    pub const fn new() -> Workspace {\n        Workspace {";
-            arenas.iter().for_each(|ty| out += &format!(" {ty}s: [{}; {}],", if ty.starts_with('f') { "0.0" } else { "0" }, count(ty)));
+            arenas.iter().for_each(|ty| {
+                out += &format!(" {ty}s: [{}; {}],", if ty.starts_with('f') { "0.0" } else { "0" }, count(ty))
+            });
             out += " }\n    }\n}\n\nimpl Default for Workspace {\n    fn default() -> Workspace {\n        Workspace::new()\n    }\n}\n";
         }
         None => {
             let life = if arenas.is_empty() { "" } else { "'a" };
-            out += &format!("///\n/// Each slice holds at least `workspace_bytes(dims)` bytes.\npub struct Workspace<{life}> {{\n");
+            out += &format!(
+                "///\n/// Each slice holds at least `workspace_bytes(dims)` bytes.\npub struct Workspace<{life}> {{\n"
+            );
             arenas.iter().for_each(|ty| out += &format!("    /// Tensors of {ty}.\n    pub {ty}s: &'a mut [{ty}],\n"));
             out += "}\n";
         }
@@ -198,7 +228,9 @@ fn workspace_type(bytes: Option<i64>, arenas: &BTreeSet<&'static str>) -> String
 fn dims_type(p: &Program) -> String {
     let mut names = Names::without(KEYWORDS.split_whitespace());
     let fields: Vec<String> = p.interface.dims.iter().map(|d| names.unique(&d.name)).collect();
-    let mut out = String::from("\n/// Extents that aren't fixed.\n#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]\npub struct Dims {\n");
+    let mut out = String::from(
+        "\n/// Extents that aren't fixed.\n#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]\npub struct Dims {\n",
+    );
     for (d, field) in p.interface.dims.iter().zip(&fields) {
         let limit = d.hi.as_ref().map_or(format!("at least {}", d.lo), |hi| format!("{} to {hi}", d.lo));
         let source = match d.source {
@@ -210,7 +242,10 @@ fn dims_type(p: &Program) -> String {
     }
     let (n, list) = (fields.len(), fields.join(", "));
     let values: Vec<String> = fields.iter().map(|f| format!("self.{f}")).collect();
-    out += &format!("}}\n\nimpl Dims {{\n    fn values(&self) -> [i64; {n}] {{\n        [{}]\n    }}\n\n    ", values.join(", "));
+    out += &format!(
+        "}}\n\nimpl Dims {{\n    fn values(&self) -> [i64; {n}] {{\n        [{}]\n    }}\n\n    ",
+        values.join(", ")
+    );
     out += &format!("fn from([{list}]: [i64; {n}]) -> Dims {{\n        Dims {{ {list} }}\n    }}\n}}\n");
     if p.interface.entries.workspace_bytes.is_some() {
         out += "\n/// Bytes of workspace that a run needs.\npub fn workspace_bytes(dims: &Dims) -> usize {\n    workspace_bytes_raw(&dims.values()) as usize\n}\n";

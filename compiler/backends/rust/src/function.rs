@@ -28,7 +28,12 @@ impl Module<'_> {
     }
 
     /// The whole function.
-    pub fn function(&self, id: FuncId, helpers: &mut Helpers, arenas: &mut BTreeSet<&'static str>) -> (String, Diagnostics) {
+    pub fn function(
+        &self,
+        id: FuncId,
+        helpers: &mut Helpers,
+        arenas: &mut BTreeSet<&'static str>,
+    ) -> (String, Diagnostics) {
         let f = &self.scalars.program.funcs[id];
         let workspace = self.workspace(id);
         let mut names = Names::without(self.reserved.iter().map(String::as_str));
@@ -40,7 +45,9 @@ impl Module<'_> {
             .collect();
         let roots = match roots(f, workspace) {
             Ok(r) => r,
-            Err(why) => return (String::new(), Diagnostic::error("E5130", why).node(f.name.clone(), "function").into()),
+            Err(why) => {
+                return (String::new(), Diagnostic::error("E5130", why).node(f.name.clone(), "function").into());
+            }
         };
         let mut head = vec![];
         let (buf_names, offsets) = buffers(f, &mut names, &mut head);
@@ -86,7 +93,11 @@ impl Module<'_> {
 }
 
 /// Names of stack buffers, and of the offsets of views and pointers.
-fn buffers(f: &Func, names: &mut Names, head: &mut Vec<String>) -> (SecondaryMap<Buf, String>, SecondaryMap<Buf, String>) {
+fn buffers(
+    f: &Func,
+    names: &mut Names,
+    head: &mut Vec<String>,
+) -> (SecondaryMap<Buf, String>, SecondaryMap<Buf, String>) {
     let (mut all, mut offsets) = (SecondaryMap::new(), SecondaryMap::new());
     for (buf, def) in &f.bufs {
         match def.kind {

@@ -72,15 +72,20 @@ fn text(op: &str, d: DType) -> String {
 /// Helpers for every type.
 fn any(op: &str) -> &'static str {
     match op {
-        "min" => "
+        "min" => {
+            "
 fn min<T: PartialOrd>(a: T, b: T) -> T {
     if b < a { b } else { a }
-}",
-        "max" => "
+}"
+        }
+        "max" => {
+            "
 fn max<T: PartialOrd>(a: T, b: T) -> T {
     if a < b { b } else { a }
-}",
-        "parts" => "
+}"
+        }
+        "parts" => {
+            "
 /// Disjoint parts of a slice, each from an offset to where the next one begins.
 fn parts<T, const N: usize>(all: &mut [T], at: [usize; N]) -> [&mut [T]; N] {
     let mut order: [usize; N] = core::array::from_fn(|i| i);
@@ -91,78 +96,104 @@ fn parts<T, const N: usize>(all: &mut [T], at: [usize; N]) -> [&mut [T]; N] {
         (rest, out[i]) = rest.split_at_mut(at[i]);
     }
     out
-}",
-        "get" => "
+}"
+        }
+        "get" => {
+            "
 /// An element whose index the compiler has proven.
 #[inline(always)]
 fn get<T: Copy>(x: &[T], i: usize) -> T {
     debug_assert!(i < x.len());
     // SAFETY: loops IR accesses are in bounds: whoever built the program has proven it.
     unsafe { *x.get_unchecked(i) }
-}",
-        "put" => "
+}"
+        }
+        "put" => {
+            "
 /// Sets an element whose index the compiler has proven.
 #[inline(always)]
 fn put<T>(x: &mut [T], i: usize, v: T) {
     debug_assert!(i < x.len());
     // SAFETY: loops IR accesses are in bounds: whoever built the program has proven it.
     unsafe { *x.get_unchecked_mut(i) = v }
-}",
+}"
+        }
         _ => "",
     }
 }
 
 fn integer(op: &str, signed: bool) -> &'static str {
     match op {
-        "div" => "
+        "div" => {
+            "
 fn div_$D(a: $T, b: $T) -> $T {
     if b == 0 { 0 } else { a.wrapping_div(b) }
-}",
-        "rem" => "
+}"
+        }
+        "rem" => {
+            "
 fn rem_$D(a: $T, b: $T) -> $T {
     if b == 0 { 0 } else { a.wrapping_rem(b) }
-}",
-        "floordiv" if signed => "
+}"
+        }
+        "floordiv" if signed => {
+            "
 fn floordiv_$D(a: $T, b: $T) -> $T {
     if b == 0 {
         return 0;
     }
     let q = a.wrapping_div(b);
     if a.wrapping_rem(b) != 0 && (a < 0) != (b < 0) { q - 1 } else { q }
-}",
-        "floordiv" => "
+}"
+        }
+        "floordiv" => {
+            "
 fn floordiv_$D(a: $T, b: $T) -> $T {
     if b == 0 { 0 } else { a / b }
-}",
-        "floormod" if signed => "
+}"
+        }
+        "floormod" if signed => {
+            "
 fn floormod_$D(a: $T, b: $T) -> $T {
     if b == 0 {
         return 0;
     }
     let r = a.wrapping_rem(b);
     if r != 0 && (r < 0) != (b < 0) { r + b } else { r }
-}",
-        "floormod" => "
+}"
+        }
+        "floormod" => {
+            "
 fn floormod_$D(a: $T, b: $T) -> $T {
     if b == 0 { 0 } else { a % b }
-}",
-        "shl" if signed => "
+}"
+        }
+        "shl" if signed => {
+            "
 fn shl_$D(a: $T, b: $T) -> $T {
     if (0..$BITS).contains(&b) { a << b } else { 0 }
-}",
-        "shl" => "
+}"
+        }
+        "shl" => {
+            "
 fn shl_$D(a: $T, b: $T) -> $T {
     if b < $BITS { a << b } else { 0 }
-}",
-        "shr" if signed => "
+}"
+        }
+        "shr" if signed => {
+            "
 fn shr_$D(a: $T, b: $T) -> $T {
     if (0..$BITS).contains(&b) { a >> b } else if a < 0 { -1 } else { 0 }
-}",
-        "shr" => "
+}"
+        }
+        "shr" => {
+            "
 fn shr_$D(a: $T, b: $T) -> $T {
     if b < $BITS { a >> b } else { 0 }
-}",
-        "pow" if signed => "
+}"
+        }
+        "pow" if signed => {
+            "
 fn pow_$D(a: $T, b: $T) -> $T {
     if b < 0 {
         return match a {
@@ -180,8 +211,10 @@ fn pow_$D(a: $T, b: $T) -> $T {
         n >>= 1;
     }
     r as $T
-}",
-        "pow" => "
+}"
+        }
+        "pow" => {
+            "
 fn pow_$D(a: $T, b: $T) -> $T {
     let (mut r, mut x, mut n) = (1u64, a as u64, (b as u64).min(i64::MAX as u64));
     while n > 0 {
@@ -192,14 +225,16 @@ fn pow_$D(a: $T, b: $T) -> $T {
         n >>= 1;
     }
     r as $T
-}",
+}"
+        }
         op => any(op),
     }
 }
 
 fn float(op: &str) -> &'static str {
     match op {
-        "from_f16" => "
+        "from_f16" => {
+            "
 fn from_f16_f32(a: u16) -> f32 {
     let sign = u32::from(a & 0x8000) << 16;
     let (mut e, mut m) = (u32::from(a >> 10 & 31), u32::from(a & 1023));
@@ -215,20 +250,26 @@ fn from_f16_f32(a: u16) -> f32 {
         e = 1u32.wrapping_sub(up);
     }
     f32::from_bits(sign | e.wrapping_add(112) << 23 | m << 13)
-}",
-        "from_bf16" => "
+}"
+        }
+        "from_bf16" => {
+            "
 fn from_bf16_f32(a: u16) -> f32 {
     f32::from_bits(u32::from(a) << 16)
-}",
-        "to_bf16" => "
+}"
+        }
+        "to_bf16" => {
+            "
 fn to_bf16_f32(a: f32) -> u16 {
     let u = a.to_bits();
     if a.is_nan() {
         return (u >> 16) as u16 | 0x40;
     }
     (u.wrapping_add(0x7fff + (u >> 16 & 1)) >> 16) as u16
-}",
-        "to_f16" => "
+}"
+        }
+        "to_f16" => {
+            "
 fn to_f16_f32(a: f32) -> u16 {
     let u = a.to_bits();
     let (sign, e, m) = ((u >> 16) as u16 & 0x8000, (u >> 23 & 255) as i32 - 112, u & 0x7f_ffff);
@@ -246,8 +287,10 @@ fn to_f16_f32(a: f32) -> u16 {
     let up = u32::from(rest > middle || (rest == middle && half & 1 == 1));
     // The hidden bit adds one to the exponent; so does a carry.
     sign | (half + up + if e > 0 { (e as u32 - 1) << 10 } else { 0 }) as u16
-}",
-        "trunc" => "
+}"
+        }
+        "trunc" => {
+            "
 fn trunc_$D(a: $T) -> $T {
     let u = a.to_bits();
     let e = (u >> $MANTISSA & $EXPONENT) as i32 - $BIAS;
@@ -255,18 +298,24 @@ fn trunc_$D(a: $T) -> $T {
         return $T::from_bits(u & 1 << ($BITS - 1));
     }
     if e >= $MANTISSA { a } else { $T::from_bits(u & !(((1 << $MANTISSA) - 1) >> e)) }
-}",
-        "floor" => "
+}"
+        }
+        "floor" => {
+            "
 fn floor_$D(a: $T) -> $T {
     let t = trunc_$D(a);
     if t > a { t - 1.0 } else { t }
-}",
-        "ceil" => "
+}"
+        }
+        "ceil" => {
+            "
 fn ceil_$D(a: $T) -> $T {
     let t = trunc_$D(a);
     if t < a { t + 1.0 } else { t }
-}",
-        "round_even" => "
+}"
+        }
+        "round_even" => {
+            "
 fn round_even_$D(a: $T) -> $T {
     let t = trunc_$D(a);
     let (d, half) = (if a < t { t - a } else { a - t }, t * 0.5);
@@ -274,9 +323,11 @@ fn round_even_$D(a: $T) -> $T {
         return if a < 0.0 { t - 1.0 } else { t + 1.0 };
     }
     t
-}",
+}"
+        }
         // Digit by digit in integers: the root of an integer is exact to one bit beyond the mantissa, and never halfway.
-        "sqrt" => "
+        "sqrt" => {
+            "
 fn sqrt_$D(a: $T) -> $T {
     let mut u = a.to_bits();
     let mut e = (u >> $MANTISSA & $EXPONENT) as i32;
@@ -308,16 +359,21 @@ fn sqrt_$D(a: $T) -> $T {
     }
     root = (root >> 1) + (root & 1);
     $T::from_bits(((((e >> 1) + $BIAS) as $U) << $MANTISSA) + (root - (1 << $MANTISSA)))
-}",
-        "floordiv" => "
+}"
+        }
+        "floordiv" => {
+            "
 fn floordiv_$D(a: $T, b: $T) -> $T {
     floor_$D(a / b)
-}",
-        "floormod" => "
+}"
+        }
+        "floormod" => {
+            "
 fn floormod_$D(a: $T, b: $T) -> $T {
     let r = a % b;
     if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
-}",
+}"
+        }
         op => any(op),
     }
 }

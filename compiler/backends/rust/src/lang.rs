@@ -28,8 +28,9 @@ pub(crate) struct Rust<'a> {
     pub ret: Option<DType>,
 }
 
+/// True for the text of a number.
 fn number(text: &str) -> bool {
-    text.chars().next().is_some_and(|c| c.is_ascii_digit())
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || ".e".contains(c)) && !text.starts_with('e')
 }
 
 /// `e as T`, in parentheses wherever it is an operand: `a as u8 < b` isn't Rust.
@@ -59,7 +60,7 @@ impl Rust<'_> {
 
     /// An expression that a method can be called on.
     fn receiver(e: &Expr) -> String {
-        if number(e.text.trim_start_matches('-')) && e.text.chars().all(|c| !c.is_alphabetic() || c == 'e') {
+        if number(e.text.trim_start_matches('-')) {
             let text = format!("{}{}", e.text, value_type(e.dtype));
             return if text.starts_with('-') { format!("({text})") } else { text };
         }
@@ -88,12 +89,18 @@ impl Rust<'_> {
         let base = &self.offsets[buf];
         let at = at.map(|e| if number(&e.text) { e.text.clone() } else { format!("{} as usize", e.at(Prec::Unary)) });
         match (base.as_str(), at.as_deref()) {
-            ("", None) => String::new(),
+            ("", None | Some("0")) => String::new(),
             (b, None | Some("0")) => b.to_string(),
             ("", Some(a)) => a.to_string(),
             (b, Some(a)) if a.contains(' ') => format!("{b} + ({a})"),
             (b, Some(a)) => format!("{b} + {a}"),
         }
+    }
+
+    /// The same for a subscript, which can't be empty.
+    fn subscript(&self, buf: Buf, at: &Expr) -> String {
+        let at = self.index(buf, Some(at));
+        if at.is_empty() { "0".into() } else { at }
     }
 
     fn place(&mut self, buf: Buf) -> Option<(Root, String)> {
@@ -116,14 +123,20 @@ impl Rust<'_> {
             if mutable && users.len() > 1 {
                 let parts = self.helpers.need("parts", DType::F32);
                 let names: Vec<String> = users.iter().map(|&i| format!("part_{i}")).collect();
-                let at: Vec<&str> = users.iter().map(|&i| if bufs[i].1.is_empty() { "0" } else { bufs[i].1.as_str() }).collect();
+                let at: Vec<&str> =
+                    users.iter().map(|&i| if bufs[i].1.is_empty() { "0" } else { bufs[i].1.as_str() }).collect();
                 let mut sorted = at.clone();
                 sorted.sort_unstable();
                 sorted.dedup();
                 if sorted.len() < at.len() {
                     return Err("a kernel reads and writes the same memory by two names, which safe Rust can't".into());
                 }
-                lines.push(format!("let [{}] = {parts}(&mut {name}{}, [{}]);", names.join(", "), self.whole(&root), at.join(", ")));
+                lines.push(format!(
+                    "let [{}] = {parts}(&mut {name}{}, [{}]);",
+                    names.join(", "),
+                    self.whole(&root),
+                    at.join(", ")
+                ));
                 users.iter().zip(names).for_each(|(&i, n)| texts[i] = n);
                 continue;
             }
@@ -265,14 +278,15 @@ impl Language for Rust<'_> {
     fn load(&mut self, f: &Func, buf: Buf, offset: Expr, mask: Option<Expr>) -> Expr {
         let d = f.bufs[buf].dtype;
         let Some((_, name)) = self.place(buf) else { return Expr::primary("0", d) };
-        let at = self.index(buf, Some(&offset));
+        let at = self.subscript(buf, &offset);
         let element = if self.unchecked {
             let get = self.helpers.need("get", DType::F32);
             Expr::primary(format!("{get}(&{name}, {at})"), d)
         } else {
             Expr::primary(format!("{name}[{at}]"), d)
         };
-        let value = if d == DType::Bool { Expr::new(format!("{} != 0", element.text), Prec::Compare, d) } else { element };
+        let value =
+            if d == DType::Bool { Expr::new(format!("{} != 0", element.text), Prec::Compare, d) } else { element };
         match mask {
             None => value,
             Some(m) => {
@@ -315,7 +329,7 @@ impl Language for Rust<'_> {
     fn store(&mut self, f: &Func, buf: Buf, offset: Expr, value: Expr) -> String {
         let d = f.bufs[buf].dtype;
         let Some((_, name)) = self.place(buf) else { return String::new() };
-        let at = self.index(buf, Some(&offset));
+        let at = self.subscript(buf, &offset);
         let value = if d == DType::Bool { format!("u8::from({})", value.text) } else { value.text };
         if self.unchecked {
             let put = self.helpers.need("put", DType::F32);
@@ -384,7 +398,8 @@ impl Language for Rust<'_> {
             self.offsets[buf] = if at == 0 { String::new() } else { at.to_string() };
             return Ok(vec![]);
         }
-        let bytes = if here.is_some() { byte_offset.text.clone() } else { format!("{} as usize", byte_offset.at(Prec::Unary)) };
+        let bytes =
+            if here.is_some() { byte_offset.text.clone() } else { format!("{} as usize", byte_offset.at(Prec::Unary)) };
         let own = if size == 1 { bytes } else { format!("({bytes}) / {size}") };
         let sum = match before {
             Ok(0) => own,
@@ -428,7 +443,10 @@ impl Language for Rust<'_> {
         for (arg, kind) in args.iter().zip(&kinds) {
             if let (Passed::Buf(buf, offset), ParamKind::Buf { dtype, mutable }) = (arg, kind) {
                 if memory_type(f.bufs[*buf].dtype) != memory_type(*dtype) {
-                    return Err(format!("memory of {} is passed as {dtype}, which safe Rust can't", f.bufs[*buf].dtype));
+                    return Err(format!(
+                        "memory of {} is passed as {dtype}, which safe Rust can't",
+                        f.bufs[*buf].dtype
+                    ));
                 }
                 bufs.push((*buf, self.index(*buf, offset.as_ref()), *mutable));
             }

@@ -30,11 +30,13 @@ pub struct Options {
     pub unsafe_fast: bool,
     /// Begins with `#![no_std]`.
     pub no_std: bool,
+    /// Begins with attributes and a comment of the module; without them the text can be included into one.
+    pub attributes: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { unsafe_fast: false, no_std: true }
+        Options { unsafe_fast: false, no_std: true, attributes: true }
     }
 }
 
@@ -54,6 +56,11 @@ impl Backend for Rust {
     /// Lanes become statements: a few fill the registers of any machine.
     fn max_vector_bits(&self, target: &Target) -> u32 {
         target.vector_bits.min(128)
+    }
+
+    /// As for C: a product needs a register before it is added.
+    fn usable_vector_registers(&self, target: &Target) -> u32 {
+        target.vector_registers.saturating_sub(3).max(3)
     }
 
     fn has_fma(&self, _target: &Target) -> bool {

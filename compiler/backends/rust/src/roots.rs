@@ -54,14 +54,19 @@ fn note(f: &Func, b: &Block, all: &mut SecondaryMap<Buf, Option<Root>>) -> Resul
                     Some(r) if memory_type(f.bufs[*base].dtype) == ty => Some(r.clone()),
                     Some(_) => {
                         let from = f.bufs[*base].dtype;
-                        return Err(format!("memory of {from} is seen as {}, which safe Rust can't", f.bufs[*buf].dtype));
+                        return Err(format!(
+                            "memory of {from} is seen as {}, which safe Rust can't",
+                            f.bufs[*buf].dtype
+                        ));
                     }
                     None => None,
                 };
             }
             Stmt::Assign { buf, from } => match (&all[*buf], &all[*from]) {
                 (Some(a), Some(b)) if a != b => {
-                    return Err("a pointer moves between memory of the module and of the caller, which safe Rust can't".into());
+                    return Err(
+                        "a pointer moves between memory of the module and of the caller, which safe Rust can't".into(),
+                    );
                 }
                 (None, known) => all[*buf] = known.clone(),
                 _ => {}

@@ -1,4 +1,4 @@
-//! The differential cases of one and two lanes (wider ones are the same scalars) through rustc, in one program.
+//! The differential cases of one lane (wider ones are the same scalars) through rustc, in one program.
 
 use crate::Options;
 use onnxc_base::{DType, EntityRef};
@@ -15,7 +15,7 @@ const REFUSED: &[&str] = &["heap", "no_memory", "views", "pointers"];
 fn cases() -> (Vec<Case>, Program, Vec<FuncId>) {
     let mut cases = testing::all();
     cases.retain(|c| {
-        let narrow = !["_x4", "_x8", "_x16"].iter().any(|x| c.name.ends_with(x));
+        let narrow = !["_x2", "_x4", "_x8", "_x16"].iter().any(|x| c.name.ends_with(x));
         let fused = c.func.values.values().any(|v| matches!(v.op, Op::Fma(..)));
         let table = c.func.params.iter().any(|p| p.kind == ParamKind::Table);
         narrow && !fused && !table && !REFUSED.contains(&c.name.as_str())
@@ -29,7 +29,10 @@ fn cases() -> (Vec<Case>, Program, Vec<FuncId>) {
 /// A slice of the type that a parameter has, from bytes.
 fn slice(d: DType, bytes: &str) -> String {
     let ty = crate::helpers::memory_type(d);
-    format!("{bytes}.chunks_exact({}).map(|b| {ty}::from_le_bytes(b.try_into().unwrap())).collect::<Vec<{ty}>>()", d.size())
+    format!(
+        "{bytes}.chunks_exact({}).map(|b| {ty}::from_le_bytes(b.try_into().unwrap())).collect::<Vec<{ty}>>()",
+        d.size()
+    )
 }
 
 #[test]
@@ -44,9 +47,11 @@ fn agrees_with_the_interpreter() {
     let mut text = crate::file::write(&program, &ModuleInfo::default(), &Target::host(), &options, &ids)
         .unwrap_or_else(|e| panic!("{e}"));
     let mut inputs = vec![];
-    text += "\nfn main() {\n    let all = std::fs::read(std::env::args().nth(1).unwrap()).unwrap();\n";
-    for case in &cases {
-        text += "    {\n";
+    // A function per case: rustc takes its time with large ones.
+    let mut calls = String::new();
+    for (number, case) in cases.iter().enumerate() {
+        let _ = writeln!(calls, "    test_case_{number}(&all);");
+        let _ = writeln!(text, "fn test_case_{number}(all: &[u8]) {{");
         for (i, bytes) in case.inputs.iter().enumerate() {
             let ParamKind::Buf { dtype, .. } = case.func.params[i].kind else { continue };
             let range = format!("all[{}..{}]", inputs.len(), inputs.len() + bytes.len());
@@ -58,15 +63,26 @@ fn agrees_with_the_interpreter() {
         let _ = writeln!(text, "        let mut out = {fill};");
         let name = case.name.strip_prefix("cases_").unwrap_or(&case.name).to_lowercase();
         let _ = writeln!(text, "        {name}(&p0, &p1, &p2, &mut out);");
-        let _ = writeln!(text, "        for v in out {{ print!(\"{{}} \", {ty}::to_le_bytes(v).iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b))); }}");
-        text += "        println!();\n    }\n";
+        let _ = writeln!(
+            text,
+            "        for v in out {{ print!(\"{{}} \", {ty}::to_le_bytes(v).iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b))); }}"
+        );
+        text += "        println!();\n}\n";
     }
-    text += "}\n";
+    let _ = writeln!(
+        text,
+        "\nfn main() {{\n    let all = std::fs::read(std::env::args().nth(1).unwrap()).unwrap();\n{calls}}}"
+    );
     let (source, data, exe) = (dir.path().join("cases.rs"), dir.path().join("inputs"), dir.path().join("cases"));
     std::fs::write(&source, text).expect("the folder is writable");
     std::fs::write(&data, inputs).expect("the folder is writable");
-    let made = Command::new("rustc").args(["--edition", "2021", "-o"]).arg(&exe).arg(&source).output().expect("it ran before");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr).lines().take(60).collect::<Vec<_>>().join("\n"));
+    let made =
+        Command::new("rustc").args(["--edition", "2021", "-o"]).arg(&exe).arg(&source).output().expect("it ran before");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr).lines().take(60).collect::<Vec<_>>().join("\n")
+    );
     let run = Command::new(&exe).arg(&data).output().expect("it was just made");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     compare(&cases, &program, &ids, &String::from_utf8_lossy(&run.stdout));
@@ -92,6 +108,12 @@ fn compare(cases: &[Case], program: &Program, ids: &[FuncId], printed: &str) {
         }
     }
     assert_eq!(printed.lines().count(), cases.len());
-    assert!(wrong.is_empty(), "{} of {} cases differ:\n{}", wrong.len(), cases.len(), wrong[..wrong.len().min(20)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases differ:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong[..wrong.len().min(20)].join("\n")
+    );
     assert!(cases.len() > 1000 && ids[0].index() > 0);
 }

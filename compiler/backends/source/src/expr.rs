@@ -52,6 +52,13 @@ impl Expr {
 
     /// `a op b`, grouped from the left; with `Bits` both operands are as tight as unary ones.
     pub fn infix(a: &Expr, op: &str, b: &Expr, prec: Prec, dtype: DType) -> Expr {
+        // x + -2 is x - 2.
+        if let ("+", Some(rest)) = (op, b.text.strip_prefix('-'))
+            && rest.chars().all(|c| c.is_ascii_digit())
+        {
+            let positive = Expr::new(rest, Prec::Primary, b.dtype);
+            return Expr::infix(a, "-", &positive, prec, dtype);
+        }
         let (left, right) = match prec {
             Prec::Bits => (Prec::Cast, Prec::Cast),
             Prec::Compare => (Prec::Add, Prec::Add),

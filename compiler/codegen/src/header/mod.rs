@@ -13,13 +13,29 @@ use onnxc_ir::loops::{DimSource, Extern, Func, Interface, ParamKind, Port, Progr
 use onnxc_runtime::status;
 use std::fmt::Write;
 
+/// What a header says beyond the interface.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Style {
+    /// The module owns its workspace: `run` takes none.
+    pub own_workspace: bool,
+    /// Lines for the comment at the head.
+    pub remarks: Vec<String>,
+    /// Declarations at the end.
+    pub declarations: String,
+}
+
 /// The header's text.
 pub fn header(program: &Program, info: &ModuleInfo) -> String {
+    header_in(program, info, &Style::default())
+}
+
+/// The header's text, with what a style adds.
+pub fn header_in(program: &Program, info: &ModuleInfo, style: &Style) -> String {
     let name = &program.name;
     let upper = name.to_uppercase();
     let face = &program.interface;
     let mut out = String::new();
-    preamble(&mut out, program, info);
+    preamble(&mut out, program, info, style);
     out += &format!("#ifndef ONNXC_{upper}_H\n#define ONNXC_{upper}_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n");
     out += "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
     status_codes(&mut out);
@@ -36,20 +52,25 @@ pub fn header(program: &Program, info: &ModuleInfo) -> String {
     }
     ports(&mut out, "Inputs", &face.inputs);
     ports(&mut out, "Outputs", &face.outputs);
-    entries(&mut out, program);
+    entries(&mut out, program, style);
+    out += &style.declarations;
     externs(&mut out, program);
     out += "#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
     out
 }
 
-fn preamble(out: &mut String, program: &Program, info: &ModuleInfo) {
+fn preamble(out: &mut String, program: &Program, info: &ModuleInfo, style: &Style) {
     let line = |text: &str| text.replace("*/", "* /").replace('\n', " ");
     *out += &format!("/* Module {}, compiled by {}.\n", program.name, line(&info.compiler));
     if !info.model_sha256.is_empty() {
         *out += &format!(" * SHA-256 of the model: {}\n", line(&info.model_sha256));
     }
     *out += " * Any thread may call with a workspace of its own. Buffers are row-major, inputs and workspace aligned to 64 bytes\n";
-    *out += " * for speed (the element's size is enough). */\n";
+    *out += " * for speed (the element's size is enough).";
+    for remark in &style.remarks {
+        *out += &format!("\n * {}", line(remark));
+    }
+    *out += " */\n";
 }
 
 /// The C type of an allocator, guarded.
@@ -134,7 +155,7 @@ fn takes_allocator(f: &Func) -> bool {
     f.params.iter().any(|p| p.name == ALLOCATOR_PARAM)
 }
 
-fn entries(out: &mut String, program: &Program) {
+fn entries(out: &mut String, program: &Program, style: &Style) {
     let (name, face) = (&program.name, &program.interface);
     let symbolic = !face.dims.is_empty();
     let dims = if symbolic { format!("const {name}_dims *dims") } else { "void".into() };
@@ -149,7 +170,11 @@ fn entries(out: &mut String, program: &Program) {
         *out += &format!("int {name}_plan({});\n", params.join(", "));
     }
     if let Some(run) = face.entries.run {
-        *out += &format!("int {name}_run({});\n", run_params(program, &program.funcs[run]).join(", "));
+        let mut params = run_params(program, &program.funcs[run]);
+        if style.own_workspace {
+            params.pop();
+        }
+        *out += &format!("int {name}_run({});\n", params.join(", "));
     }
     *out += &format!("const char *{name}_status_text(int status);\n");
     if face.entries.call.is_some() {

@@ -12,7 +12,7 @@ const STYLES: Styles = Styles::styled()
 
 const AFTER: &str = "\
 The kind of output follows the suffix of OUT: .so shared library, .a static library, .o object file, .s assembly, \
-.ll LLVM IR, .clif Cranelift IR, .c C source, .h C header, none a standalone executable. A header is written beside .so, .a, .o and .c.
+.ll LLVM IR, .clif Cranelift IR, .c C source, .rs a Rust module, NAME/ a Rust crate, .h C header, none a standalone executable. A header is written beside .so, .a, .o and .c.
 
 Exit codes:
   0  done
@@ -110,7 +110,7 @@ pub struct CompileArgs {
     /// Name of the module, the prefix of its symbols [default: from the model's file name]
     #[arg(long)]
     pub name: Option<String>,
-    /// How source text (-o OUT.c) is written.
+    /// How source text (-o OUT.c, OUT.rs, OUT/) is written.
     #[command(flatten)]
     pub source: SourceArgs,
     /// Print an IR as it is in the end
@@ -146,6 +146,9 @@ pub struct SourceArgs {
     /// Write `#pragma omp parallel for` before loops whose iterations are independent
     #[arg(long)]
     pub openmp: bool,
+    /// The Rust module doesn't check indices again that the compiler has proven
+    #[arg(long)]
+    pub unsafe_fast: bool,
 }
 
 /// Where weights are.

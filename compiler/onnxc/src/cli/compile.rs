@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 pub fn run(args: &CompileArgs) -> Result<(), Failure> {
     let kind = args.output.as_deref().map(Kind::of).transpose()?;
     let mut options = resolve::options(&args.build, args.target.as_deref(), args.name.as_deref())?;
-    if let (Some(Kind::C), Some(out)) = (kind, args.output.as_deref()) {
-        resolve::source(&mut options, &args.source, out)?;
+    if let (Some(backend), Some(out)) = (kind.and_then(Kind::source_backend), args.output.as_deref()) {
+        resolve::source(&mut options, &args.source, backend, out)?;
     }
     args.output.as_deref().map_or(Ok(()), output::check_place)?;
     let names = args.print_after.iter().map(String::as_str).filter(|n| *n != "all");

@@ -48,15 +48,16 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
 /// What the flags of source text say, for the file `out`: the module has its name unless another is given.
 ///
 /// # Errors
-/// A backend that writes no C.
-pub fn source(options: &mut Options, args: &SourceArgs, out: &std::path::Path) -> Result<(), Diagnostics> {
-    if let Some(other) = options.backend.as_deref().filter(|b| *b != "c") {
-        return Err(Diagnostic::error("E5011", format!("'{}' is written by backend c, not by {other}", out.display()))
+/// A backend that writes something else.
+pub fn source(options: &mut Options, args: &SourceArgs, backend: &str, out: &std::path::Path) -> Result<(), Diagnostics> {
+    if let Some(other) = options.backend.as_deref().filter(|b| *b != backend) {
+        return Err(Diagnostic::error("E5011", format!("'{}' is written by backend {backend}, not by {other}", out.display()))
             .help("leave --backend out, or give another suffix")
             .into());
     }
     let stem = out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    options.backend = Some("c".into());
+    options.backend = Some(backend.into());
+    options.rust.unsafe_fast = args.unsafe_fast;
     options.name.get_or_insert_with(|| onnxc_passes::assemble::c_identifier(&stem));
     options.source = onnxc_c::Options {
         weights: match args.weights {
