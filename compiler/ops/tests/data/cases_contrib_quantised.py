@@ -35,3 +35,8 @@ def cases(add):
     ms("DynamicQuantizeMatMul", [x, Const(i8(4, 3)), Const(s(0.02)), Const(zi(3)), Const(np.array([1, 2, 3], F))], tolerance=1e-5)
     ms("QuantizeLinear", [x, Const(s(0.02)), Const(np.array(300, np.uint16))])
     ms("DequantizeLinear", [u8(2, 4), s(0.02), z(3)], tolerance=1e-6)
+    # Attention: weights of queries, keys and values side by side.
+    e = R.standard_normal(12).astype(F)
+    mask = np.array([3, 2], np.int32)
+    for given in (None, mask):
+        ms("QAttention", [u8(2, 3, 4), i8(4, 12), Const(e), Const(s(0.02)), Const(s(0.01)), given, Const(z(120)), Const(zi(3))], attributes={"num_heads": 2}, tolerance=1e-4)

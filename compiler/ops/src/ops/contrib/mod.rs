@@ -13,6 +13,7 @@ pub mod grouped;
 pub mod inverse;
 pub mod mask;
 pub mod misc;
+pub mod nbits;
 pub mod norm;
 pub mod position;
 pub mod quantised;

@@ -1,7 +1,7 @@
 //! Quantised operators, each put together of DequantizeLinear, the operator on numbers, and QuantizeLinear, so that the
 //! passes find one form: QLinearAdd, QLinearMul, QLinearSigmoid, QLinearLeakyRelu, QLinearAveragePool,
 //! QLinearGlobalAveragePool, QLinearReduceMean, QLinearConcat, QLinearSoftmax, QLinearWhere, QGemm; and of the exact sums of
-//! MatMulInteger: MatMulIntegerToFloat, DynamicQuantizeMatMul.
+//! MatMulInteger: MatMulIntegerToFloat, DynamicQuantizeMatMul. QAttention is Attention of dequantised input and weights.
 //!
 //! A zero point that is left out is 0 of the first quantised input's dtype.
 //! Not supported: `channels_last` of the pools.
@@ -37,6 +37,7 @@ operators! {
     GEMM "QGemm" import_gemm;
     MATMUL_TO_FLOAT "MatMulIntegerToFloat" import_matmul_to_float;
     DYNAMIC_MATMUL "DynamicQuantizeMatMul" import_dynamic_matmul;
+    ATTENTION "QAttention" import_attention;
 }
 
 /// Input `i`, if it is there.
@@ -206,6 +207,23 @@ fn import_matmul_to_float(n: &mut NodeReader) -> Result<Attrs> {
     let scale = n.emit_one("Mul", &[], &[sa, sb])?;
     let factors = [input(n, 0), input(n, 1), input(n, 4), input(n, 5)];
     scaled_sums(n, factors, scale, bias)
+}
+
+/// Attention, whose product with the weights is of integers: input, weights, bias, their scales, mask, their zero points,
+/// past.
+fn import_attention(n: &mut NodeReader) -> Result<Attrs> {
+    let mut attrs: Vec<(&str, Attr)> = vec![];
+    for name in ["num_heads", "unidirectional", "scale", "mask_filter_value", "do_rotary", "past_present_share_buffer"]
+    {
+        attrs.extend(n.attr(name).map(|a| (name, a)));
+    }
+    let x = n.emit_one("DequantizeLinear", &[], &[input(n, 0), input(n, 3), input(n, 6)])?;
+    let w = n.emit_one("DequantizeLinear", &[("axis", Attr::Int(1))], &[input(n, 1), input(n, 4), input(n, 7)])?;
+    let inputs = [Some(x), Some(w), input(n, 2), input(n, 5), input(n, 8)];
+    let name = OpName { domain: DOMAIN.into(), name: "Attention".into() };
+    let outputs = n.output_count;
+    let results = n.emit(name, &attrs, &inputs, outputs)?;
+    n.become_values(results)
 }
 
 fn import_dynamic_matmul(n: &mut NodeReader) -> Result<Attrs> {
