@@ -192,7 +192,13 @@ impl Case {
     /// The outputs.
     pub(crate) fn run(&self) -> Result<Vec<Tensor>, Diagnostic> {
         let mut inferred = self.infer()?;
-        if inferred.composed {
+        let runtime = matches!(inferred.def.lower, Lower::Runtime(_));
+        let strings = inferred.given.iter().any(|t| t.dtype() == DType::String);
+        if !inferred.composed && (runtime || strings) {
+            let node = inferred.graph.nodes[inferred.node].clone();
+            inferred.graph.body.results = node.outputs;
+        }
+        if inferred.composed || runtime || strings {
             return composed::run(&inferred.graph, &inferred.given);
         }
         inferred.define_extents()?;

@@ -17,6 +17,7 @@ use onnxc_ops::Registry;
 pub static GRAPH: &[GraphPass] = &[
     // First: weights must still be integers.
     g::quantised_integers::PASS,
+    g::scan_axes::PASS,
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,

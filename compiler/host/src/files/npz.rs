@@ -72,8 +72,7 @@ mod tests {
     fn archives_are_read_again() {
         let a = Tensor::from_slice(&[2], &[1.0f32, 2.0]);
         let b = Tensor::scalar(7i64);
-        let members = members(&[("a/b:0".into(), a.clone()), ("b".into(), b.clone())])
-            .expect("NumPy has the types");
+        let members = members(&[("a/b:0".into(), a.clone()), ("b".into(), b.clone())]).expect("NumPy has the types");
         let mut bytes = Vec::new();
         write(&mut bytes, &members).expect("a vector takes all");
         let back = read(&bytes).expect("we wrote it");

@@ -14,6 +14,8 @@ mod expand;
 pub mod host;
 pub mod linked;
 mod nodes;
+#[cfg(test)]
+mod tests;
 
 pub use expand::{Operand, RuntimeCx};
 pub use nodes::{BOX, CALL, UNBOX};
@@ -215,6 +217,10 @@ pub fn join(ranges: &onnxc_base::Ranges, a: &Type, b: &Type) -> Option<Type> {
     let same = |a: &[Sym], b: &[Sym]| a.iter().zip(b).all(|(a, b)| ranges.prove_eq(a, b) == Some(true));
     match (a, b) {
         (Type::Sequence(a), Type::Sequence(b)) => Some(Type::Sequence(boxed(join(ranges, a, b)?))),
+        // A sequence stands for an optional that holds it: both are its handle.
+        (Type::Optional(a), b @ Type::Sequence(_)) | (b @ Type::Sequence(_), Type::Optional(a)) => {
+            Some(Type::Optional(boxed(join(ranges, a, b)?)))
+        }
         (Type::Optional(a), Type::Optional(b)) => Some(Type::Optional(boxed(join(ranges, a, b)?))),
         (Type::Map(k, a), Type::Map(l, b)) if k == l => Some(Type::Map(*k, boxed(join(ranges, a, b)?))),
         (Type::Absent(d), t) | (t, Type::Absent(d)) if leaf(t) == *d => Some(t.clone()),

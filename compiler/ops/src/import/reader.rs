@@ -211,6 +211,26 @@ impl<'a> NodeReader<'a> {
         Ok(outputs)
     }
 
+    /// Adds a node with regions; its attributes are canonical.
+    pub fn emit_regions(
+        &mut self,
+        op: OpName,
+        attrs: Attrs,
+        inputs: &[Option<ValueId>],
+        outputs: usize,
+        regions: Vec<Region>,
+    ) -> Vec<ValueId> {
+        let (name, id) = (format!("{}/{}", self.name, op.name), self.graph.nodes.next_key());
+        let data = |i| (format!("{name}_{i}"), ValueDef::Node(id, i as u32));
+        let values =
+            (0..outputs).map(data).map(|(name, def)| ValueData { name, ty: unknown_type(), def, content: None });
+        let outputs: Vec<ValueId> = values.map(|v| self.graph.values.push(v)).collect();
+        let inputs = inputs.to_vec();
+        self.graph.nodes.push(Node { name, op, attrs, inputs, outputs: outputs.clone(), regions });
+        self.composed.nodes.push(id);
+        outputs
+    }
+
     /// The first output of an emitted node of ONNX's own domain.
     pub fn emit_one(
         &mut self,

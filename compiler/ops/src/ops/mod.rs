@@ -63,6 +63,7 @@ mod run_time_axes;
 pub mod scatter;
 pub mod select;
 pub mod sequence;
+pub mod sequence_map;
 pub mod sequence_split;
 pub mod shape;
 pub mod slice;

@@ -8,7 +8,7 @@ use crate::prelude::*;
 pub static OPTIONAL: OpDef = OpDef {
     domain: "",
     name: "Optional",
-    versions: &[(15, import_optional)],
+    versions: &[(15, import_optional), (28, import_optional)],
     infer: infer_optional,
     lower: Lower::Runtime(lower_optional),
     extents: None,
@@ -18,7 +18,7 @@ pub static OPTIONAL: OpDef = OpDef {
 pub static GET: OpDef = OpDef {
     domain: "",
     name: "OptionalGetElement",
-    versions: &[(15, none), (18, none)],
+    versions: &[(15, none), (18, none), (28, none)],
     infer: infer_get,
     lower: Lower::Runtime(lower_get),
     extents: None,
@@ -28,7 +28,7 @@ pub static GET: OpDef = OpDef {
 pub static HAS: OpDef = OpDef {
     domain: "",
     name: "OptionalHasElement",
-    versions: &[(15, none), (18, none)],
+    versions: &[(15, none), (18, none), (28, none)],
     infer: infer_has,
     lower: Lower::Runtime(lower_has),
     extents: None,

@@ -5,6 +5,7 @@
 //! allocator, made anew each iteration.
 
 use super::Assembler;
+use super::entry::BAD_DIMS;
 use super::memory::OUT_OF_MEMORY;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Diagnostics, Sym};
@@ -21,6 +22,16 @@ struct Carried {
     output: ValueId,
     state: TensorBuf,
     /// Symbols of extents that change, with the variables that hold them between iterations.
+    dims: Vec<(Symbol, Var, usize)>,
+}
+
+/// What the iterations of a loop give, one after the other.
+struct Scanned {
+    result: ValueId,
+    out: ValueId,
+    /// How many elements the memory holds so far, where it grows.
+    capacity: Option<Var>,
+    /// Symbols of a slice's extents that are known only when there is one, with their variables and axes.
     dims: Vec<(Symbol, Var, usize)>,
 }
 
@@ -142,23 +153,53 @@ impl Assembler<'_> {
         }
         let scans: Vec<(ValueId, ValueId)> =
             body.results[carried + 1..].iter().copied().zip(node.outputs[carried..].iter().copied()).collect();
-        for (_, out) in &scans {
-            self.allocate_scan(n, *out)?;
-        }
+        let scans = scans.into_iter().map(|(r, out)| self.start_scan(n, r, out)).collect::<Result<Vec<_>, _>>()?;
         self.f.open_block();
         let done = self.loop_body(&body, limit, (going, trips), (index, flag), &states, &scans);
         let block = self.f.close_block();
         self.f.stmt(Stmt::Loop(block));
         done?;
+        self.end_scans(&scans);
         self.after_loop(n, trips, &states)
     }
 
-    /// Memory for a scan output, whose leading extent may be known only afterwards.
-    fn allocate_scan(&mut self, n: NodeId, out: ValueId) -> Result<TensorBuf, Diagnostic> {
-        self.allocate(out).map_err(|d| {
-            let n = &self.graph.nodes[n];
-            d.node(n.name.clone(), n.op.to_string()).help("bound the trip count, or give its input a range")
-        })
+    /// Memory for a scan output. Where nothing bounds it, it grows with what the iterations give.
+    fn start_scan(&mut self, n: NodeId, result: ValueId, out: ValueId) -> Result<Scanned, Diagnostic> {
+        let symbols = self.result_symbols(n);
+        let t = self.tensor(out)?;
+        let mut dims = Vec::new();
+        for (axis, d) in t.shape.iter().enumerate().skip(1) {
+            if let Some(s) = d.as_symbol().filter(|s| symbols.contains(s)) {
+                let var = self.f.var(Ty::I64, &[], s.as_str());
+                let none = self.f.int(-1);
+                self.f.set(var, &[], none);
+                dims.push((s.clone(), var, axis - 1));
+            }
+        }
+        let unbound = |s: &Symbol| self.f.lookup(s).is_none();
+        let known = !t.count().any_symbol(&unbound) || self.ranges.upper_bound(&t.count(), &unbound).is_some();
+        if known || self.storage[out].is_some() {
+            self.allocate(out)?;
+            return Ok(Scanned { result, out, capacity: None, dims });
+        }
+        let name = self.graph.values[out].name.clone();
+        let capacity = self.f.var(Ty::I64, &[], "capacity");
+        let one = self.f.int(1);
+        self.f.set(capacity, &[], one);
+        let first = self.heap_memory(t.dtype, one, &name);
+        let pointer = self.f.buf(t.dtype, BufKind::Pointer, &name);
+        self.f.stmt(Stmt::Assign { buf: pointer, from: first });
+        self.storage[out] = Some(TensorBuf { buf: pointer, dtype: t.dtype, shape: t.shape });
+        Ok(Scanned { result, out, capacity: Some(capacity), dims })
+    }
+
+    /// Binds the extents of slices to what the last iteration found; 0 if there was none.
+    fn end_scans(&mut self, scans: &[Scanned]) {
+        for (s, var, _) in scans.iter().flat_map(|s| &s.dims) {
+            let (v, zero) = (self.f.get(*var, &[]), self.f.int(0));
+            let v = self.f.binary(BinOp::Max, v, zero);
+            self.f.bind(s.clone(), v);
+        }
     }
 
     fn loop_body(
@@ -168,7 +209,7 @@ impl Assembler<'_> {
         (going, trips): (Var, Var),
         (index, flag): (Buf, Buf),
         states: &[Carried],
-        scans: &[(ValueId, ValueId)],
+        scans: &[Scanned],
     ) -> Result<(), Diagnostics> {
         let zero = self.f.int(0);
         let i = self.f.get(trips, &[]);
@@ -182,8 +223,8 @@ impl Assembler<'_> {
         self.define_elements(body.params[0])?;
         self.bind_carried(states);
         self.region(body)?;
-        for (result, out) in scans {
-            self.append(*result, *out, i)?;
+        for scan in scans {
+            self.append(scan, i)?;
         }
         let go = self.scalar_of(body.results[0])?;
         self.f.set(going, &[], go);
@@ -285,12 +326,8 @@ impl Assembler<'_> {
 
     /// A copy in memory from the caller's allocator.
     fn heap_copy(&mut self, from: &TensorBuf, name: &str) -> Result<Buf, Diagnostic> {
-        self.heap = true;
-        let buf = self.f.buf(from.dtype, BufKind::Local, name);
         let n = self.count(from);
-        self.f.stmt(Stmt::Alloc { buf, count: n, space: Space::Heap, bound: None });
-        let null = self.f.op(Ty::BOOL, Op::IsNull(buf));
-        self.return_if(null, OUT_OF_MEMORY);
+        let buf = self.heap_memory(from.dtype, n, name);
         self.copy_elements(from.buf, buf, None, n);
         Ok(buf)
     }
@@ -340,13 +377,54 @@ impl Assembler<'_> {
     }
 
     /// Puts an iteration's result behind those before it.
-    fn append(&mut self, result: ValueId, out: ValueId, i: Value) -> Result<(), Diagnostic> {
-        let from = self.buffer(result)?;
-        let to = self.buffer(out)?;
+    fn append(&mut self, scan: &Scanned, i: Value) -> Result<(), Diagnostic> {
+        let from = self.buffer(scan.result)?;
+        let to = self.buffer(scan.out)?;
+        for (_, var, axis) in &scan.dims {
+            let d = self.f.sym(&from.shape[*axis]);
+            let (before, zero) = (self.f.get(*var, &[]), self.f.int(0));
+            let differs = self.f.compare(CmpOp::Ne, before, d);
+            let later = self.f.compare(CmpOp::Ge, before, zero);
+            let wrong = self.f.binary(BinOp::And, differs, later);
+            self.return_if(wrong, BAD_DIMS);
+            self.f.set(*var, &[], d);
+        }
         let n = self.count(&from);
         let at = self.f.mul(i, n);
+        if let Some(capacity) = scan.capacity {
+            self.grow(&to, capacity, at, n);
+        }
         self.copy_elements(from.buf, to.buf, Some(at), n);
         Ok(())
+    }
+
+    /// Makes room for `n` elements behind the first `used` ones: twice as much, or what is needed.
+    fn grow(&mut self, t: &TensorBuf, capacity: Var, used: Value, n: Value) {
+        let have = self.f.get(capacity, &[]);
+        let need = self.f.add(used, n);
+        let full = self.f.compare(CmpOp::Gt, need, have);
+        self.f.open_block();
+        let two = self.f.int(2);
+        let twice = self.f.mul(have, two);
+        let more = self.f.binary(BinOp::Max, twice, need);
+        let name = self.f.func.bufs[t.buf].name.clone();
+        let fresh = self.heap_memory(t.dtype, more, &name);
+        self.copy_elements(t.buf, fresh, None, used);
+        self.f.stmt(Stmt::Free(t.buf));
+        self.f.stmt(Stmt::Assign { buf: t.buf, from: fresh });
+        self.f.set(capacity, &[], more);
+        let then = self.f.close_block();
+        self.f.stmt(Stmt::If { cond: full, then, els: Default::default() });
+    }
+
+    /// Memory from the caller's allocator.
+    fn heap_memory(&mut self, dtype: DType, count: Value, name: &str) -> Buf {
+        self.heap = true;
+        let buf = self.f.buf(dtype, BufKind::Local, name);
+        self.f.stmt(Stmt::Alloc { buf, count, space: Space::Heap, bound: None });
+        let null = self.f.op(Ty::BOOL, Op::IsNull(buf));
+        self.return_if(null, OUT_OF_MEMORY);
+        buf
     }
 
     /// Scan over axis 0, forwards or backwards.
@@ -355,14 +433,6 @@ impl Assembler<'_> {
         let body = node.regions[0].clone();
         let scanned = node.attrs.int("num_scan_inputs").unwrap_or(0) as usize;
         let carried = node.inputs.len().saturating_sub(scanned);
-        for key in ["scan_input_axes", "scan_output_axes"] {
-            if node.attrs.ints(key).is_some_and(|a| a.iter().any(|&x| x != 0)) {
-                return Err(self
-                    .error(n, format!("{key} other than 0 can't be compiled yet"))
-                    .help("transpose around the Scan")
-                    .into());
-            }
-        }
         let reverse = |key: &str, k: usize| node.attrs.ints(key).and_then(|d| d.get(k)).is_some_and(|&d| d == 1);
         let mut states = Vec::new();
         for k in 0..carried {
@@ -374,8 +444,9 @@ impl Assembler<'_> {
         let length = self.f.sym(&length);
         let scans: Vec<(ValueId, ValueId)> =
             body.results[carried..].iter().copied().zip(node.outputs[carried..].iter().copied()).collect();
-        for (_, out) in &scans {
-            self.allocate_scan(n, *out)?;
+        let scans = scans.into_iter().map(|(r, out)| self.start_scan(n, r, out)).collect::<Result<Vec<_>, _>>()?;
+        if scans.iter().enumerate().any(|(k, s)| s.capacity.is_some() && reverse("scan_output_directions", k)) {
+            return Err(self.error(n, "what is stacked backwards must be bounded").help("give the input dims a range").into());
         }
         let zero = self.f.int(0);
         let trips = self.f.var(Ty::I64, &[], "trips");
@@ -393,14 +464,15 @@ impl Assembler<'_> {
         }
         self.bind_carried(&states);
         let done = done.map_err(Diagnostics::from).and_then(|()| self.region(&body)).and_then(|()| {
-            for (k, (result, out)) in scans.iter().enumerate() {
+            for (k, scan) in scans.iter().enumerate() {
                 let at = if reverse("scan_output_directions", k) { last } else { i };
-                self.append(*result, *out, at)?;
+                self.append(scan, at)?;
             }
             Ok(self.update(&states)?)
         });
         self.f.close_loop(i, zero, length, 1, LoopKind::Serial);
         done?;
+        self.end_scans(&scans);
         self.after_loop(n, trips, &states)
     }
 

@@ -15,7 +15,7 @@ use onnxc_ops::{Lower, OpRef};
 use std::collections::BTreeSet;
 
 /// The status for dims out of range or in contradiction.
-const BAD_DIMS: i32 = 1;
+pub(super) const BAD_DIMS: i32 = 1;
 /// The backends' name for the parameter that is the caller's allocator.
 const ALLOCATOR: &str = "allocator";
 

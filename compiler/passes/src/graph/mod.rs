@@ -13,6 +13,7 @@ pub mod parts;
 mod patterns;
 pub mod quantised_integers;
 mod regions;
+pub mod scan_axes;
 pub mod simplify;
 #[cfg(test)]
 mod tests;

@@ -104,7 +104,12 @@ pub(super) fn set_outputs(cx: &mut InferCx, c: &Carried, trips: &Trips) -> Resul
     let mut which = 0;
     for (k, &p) in c.params.iter().enumerate() {
         let Some(ty) = cx.graph.tensor_type(p).cloned() else {
-            let ty = cx.graph.values[p].ty.clone();
+            // What is optional before the first iteration isn't after one that gives a value.
+            let given = cx.graph.values[c.results[k]].ty.clone();
+            let ty = match (cx.graph.values[p].ty.clone(), &given) {
+                (Type::Optional(inner), Type::Sequence(_)) => *inner,
+                (ty, _) => ty,
+            };
             cx.set_output(k, ty);
             continue;
         };
@@ -133,15 +138,16 @@ fn last(cx: &mut InferCx, c: &Carried, k: usize, axis: usize, d: &Sym, trips: &T
     Ok(cx.fresh_result(which, "last", 0, most))
 }
 
-/// The extents of a value that each iteration gives; they must not change from one to the next.
-pub(super) fn scanned(cx: &InferCx, v: ValueId) -> Result<TensorType> {
-    let t = tensor_at(cx, v, "a scan output")?;
+/// The type of a value that each iteration gives. Extents that depend on the iteration are the same in all of them, as the
+/// standard has it, but known only afterwards: symbols of the node, from number `which` on.
+pub(super) fn scanned(cx: &mut InferCx, v: ValueId, which: u32) -> Result<TensorType> {
+    let mut t = tensor_at(cx, v, "a scan output")?;
     let inside = Inside::of(cx.graph, &region(cx, 0));
-    match t.shape.iter().find(|d| inside.depends(cx.graph, d)) {
-        Some(d) => Err(cx
-            .error("E2053", format!("a scan output has an extent of {d}, which may differ between iterations"))
-            .tensor(cx.graph.values[v].name.clone())
-            .expected("equal extents in every iteration")),
-        None => Ok(t),
+    for (axis, d) in t.shape.iter_mut().enumerate() {
+        if inside.depends(cx.graph, d) {
+            let hi = inside.bound(cx.graph, d);
+            *d = cx.fresh_result(which + axis as u32, "slice", 0, hi);
+        }
     }
+    Ok(t)
 }

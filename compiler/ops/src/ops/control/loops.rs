@@ -63,7 +63,7 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     let mut which = set_outputs(cx, &carried, &trips)?;
     let first = carried.params.len();
     for (k, &v) in body.results[first + 1..].iter().enumerate() {
-        let mut t = scanned(cx, v)?;
+        let mut t = scanned(cx, v, which + 1)?;
         let rows = match &trips.exact {
             Some(n) => n.clone(),
             None => cx.fresh_result(which, "trips", 0, trips.most.clone()),

@@ -1,6 +1,6 @@
 //! Scan: a body run for each slice of its scanned inputs.
 //!
-//! Since 9: no batch axis. Version 8 had one, and lengths; it is refused.
+//! Since 9: no batch axis. Version 8 had one: a Scan over the batch around one over the sequence. Its lengths are refused.
 //! Inputs: states, then `num_scan_inputs` scanned ones. Region: parameters states, slices; results states, slices of
 //! the outputs. Attributes `scan_{input,output}_{axes,directions}` are there only if the file has them.
 
@@ -31,10 +31,42 @@ pub static SCAN: OpDef = OpDef {
 const LISTS: [&str; 4] = ["scan_input_axes", "scan_output_axes", "scan_input_directions", "scan_output_directions"];
 
 fn import_8(n: &mut NodeReader) -> Result<Attrs> {
-    n.ignore(&["directions", "num_scan_inputs"]);
-    Err(n
-        .error("E2020", "Scan of opset 8, with its batch axis, is not supported yet")
-        .help("convert the model to opset 9 or newer with onnx.version_converter"))
+    n.region("body")?;
+    let body = n.regions.pop().expect("just taken");
+    let scans = n.need_int("num_scan_inputs")?;
+    if n.inputs.first().copied().flatten().is_some() {
+        return Err(n
+            .error("E2020", "Scan of opset 8 with lengths of sequences isn't supported")
+            .help("convert the model to opset 9 or newer with onnx.version_converter"));
+    }
+    let mut inner = Attrs::default().with("num_scan_inputs", Attr::Int(scans));
+    if let Some(d) = n.opt_ints("directions")? {
+        inner.set("scan_input_directions", Attr::Ints(d));
+    }
+    let inputs = n.inputs.get(1..).unwrap_or_default().to_vec();
+    let outputs = body.results.len();
+    let value = |n: &mut NodeReader, hint: String, def| {
+        let (name, ty) = (format!("{}/{hint}", n.name), crate::infer::unknown_type());
+        n.graph.values.push(onnxc_ir::graph::ValueData { name, ty, def, content: None })
+    };
+    let params: Vec<ValueId> =
+        (0..inputs.len()).map(|k| value(n, format!("batch_{k}"), onnxc_ir::graph::ValueDef::Param)).collect();
+    let id = n.graph.nodes.next_key();
+    let def = |k| onnxc_ir::graph::ValueDef::Node(id, k as u32);
+    let results: Vec<ValueId> = (0..outputs).map(|k| value(n, format!("item_{k}"), def(k))).collect();
+    n.graph.nodes.push(onnxc_ir::graph::Node {
+        name: format!("{}/sequence", n.name),
+        op: onnxc_ir::graph::OpName::onnx("Scan"),
+        attrs: inner,
+        inputs: params.iter().map(|&p| Some(p)).collect(),
+        outputs: results.clone(),
+        regions: vec![body],
+    });
+    let region = Region { params, nodes: vec![id], results };
+    let outer = Attrs::default().with("num_scan_inputs", Attr::Int(inputs.len() as i64));
+    let op = onnxc_ir::graph::OpName::onnx("Scan");
+    let outputs = n.emit_regions(op, outer, &inputs, outputs, vec![region]);
+    n.become_values(outputs)
 }
 
 fn import(n: &mut NodeReader) -> Result<Attrs> {
@@ -61,9 +93,10 @@ fn infer(cx: &mut InferCx) -> Result<()> {
         Ok(())
     })?;
     let trips = Trips { exact: Some(length.clone()), most: Some(length.clone()) };
-    set_outputs(cx, &carried, &trips)?;
+    let mut which = set_outputs(cx, &carried, &trips)?;
     for (k, &v) in body.results[states..].iter().enumerate() {
-        let mut t = scanned(cx, v)?;
+        let mut t = scanned(cx, v, which)?;
+        which += t.rank() as u32;
         let axis = listed(cx, "scan_output_axes", k);
         let axis = cx.axis(axis, t.rank() + 1)?;
         t.shape.insert(axis, length.clone());
