@@ -10,8 +10,8 @@ use crate::constants::{CONSTANT_ALIGN, ConstLayout};
 use object::read::elf::{ElfFile32, ElfFile64, FileHeader};
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{
-    BinaryFormat, Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationEncoding, RelocationFlags,
-    RelocationKind,
+    Architecture, BinaryFormat, Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationEncoding,
+    RelocationFlags, RelocationKind,
 };
 use object::{RelocationTarget, SectionFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope, elf};
 use onnxc_base::Diagnostic;
@@ -84,7 +84,7 @@ impl Head {
             )
             .expected("a target whose objects are ELF files, such as x86_64-unknown-linux-gnu"));
         }
-        let name = constants_section(parts.constants);
+        let name = constants_section(parts.constants, read.architecture());
         let object = merge(parts, &read, &name)?;
         let mut bytes = object.write().map_err(|e| broken(format!("the object can't be written: {e}")))?;
         let padding = bytes.len().next_multiple_of(CONSTANT_ALIGN as usize) - bytes.len();
@@ -113,8 +113,18 @@ fn broken(what: String) -> Diagnostic {
     Diagnostic::error("E5202", what).help("this is a bug of the compiler: please report it")
 }
 
-fn constants_section(constants: &ConstLayout) -> Vec<u8> {
-    format!(".rodata.{}", constants.symbol).into_bytes()
+/// Constants of this many bytes would put code and other data out of each other's reach (2 GiB) between which they lie.
+const LARGE: u64 = 1 << 30;
+
+/// Large constants go into the section that linkers put behind everything else (x86-64 psABI, "Large section"); their
+/// first byte stays within reach of code.
+fn is_large(constants: &ConstLayout, architecture: Architecture) -> bool {
+    architecture == Architecture::X86_64 && constants.size() >= LARGE
+}
+
+fn constants_section(constants: &ConstLayout, architecture: Architecture) -> Vec<u8> {
+    let prefix = if is_large(constants, architecture) { ".lrodata" } else { ".rodata" };
+    format!("{prefix}.{}", constants.symbol).into_bytes()
 }
 
 fn merge<'a>(parts: &Parts<'a>, read: &object::File<'a>, constants_name: &[u8]) -> Result<Object<'a>, Diagnostic> {
@@ -184,7 +194,11 @@ fn constants_symbol(object: &mut Object<'_>, constants: &ConstLayout, name: &[u8
     // Without bytes for now: `point_section_to` makes it one of data.
     let section = object.add_section(vec![], name.to_vec(), SectionKind::UninitializedData);
     object.section_mut(section).append_bss(constants.size(), CONSTANT_ALIGN);
-    object.section_mut(section).flags = SectionFlags::Elf { sh_type: elf::SHT_NOBITS, sh_flags: elf::SHF_ALLOC };
+    let mut sh_flags = elf::SHF_ALLOC;
+    if is_large(constants, object.architecture()) {
+        sh_flags |= elf::SHF_X86_64_LARGE;
+    }
+    object.section_mut(section).flags = SectionFlags::Elf { sh_type: elf::SHT_NOBITS, sh_flags };
     hidden(object, &constants.symbol, section, constants.size())
 }
 

@@ -7,7 +7,8 @@ A *run* is a backend and a mode: ``cranelift``, ``llvm`` (as the suite does it),
 input unknown when the model is compiled) or ``-constant`` (every input but the first one part of the model).
 
 ``tests/conformance.txt`` lists the cases that fail in each run, with the reason. Afterwards the exit code is 0 exactly
-if the same cases failed; ``--bless`` rewrites the list, keeping the reasons that people wrote.
+if the same cases failed; ``--bless`` rewrites the list, keeping the reasons that people wrote, and, after a run of all
+cases, ``tests/conformance.json`` beside it, from which ``tools/operators.sh`` makes the page of operators.
 
 Each case runs in a worker process with a time limit: a crash or a hang is that case's failure and ends nothing else.
 """
@@ -24,11 +25,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from coverage_table import coverage
 from expectations import Expectations
 from modes import MODES, backend_class
 from workers import run_all
 
 EXPECTED = Path(__file__).resolve().parents[3] / "tests" / "conformance.txt"
+# How many cases pass for each operator, for the page of operators.
+COVERAGE = EXPECTED.with_suffix(".json")
 # Cases of the suite's folders that come with the package; "Real" ones would have to be fetched.
 CATEGORIES = ("Node", "Simple", "PyTorchConverted", "PyTorchOperator")
 
@@ -87,6 +91,8 @@ def main():
             good &= expected.compare(run, results)
     if args.bless:
         expected.write(args.expected)
+        if not args.filter and args.expected == EXPECTED:
+            COVERAGE.write_text(coverage(everything, COVERAGE))
     if args.results:
         args.results.write_text(json.dumps(everything, indent=1) + "\n")
     return 0 if good else 1

@@ -255,6 +255,9 @@ pub struct ListOpsArgs {
     /// Print a Markdown table
     #[arg(long)]
     pub markdown: bool,
+    /// Add the results of ONNX's official suite, as the conformance test writes them
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
 }
 
 /// `onnxc completions`.

@@ -5,6 +5,7 @@
 //! From here down: inputs and attributes as the newest version has them.
 
 use super::super::conv::{self, infer_bias};
+use super::super::lengths::expect_one;
 use super::super::matmul;
 use super::super::window::import_window;
 use super::*;
@@ -49,12 +50,19 @@ fn infer_conv(cx: &mut InferCx, x: usize, w: usize) -> Result<Vec<Sym>> {
 
 fn infer_conv_integer(cx: &mut InferCx) -> Result<()> {
     let out = infer_conv(cx, 0, 1)?;
+    expect_one(cx, 2);
+    let w = cx.shape(1)?;
+    check_spread(cx, 3, &w, 0)?;
     cx.set_tensor(0, DType::I32, out);
     Ok(())
 }
 
 fn infer_qlinear_conv(cx: &mut InferCx) -> Result<()> {
     let out = infer_conv(cx, 0, 3)?;
+    [1, 2, 6, 7].into_iter().for_each(|i| expect_one(cx, i));
+    let w = cx.shape(3)?;
+    check_spread(cx, 4, &w, 0)?;
+    check_spread(cx, 5, &w, 0)?;
     if cx.opt(8).is_some() {
         let channels = out[1].clone();
         infer_bias(cx, 8, DType::I32, &channels)?;
@@ -67,6 +75,8 @@ fn infer_qlinear_conv(cx: &mut InferCx) -> Result<()> {
 fn infer_matmul_integer(cx: &mut InferCx) -> Result<()> {
     let (a, b) = (bytes_input(cx, 0)?.shape, bytes_input(cx, 1)?.shape);
     let out = matmul::infer_extents(cx, &a, &b)?;
+    check_spread(cx, 2, &a, rows(&a))?;
+    check_spread(cx, 3, &b, b.len() - 1)?;
     cx.set_tensor(0, DType::I32, out);
     Ok(())
 }
@@ -74,9 +84,19 @@ fn infer_matmul_integer(cx: &mut InferCx) -> Result<()> {
 fn infer_qlinear_matmul(cx: &mut InferCx) -> Result<()> {
     let (a, b) = (bytes_input(cx, 0)?.shape, bytes_input(cx, 3)?.shape);
     let out = matmul::infer_extents(cx, &a, &b)?;
+    for i in [1, 2] {
+        check_spread(cx, i, &a, rows(&a))?;
+        check_spread(cx, i + 3, &b, b.len() - 1)?;
+        expect_one(cx, i + 5);
+    }
     let to = bytes_input(cx, 7)?.dtype;
     cx.set_tensor(0, to, out);
     Ok(())
+}
+
+/// The axis of a left operand's rows; beyond its rank if it is one row.
+fn rows(a: &[Sym]) -> usize {
+    if a.len() > 1 { a.len() - 2 } else { a.len() }
 }
 
 /// The sums of a convolution; inputs by number: data, its zero point, weights, theirs, bias.
@@ -125,7 +145,7 @@ fn column_index(i: &[Sym], shape: &[Sym]) -> Vec<Sym> {
 /// Broadcasting.
 fn beside(i: &[Sym], shape: &[Sym]) -> Vec<Sym> {
     let at = &i[i.len() - shape.len().min(i.len())..];
-    shape.iter().zip(at).map(|(d, i)| if d.is_one() { Sym::int(0) } else { i.clone() }).collect()
+    shape.iter().zip(at).map(|(d, i)| spread(i, d)).collect()
 }
 
 fn lower_conv_integer(cx: &mut ComputeCx) -> Result<()> {

@@ -89,5 +89,42 @@ impl Shifted {
 
 /// The index of a zero point or scale of rank 0 or 1 for an element whose index along its axis is `i`.
 fn along(i: &Sym, shape: &[Sym]) -> Vec<Sym> {
-    shape.iter().map(|d| if d.is_one() { Sym::int(0) } else { i.clone() }).collect()
+    shape.iter().map(|d| spread(i, d)).collect()
+}
+
+/// The index along an extent that is 1 or that of the data; only the run may know which.
+fn spread(i: &Sym, d: &Sym) -> Sym {
+    match d.as_int() {
+        Some(1) => Sym::int(0),
+        Some(_) => i.clone(),
+        None => Sym::min(i, &(d - 1)),
+    }
+}
+
+/// Requires that the extents of input `i`, a scale or zero point, are 1 or those of the data that it is for: of the last
+/// axes, or, for a list, `axis`.
+fn check_spread(cx: &mut InferCx, i: usize, data: &[Sym], axis: usize) -> Result<()> {
+    if cx.opt(i).is_none() {
+        return Ok(());
+    }
+    let own = cx.shape(i)?;
+    if own.len() > data.len().max(1) {
+        return Err(cx.error("E2041", format!("input {i} has rank {}", own.len())).expected("at most the data's rank"));
+    }
+    let one = [Sym::int(1)];
+    let beside = match own.len() {
+        1 => data.get(axis).map_or(&one[..], std::slice::from_ref),
+        n => &data[data.len() - n..],
+    };
+    for (k, (d, m)) in own.iter().zip(beside).enumerate() {
+        if d.is_one() {
+            continue;
+        }
+        let what = format!("axis {k} of input {i} is 1 or that of the data");
+        match d.as_int() {
+            Some(_) => cx.unify(d, m, &what)?,
+            None => cx.unify(&((d - 1) * (d - m)), &Sym::int(0), &what)?,
+        };
+    }
+    Ok(())
 }
