@@ -113,6 +113,8 @@ fn broken(what: String) -> Diagnostic {
     Diagnostic::error("E5202", what).help("this is a bug of the compiler: please report it")
 }
 
+/// x86-64 psABI, "Section Flags": beyond the reach of 32-bit addresses.
+const SHF_X86_64_LARGE: u64 = 0x1000_0000;
 /// Constants of this many bytes would put code and other data out of each other's reach (2 GiB) between which they lie.
 const LARGE: u64 = 1 << 30;
 
@@ -196,7 +198,7 @@ fn constants_symbol(object: &mut Object<'_>, constants: &ConstLayout, name: &[u8
     object.section_mut(section).append_bss(constants.size(), CONSTANT_ALIGN);
     let mut sh_flags = elf::SHF_ALLOC;
     if is_large(constants, object.architecture()) {
-        sh_flags |= elf::SHF_X86_64_LARGE;
+        sh_flags |= elf::SectionFlags(SHF_X86_64_LARGE);
     }
     object.section_mut(section).flags = SectionFlags::Elf { sh_type: elf::SHT_NOBITS, sh_flags };
     hidden(object, &constants.symbol, section, constants.size())
