@@ -7,6 +7,7 @@
 pub mod attend;
 pub mod bias;
 pub mod channels_last;
+pub mod crop;
 pub mod fused;
 pub mod fused_matmul;
 pub mod grouped;
@@ -17,6 +18,7 @@ pub mod nbits;
 pub mod norm;
 pub mod position;
 pub mod quantised;
+pub mod relative;
 pub mod renamed;
 
 use crate::prelude::*;

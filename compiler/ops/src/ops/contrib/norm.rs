@@ -6,7 +6,7 @@
 
 use super::{DOMAIN, emit, ints, need, opt, plus, rank};
 use crate::prelude::*;
-use onnxc_ir::graph::{OpName, ValueId};
+use onnxc_ir::graph::ValueId;
 
 /// SkipLayerNormalization.
 pub static SKIP_LAYER: OpDef = OpDef::composed(DOMAIN, "SkipLayerNormalization", &[(1, import_skip_layer)]);
@@ -27,10 +27,34 @@ pub static GROUP: OpDef = OpDef::composed(DOMAIN, "GroupNorm", &[(1, import_grou
 /// SkipGroupNorm.
 pub static SKIP_GROUP: OpDef = OpDef::composed(DOMAIN, "SkipGroupNorm", &[(1, import_skip_group)]);
 
-/// Layer normalisation of the last axis: result, mean, inverse deviation.
-fn layer(n: &mut NodeReader, x: ValueId, gamma: ValueId, beta: Option<ValueId>, epsilon: f32) -> Result<Vec<ValueId>> {
+/// Layer normalisation of the last axis.
+fn layer(n: &mut NodeReader, x: ValueId, gamma: ValueId, beta: Option<ValueId>, epsilon: f32) -> Result<ValueId> {
     let attrs = [("axis", Attr::Int(-1)), ("epsilon", Attr::Float(epsilon))];
-    n.emit(OpName::onnx("LayerNormalization"), &attrs, &[Some(x), Some(gamma), beta], 3)
+    n.emit_one("LayerNormalization", &attrs, &[Some(x), Some(gamma), beta])
+}
+
+/// The mean over the axes from `axis` on, in f32.
+fn mean(n: &mut NodeReader, x: ValueId, axis: i64) -> Result<ValueId> {
+    let axes = ints(n, "axes", &[axis]);
+    emit(n, "ReduceMean", &[], &[x, axes])
+}
+
+/// 1 / sqrt(mean of squares + epsilon).
+fn inverse_root(n: &mut NodeReader, x: ValueId, epsilon: f32, axis: i64) -> Result<ValueId> {
+    let squares = emit(n, "Mul", &[], &[x, x])?;
+    let mean = mean(n, squares, axis)?;
+    let epsilon = n.constant("epsilon", Tensor::scalar(epsilon));
+    let sum = emit(n, "Add", &[], &[mean, epsilon])?;
+    let root = emit(n, "Sqrt", &[], &[sum])?;
+    emit(n, "Reciprocal", &[], &[root])
+}
+
+/// What was divided by and subtracted, for models that ask for it: few do, and then nothing of this is left.
+fn statistics(n: &mut NodeReader, x: ValueId, epsilon: f32) -> Result<[ValueId; 2]> {
+    let wide = emit(n, "Cast", &[("to", Attr::Int(1))], &[x])?;
+    let mean = mean(n, wide, -1)?;
+    let centred = emit(n, "Sub", &[], &[wide, mean])?;
+    Ok([mean, inverse_root(n, centred, epsilon, -1)?])
 }
 
 /// Result, inverse root of the mean of squares over the axes from `axis` on.
@@ -38,14 +62,7 @@ fn root_mean_square(n: &mut NodeReader, x: ValueId, gamma: ValueId, epsilon: f32
     let attrs = [("axis", Attr::Int(axis)), ("epsilon", Attr::Float(epsilon))];
     let y = emit(n, "RMSNormalization", &attrs, &[x, gamma])?;
     let wide = emit(n, "Cast", &[("to", Attr::Int(1))], &[x])?;
-    let squares = emit(n, "Mul", &[], &[wide, wide])?;
-    let axes = ints(n, "axes", &[axis]);
-    let mean = emit(n, "ReduceMean", &[], &[squares, axes])?;
-    let epsilon = n.constant("epsilon", Tensor::scalar(epsilon));
-    let sum = emit(n, "Add", &[], &[mean, epsilon])?;
-    let root = emit(n, "Sqrt", &[], &[sum])?;
-    let inverse = emit(n, "Reciprocal", &[], &[root])?;
-    Ok([y, inverse])
+    Ok([y, inverse_root(n, wide, epsilon, axis)?])
 }
 
 fn import_skip_layer(n: &mut NodeReader) -> Result<Attrs> {
@@ -53,9 +70,9 @@ fn import_skip_layer(n: &mut NodeReader) -> Result<Attrs> {
     let (x, skip, gamma, beta, bias) = (need(n, 0)?, need(n, 1)?, need(n, 2)?, opt(n, 3), opt(n, 4));
     let sum = plus(n, x, Some(skip))?;
     let sum = plus(n, sum, bias)?;
-    let mut results = layer(n, sum, gamma, beta, epsilon)?;
-    results.push(sum);
-    n.become_values(results)
+    let y = layer(n, sum, gamma, beta, epsilon)?;
+    let [mean, inverse] = statistics(n, sum, epsilon)?;
+    n.become_values(vec![y, mean, inverse, sum])
 }
 
 fn import_skip_simplified(n: &mut NodeReader) -> Result<Attrs> {
@@ -97,7 +114,7 @@ fn import_embed(n: &mut NodeReader) -> Result<Attrs> {
         let segment = emit(n, "Gather", &[], &[table, ids])?;
         sum = plus(n, sum, Some(segment))?;
     }
-    let y = layer(n, sum, gamma, beta, epsilon)?[0];
+    let y = layer(n, sum, gamma, beta, epsilon)?;
     // How many words of each sequence are real; 0 for all without a mask.
     let counted = match mask {
         Some(m) => m,

@@ -10,6 +10,8 @@ mod labels;
 pub mod linear;
 pub mod post;
 pub mod scale;
+pub mod svm;
+pub mod svm_parts;
 pub mod tree;
 
 use super::INNER;
