@@ -1,7 +1,7 @@
 //! ArgMax, ArgMin: the position of the greatest or least element along an axis, the first of equals unless
 //! `select_last_index` (since 12) says the last.
 //!
-//! NaN is never the greatest or least; along an axis of nothing else the position is 0.
+//! NaN counts as the greatest and as the least, as numpy has it.
 
 use super::axes::Axes;
 use super::elementwise::*;
@@ -55,13 +55,22 @@ fn lower(cx: &mut ComputeCx, op: ReduceOp) -> Result<()> {
     let (over, n) = (axes.reduced(&shape), axes.count(&shape));
     let extreme = cx.k.reduce("extreme", x.wide(), &out, op, &over, None, |_, i, r| x.at(&axes.index(i, r)));
     let (pick, nowhere) = if last { (ReduceOp::Max, Sym::int(-1)) } else { (ReduceOp::Min, n.clone()) };
+    let nan = x.wide().is_float();
     let at = cx.k.reduce("at", DType::I64, &out, pick, &over, None, |_, i, r| {
         let here = compare(CmpOp::Eq, x.at(&axes.index(i, r)), load(extreme, i));
         select(here, int(r[0].clone()), int(nowhere.clone()))
     });
+    let found = |at: Src, i: &[Sym]| compare(CmpOp::Ne, load(at, i), int(nowhere.clone()));
+    let nan = nan.then(|| {
+        cx.k.reduce("nan", DType::I64, &out, pick, &over, None, |_, i, r| {
+            let e = x.at(&axes.index(i, r));
+            select(compare(CmpOp::Ne, e.clone(), e), int(r[0].clone()), int(nowhere.clone()))
+        })
+    });
     map_from(cx, DType::I64, |i| {
-        let there = compare(CmpOp::Ne, load(at, i), int(nowhere.clone()));
-        select(there, load(at, i), int(0))
+        // Along an axis of nothing there is no position.
+        let place = select(found(at, i), load(at, i), int(0));
+        nan.map_or(place.clone(), |n| select(found(n, i), load(n, i), place))
     });
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Identity, and Dropout, which is one when a model is not being trained.
 //!
-//! Dropout since 1, 6: attribute `is_test`; 7, 10: always inference; 12, 13, 22: input `training_mode`. Training is an
-//! error, but at ratio 0.
+//! Dropout since 1, 6: attribute `is_test`; 7, 10: always inference; 12, 13, 22: input `training_mode`. Unless that is
+//! known to be false it is another operator: `random::dropout`.
 //! Its mask (all true) is bool since 10, of the data's dtype before: attribute `bool_mask`.
 
 use super::elementwise::*;
 use crate::prelude::*;
+use onnxc_ir::graph::OpName;
 
 /// Identity: of a tensor, a sequence or an optional.
 pub static IDENTITY: OpDef = OpDef {
@@ -60,19 +61,23 @@ fn infer_identity(cx: &mut InferCx) -> Result<()> {
 
 fn import_dropout(n: &mut NodeReader, bool_mask: bool) -> Result<Attrs> {
     // Models were saved with is_test = 0 and run for inference all the same; every runtime reads them so.
-    n.ignore(&["consumed_inputs", "is_test", "ratio", "seed"]);
+    n.ignore(&["consumed_inputs", "is_test", "ratio"]);
+    let seed = n.opt_int("seed")?;
+    let input = |n: &NodeReader, i: usize| n.inputs.get(i).copied().flatten();
+    let zero = |n: &NodeReader, i: usize| {
+        let known = input(n, i).and_then(|v| n.graph.constant(v)).and_then(Tensor::to_f64);
+        known.is_some_and(|v| v == [0.0])
+    };
+    if n.opset >= 12 && input(n, 2).is_some() && !zero(n, 2) && !zero(n, 1) {
+        let op = OpName { domain: super::INNER.into(), name: "DropoutTraining".into() };
+        let key = seed.map(|s| ("key", Attr::Int(s)));
+        return n.become_op(op, key.as_slice());
+    }
     Ok(Attrs::default().with("bool_mask", Attr::Int(i64::from(bool_mask))))
 }
 
 fn infer_dropout(cx: &mut InferCx) -> Result<()> {
     let x = tensor(cx, 0, Class::Float)?;
-    let never = |i: usize| cx.constant(i).and_then(Tensor::to_f64).is_some_and(|v| v == [0.0]);
-    if cx.opt(2).is_some() && !never(2) && !never(1) {
-        return Err(cx
-            .error("E2030", "the node drops values at random: training mode is, or may be, on")
-            .expected("training_mode left out, or the constant false (or a ratio of 0)")
-            .help("export the model for inference (PyTorch: model.eval())"));
-    }
     let mask = if cx.attrs().int("bool_mask") == Some(1) { DType::Bool } else { x.dtype };
     cx.set_tensor(1, mask, x.shape.clone());
     cx.set_output(0, Type::Tensor(x));
@@ -92,19 +97,8 @@ fn lower_dropout(cx: &mut ComputeCx) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::Case;
-    use onnxc_base::Tensor;
-
     #[test]
     fn stored() {
         crate::testing::check_stored("identity");
-    }
-
-    #[test]
-    fn training_is_refused() {
-        let [x, ratio] = [1.0f32, 0.5].map(|v| Tensor::from_slice(&[], &[v]));
-        let case = Case::new("Dropout", 13).input(x).constant(ratio);
-        assert_eq!(case.clone().constant(Tensor::from_bools(&[], &[true])).error(), "E2030");
-        assert!(case.constant(Tensor::from_bools(&[], &[false])).run().is_ok());
     }
 }

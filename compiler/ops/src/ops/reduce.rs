@@ -4,7 +4,8 @@
 //! says none; then each element is a reduction of its own. Axes that are computed when the model runs: `run_time_axes`.
 //! From here down: input 1 (optional), attributes `keepdims` and `noop`.
 //! Narrow floats are summed in f32. Integers wrap; where a root or logarithm is taken they go through f64. A
-//! reduction of nothing gives the operation's identity: 0, 1, or the least or greatest value.
+//! reduction of nothing gives the operation's identity: 0, 1, or the least or greatest value. The greatest and least of
+//! what holds a NaN is NaN.
 
 use super::axes::Axes;
 use super::elementwise::*;
@@ -166,7 +167,13 @@ fn lower(cx: &mut ComputeCx, f: &Formula) -> Result<()> {
     };
     let read = |i: &[Sym], r: &[Sym]| (f.before)(x.at_as(d, &(p.index)(i, r)));
     let acc = cx.k.reduce("acc", d, &out, op, &p.over, None, |_, i, r| read(i, r));
-    if d == to && f.after.is_none() {
+    if matches!(op, ReduceOp::Max | ReduceOp::Min) && d.is_float() {
+        // Whether a comparison sees a NaN depends on the order, so it is looked for.
+        let nan = cx.k.reduce("nan", DType::Bool, &out, ReduceOp::Or, &p.over, None, |_, i, r| {
+            compare(CmpOp::Ne, read(i, r), read(i, r))
+        });
+        map_from(cx, d, |i| select(load(nan, i), number(d, f64::NAN), load(acc, i)));
+    } else if d == to && f.after.is_none() {
         cx.set_output(0, acc);
     } else {
         map_from(cx, d, |i| finish(f, load(acc, i), n));

@@ -19,4 +19,5 @@ def cases(add):
         add(op, 13, [np.array([3, 200, 200], np.uint8)], by=("ref",), tolerance=0)
         add(op, 13, [X.astype(np.float16)], by=("ref",), axis=2, tolerance=0)
         add(op, 13, [np.array([np.nan, np.nan], F)], [np.array([0])], tolerance=0)
-        add(op, 13, [np.array([np.nan, np.nan], F)], [np.array([0])], select_last_index=1, tolerance=0)
+        add(op, 13, [np.array([np.nan, np.nan], F)], [np.array([1])], select_last_index=1, tolerance=0)
+        add(op, 13, [np.array([[1, np.nan, 3, np.nan]], F)], [np.array([[1]])], axis=1, tolerance=0)

@@ -33,6 +33,10 @@ def cases(add):
             for keepdims in (0, 1):
                 add(op, new[-1], [X, np.array(axes)], by=("ref",), keepdims=keepdims, fixed=True)
         add(op, new[-1], [X, np.array([], np.int64)], by=("ref",), fixed=True)
+        if op in ("ReduceMax", "ReduceMin"):
+            holes = np.array([[1, np.nan, 3], [np.nan, -1, 2], [4, 5, 6]], F)
+            add(op, new[-1], [holes, Const(np.array([1]))], by=("ref",))
+            add(op, new[-1], [holes.astype(np.float16), Const(np.array([0]))], by=("ref",))
         h = X.astype(np.float16)
         add(op, new[-1], [h, Const(np.array([2]))], by=("ref",), tolerance=5e-3)
         if "Log" not in op:
