@@ -36,7 +36,9 @@ impl Kind {
 }
 
 /// Lanes of a dot product of f32 or f64.
-const LANES: u16 = 8;
+const LANES: u16 = 16;
+/// Vectors that a dot product sums apart, so that no addition waits for the one before it.
+const SUMS: u32 = 4;
 
 /// What the loops share.
 pub(super) struct Layer {
@@ -66,7 +68,7 @@ pub(super) struct Layer {
     layout: bool,
     pub(super) flag: bool,
     pub(super) clip: Option<f32>,
-    /// Accumulators of dot products: a vector and a scalar.
+    /// Accumulators of dot products: vectors and a scalar.
     sums: (Var, Var),
 }
 
@@ -107,7 +109,7 @@ impl Layer {
         let (b, lengths, state) = (cx.opt(3), cx.opt(4), cx.opt(5));
         let [steps, batch] = if layout { [1, 0] } else { [0, 1] }.map(|a| cx.f.sym(&x.shape[a]));
         let (inputs, hidden) = (cx.f.sym(&x.shape[2]), cx.f.sym(&hidden));
-        let sums = (cx.f.var(Ty::vector(acc, LANES), &[], "sums"), cx.f.var(Ty::scalar(acc), &[], "sum"));
+        let sums = (cx.f.var(Ty::vector(acc, LANES), &[SUMS], "sums"), cx.f.var(Ty::scalar(acc), &[], "sum"));
         Layer {
             kind,
             acc,
@@ -263,19 +265,38 @@ impl Layer {
             });
             f.mul(x, y)
         };
-        let lanes = f.int(i64::from(LANES));
-        let blocks = f.binary(BinOp::FloorDiv, n, lanes);
-        let whole = f.mul(blocks, lanes);
+        let multiple = |f: &mut FuncBuilder, of: i64| {
+            let of = f.int(of);
+            let blocks = f.binary(BinOp::FloorDiv, n, of);
+            f.mul(blocks, of)
+        };
+        let lanes = i64::from(LANES);
+        let (blocks, whole) = (multiple(f, lanes * i64::from(SUMS)), multiple(f, lanes));
         let zero = f.scalar(Scalar::from_i64(self.acc, 0));
-        f.set(sums, &[], zero);
+        for i in 0..SUMS {
+            let i = f.int(i64::from(i));
+            f.set(sums, &[i], zero);
+        }
         let first = f.int(0);
-        f.for_loop("k", first, whole, i64::from(LANES), LoopKind::Serial, |f, k| {
-            let p = product(f, k, LANES);
-            let before = f.get(sums, &[]);
-            let after = f.add(before, p);
-            f.set(sums, &[], after);
-        });
-        let lanes = f.get(sums, &[]);
+        for (lo, hi, vectors) in [(first, blocks, SUMS), (blocks, whole, 1)] {
+            f.for_loop("k", lo, hi, lanes * i64::from(vectors), LoopKind::Serial, |f, k| {
+                for i in 0..i64::from(vectors) {
+                    let (i, ahead) = (f.int(i), f.int(i * lanes));
+                    let at = f.add(k, ahead);
+                    let p = product(f, at, LANES);
+                    let before = f.get(sums, &[i]);
+                    let after = f.add(before, p);
+                    f.set(sums, &[i], after);
+                }
+            });
+        }
+        let parts: Vec<Value> = (0..i64::from(SUMS))
+            .map(|i| {
+                let i = f.int(i);
+                f.get(sums, &[i])
+            })
+            .collect();
+        let lanes = parts.into_iter().reduce(|a, b| f.add(a, b)).expect("there are sums");
         let total = f.op(Ty::scalar(self.acc), onnxc_ir::loops::Op::Reduce(ReduceOp::Add, lanes));
         f.set(sum, &[], total);
         f.for_loop("k", whole, n, 1, LoopKind::Serial, |f, k| {
