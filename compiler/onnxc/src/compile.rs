@@ -97,7 +97,20 @@ fn file_hash(path: &Path) -> Result<String, Diagnostics> {
 pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
     let bits = backend.max_vector_bits(&options.target).min(options.target.vector_bits);
     let registers = backend.usable_vector_registers(&options.target);
-    Machine { vector_bits: bits, registers, fma: backend.has_fma(&options.target), l2_bytes: 1 << 20, threads: 1, strict: false }
+    Machine {
+        vector_bits: bits,
+        registers,
+        fma: backend.has_fma(&options.target),
+        l2_bytes: l2_bytes(options.target.vector_bits),
+        threads: 1,
+        strict: options.strict_fp,
+    }
+}
+
+/// The second-level cache of the usual core with such vectors: 2 MiB since Sapphire Rapids, 256 KiB to 512 KiB of those
+/// without 512-bit ones.
+fn l2_bytes(vector_bits: u32) -> u32 {
+    if vector_bits >= 512 { 2 << 20 } else { 512 << 10 }
 }
 
 /// Everything up to the loops program, watched by an observer.

@@ -29,6 +29,8 @@ pub struct Options {
     pub max_patches: Option<usize>,
     /// Verify after every pass.
     pub verify: bool,
+    /// Sums may be reordered, but are computed by their own formula: no transformed domains.
+    pub strict_fp: bool,
 }
 
 impl Default for Options {
@@ -45,6 +47,7 @@ impl Default for Options {
             name: None,
             max_patches: None,
             verify: cfg!(debug_assertions),
+            strict_fp: false,
         }
     }
 }

@@ -78,6 +78,9 @@ pub struct BuildArgs {
     /// How many threads the module may use
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: u32,
+    /// Reorder sums, but never replace their formulas (no Winograd convolutions)
+    #[arg(long)]
+    pub strict_fp: bool,
     /// An operator that is a C function; may be repeated
     #[arg(long = "custom", value_name = "DOMAIN.OP=SYMBOL")]
     pub custom: Vec<String>,

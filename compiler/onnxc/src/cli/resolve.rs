@@ -41,6 +41,7 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
         name: name.map(String::from),
         max_patches: args.max_patches,
         verify: args.verify || cfg!(debug_assertions),
+        strict_fp: args.strict_fp,
         ..Options::default()
     })
 }
