@@ -44,7 +44,7 @@ pub(super) fn proto(name: &str, tensor: &Tensor) -> TensorProto {
     };
     match tensor.strings() {
         Some(strings) => proto.string_data = strings.iter().map(|s| Bytes::copy_from_slice(s)).collect(),
-        None => proto.raw_data = Some(tensor.bytes().clone()),
+        None => proto.raw_data = Some(tensor.packed()),
     }
     proto
 }
