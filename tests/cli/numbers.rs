@@ -107,7 +107,11 @@ models!(
     model_if,
     model_loop,
     nms_tail,
-    layernorm_decomposed
+    layernorm_decomposed,
+    forest,
+    machine,
+    decoder,
+    cross
 );
 
 #[test]

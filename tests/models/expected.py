@@ -9,6 +9,7 @@ import json, pathlib
 import numpy as np, onnxruntime as ort
 
 HERE = pathlib.Path(__file__).parent
+whole = lambda dims, values: {"i64": dims, "values": values}
 CASES = [
     ("asinh", [[3, 5]]), ("asinh", [[0, 5]]),
     ("clip_on_export", None), ("linear_func", None), ("layernorm_decomposed", [[2, 3, 64]]),
@@ -20,6 +21,10 @@ CASES = [
     ("nms_tail", [[1, 1, 4], [1, 1, 3]]), ("nms_tail", [[1, 12, 4], [1, 12, 3]]),
     ("srcnn_dynamic", [[1, 3, 4, 5]]),
     ("whole_model", None),
+    ("forest", [[7, 5]]), ("machine", [[7, 5]]),
+    ("decoder", [whole([2, 3], [1, 5, 2, 0, 11, 3]), whole([2, 3], [1] * 6), [2, 1, 0, 16], [2, 1, 0, 16]]),
+    ("decoder", [whole([1, 1], [7]), whole([1, 5], [1] * 5), [1, 1, 4, 16], [1, 1, 4, 16]]),
+    ("cross", [[2, 3, 16], [2, 4, 16], whole([2, 4], [1, 1, 0, 0, 1, 1, 1, 0]), [2, 2, 2, 8], [2, 2, 2, 8]]),
 ]
 
 

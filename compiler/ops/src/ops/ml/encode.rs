@@ -3,7 +3,7 @@
 //! LabelEncoder since 1: strings and their positions; 2: keys and values of any two kinds; 4: tensors of them, and NaN is
 //! a key like others. From here down: inputs 1 and 2 are keys and values, input 3 what belongs to no key; attribute `nan`
 //! says whether a NaN matches one. The first of equal keys counts.
-//! OneHotEncoder: numbers are truncated to integers. Without `zeros`, an unknown category is a status of the module.
+//! OneHotEncoder: numbers are truncated to integers; strings are compared as they are. Without `zeros`, an unknown category is a status of the module.
 
 use super::super::elementwise::{Class, tensor};
 use super::super::movement::OUT_OF_RANGE;
@@ -113,7 +113,8 @@ fn import_tensors(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer_label(cx: &mut InferCx) -> Result<()> {
-    let (x, keys, values) = (tensor(cx, 0, Class::Any)?, tensor(cx, 1, Class::Any)?, tensor(cx, 2, Class::Any)?);
+    let (x, keys) = (tensor(cx, 0, Class::Comparable)?, tensor(cx, 1, Class::Comparable)?);
+    let values = tensor(cx, 2, Class::Any)?;
     if x.dtype != keys.dtype {
         return Err(cx
             .error("E2022", format!("input 0 is of dtype {}", x.dtype))
@@ -157,7 +158,11 @@ fn import_one_hot(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer_one_hot(cx: &mut InferCx) -> Result<()> {
-    let (x, cats) = (tensor(cx, 0, Class::Number)?, tensor(cx, 1, Class::Int)?);
+    let (x, cats) = (tensor(cx, 0, Class::Comparable)?, tensor(cx, 1, Class::Comparable)?);
+    if (x.dtype == DType::String) != (cats.dtype == DType::String) {
+        let found = format!("input 0 is of dtype {}, the categories of {}", x.dtype, cats.dtype);
+        return Err(cx.error("E2022", found).expected("strings among strings, numbers among integers"));
+    }
     cx.set_tensor(0, DType::F32, [x.shape, cats.shape].concat());
     Ok(())
 }
