@@ -223,6 +223,12 @@ mod tests {
         let case = Case::new("ReduceSum", 13).input(x).attr("keepdims", onnxc_ir::graph::Attr::Int(0));
         let axes = |v: &[i64]| Tensor::from_slice(&[v.len()], v);
         assert_eq!(case.clone().constant(axes(&[2])).error(), "E2004");
+        let table = Tensor::from_slice(&[2, 2], &[0i64; 4]);
+        assert_eq!(
+            case.clone().attr("keepdims", onnxc_ir::graph::Attr::Int(1)).input(table).symbolic().error(),
+            "E2005"
+        );
+        assert_eq!(case.clone().input(Tensor::from_slice(&[1], &[0f32])).error(), "E2021");
         assert_eq!(case.clone().input(axes(&[0, 1, 1])).error(), "E2004");
         for wrong in [&[2i64][..], &[-3], &[1, -1]] {
             assert_eq!(case.clone().input(axes(wrong)).error(), "E6000", "{wrong:?}");

@@ -7,6 +7,7 @@
 //! Holds: the number of axes is known at compile time, since without `keepdims` the rank follows from it. Axes out of
 //! range or listed twice give status 2.
 
+use super::elementwise::{Class, tensor};
 use super::lengths::{self, open_length};
 use super::movement::{OUT_OF_RANGE, extent_symbol, in_range, list_length, run_time_list, wrapped};
 use crate::prelude::*;
@@ -34,6 +35,10 @@ impl Numbers {
 /// The extents of the result.
 pub(super) fn infer(cx: &mut InferCx, shape: &[Sym], keep: bool) -> Result<Vec<Sym>> {
     let rank = shape.len();
+    let list = tensor(cx, 1, Class::Int)?;
+    if list.rank() > 1 {
+        return Err(cx.error("E2005", format!("input 1 has rank {}", list.rank())).expected("a list (rank 1)"));
+    }
     let axes = if keep && open_length(&cx.shape(1)?) { 0 } else { list_length(cx, 1)? };
     let n = Numbers::new(rank, axes, keep)
         .ok_or_else(|| cx.error("E2004", format!("{axes} axes are to be reduced, of a tensor of rank {rank}")))?;
