@@ -22,6 +22,11 @@ def cases(add):
     for v in (10, 21):
         add("QLinearMatMul", v, [u8(2, 4), s(0.0066), np.uint8(113), u8(4, 3), s(0.00705), np.uint8(114), s(0.0107), np.uint8(118)], tolerance=0)
     add("QLinearMatMul", 10, [i8(2, 2, 4), s(0.01), np.int8(3), i8(4, 3), Const(np.array([0.01, 0.02, 0.005], F)), Const(np.zeros(3, np.int8)), s(0.02), np.int8(-3)], tolerance=0)
+    # A list on the right is a column; the left rows have scales of their own.
+    a, b, rows = i8(2, 3, 4), i8(4), np.array([0.01, 0.02, 0.03], F)
+    sums = (a.astype(np.int64) @ b.astype(np.int64)).astype(F)
+    want = [np.clip(np.rint(sums * (rows * F(0.01) / F(0.13))) + 5, -128, 127).astype(np.int8)]
+    add("QLinearMatMul", 21, [a, rows, np.zeros(3, np.int8), b, s(0.01), np.int8(0), s(0.13), np.int8(5)], want, tolerance=0)
     x, w = u8(1, 2, 5, 5), u8(3, 2, 3, 3)
     add("QLinearConv", 10, [x, s(0.004), np.uint8(132), w, s(0.002), np.uint8(255), s(0.02), np.uint8(123)], tolerance=0)
     b = np.array([500, -700, 3], np.int32)

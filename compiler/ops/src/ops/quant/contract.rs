@@ -195,13 +195,15 @@ fn lower_qlinear_matmul(cx: &mut ComputeCx) -> Result<()> {
         (cx.input(i), cx.dtype(i), one)
     };
     let (a, b, ashape, bshape, rank) = (operand(1), operand(4), cx.shape(1), cx.shape(4), cx.shape(0).len());
+    let columns = usize::from(cx.shape(3).len() > 1);
     cx.map_output(|_, i| {
         let at = |(src, dtype, one): &(Src, DType, Option<Expr>), index: Vec<Sym>| match one {
             Some(e) => e.clone(),
             None => cast(*dtype, DType::F32, load(*src, &index)),
         };
-        // The row of the left operand is the output's last axis but one, if that has rows at all.
-        let rows = if rank > 1 { row_index(i, &ashape) } else { beside(i, &ashape) };
+        // The row of the left operand is the output's last axis but one, or the last where the right one is a column.
+        let with_column = [i, &vec![Sym::int(0); 1 - columns][..]].concat();
+        let rows = if rank > 1 { row_index(&with_column, &ashape) } else { beside(i, &ashape) };
         let v = cast(DType::I32, DType::F32, load(sum, i)) * (at(&a, rows) * at(&b, column_index(i, &bshape)) / ys);
         quantised(v, zero, to)
     });
