@@ -64,7 +64,7 @@ pub fn compile_text(
 }
 
 /// The runtime's functions on strings, sequences, optionals and maps, as an object file of this machine.
-static OBJECTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/objects.o"));
+pub static OBJECTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/objects.o"));
 
 /// True for the symbol of a function of the runtime.
 pub fn is_object_call(symbol: &str) -> bool {

@@ -4,6 +4,7 @@
 
 use crate::{Module, Options, backends};
 use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_codegen::artefact::{OBJECTS, uses_objects};
 use onnxc_codegen::files::{replace, write_whole};
 use onnxc_codegen::{Artefact, CompileOptions, Emit, Linker, Target};
 use std::path::{Path, PathBuf};
@@ -99,7 +100,33 @@ pub fn write(
     if matches!(kind, Kind::Shared | Kind::Archive | Kind::Object) {
         write_header(module, &path.with_extension("h"))?;
     }
+    if matches!(kind, Kind::Archive | Kind::Object) && uses_objects(&module.program) {
+        // What the module calls, for whoever links it.
+        write_whole(&path.with_extension("objects.o"), |out| out.write_all(OBJECTS))?;
+    }
     Ok(())
+}
+
+/// Source can't have strings, sequences, optionals and maps: what those need is machine code.
+fn source_without_objects(module: &Module) -> Diagnostics {
+    let calls = |s: &&onnxc_passes::assemble::StepReport| s.ops.iter().any(|o| o.starts_with("onnxc."));
+    let mut found = Diagnostics::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for step in module.lowered.assembled.steps.iter().filter(calls) {
+        let node = step.nodes.first().and_then(|n| n.rsplit_once('/')).map_or("", |(node, _)| node);
+        if seen.insert(node) {
+            let d = Diagnostic::error("E5018", "strings, sequences, optionals or maps can't be had in source");
+            found.push(d.node(node, "").help("write an object file (-o model.o) or a library instead"));
+        }
+    }
+    if seen.is_empty() {
+        let d = Diagnostic::error(
+            "E5018",
+            "strings, sequences, optionals, maps, or outputs whose size nothing bounds, can't be had in source",
+        );
+        found.push(d.help("write an object file (-o model.o) or a library instead"));
+    }
+    found
 }
 
 /// Writes a file alone. `code` spares compiling again where there is code already.
@@ -114,6 +141,9 @@ pub fn write_one(
     link: &[PathBuf],
     options: &Options,
 ) -> Result<(), Diagnostics> {
+    if matches!(kind, Kind::C | Kind::Rust) && uses_objects(&module.program) {
+        return Err(source_without_objects(module));
+    }
     let fresh = if kind.needs_code() && code.is_none() { Some(module.code(options)?) } else { None };
     match (kind, code.or(fresh.as_ref())) {
         (Kind::Shared, Some(c)) => c.write_shared(path, link, &Linker::find_for(&options.target)?),
@@ -169,8 +199,9 @@ fn write_rust(module: &Module, path: &Path, options: &Options) -> Result<(), Dia
 /// A folder with `Cargo.toml` and `src/lib.rs`.
 fn write_crate(module: &Module, path: &Path, options: &Options) -> Result<(), Diagnostics> {
     let src = path.join("src");
-    std::fs::create_dir_all(&src)
-        .map_err(|e| Diagnostic::error("E5203", format!("can't make the folder: {e}")).file(path.display().to_string()))?;
+    std::fs::create_dir_all(&src).map_err(|e| {
+        Diagnostic::error("E5203", format!("can't make the folder: {e}")).file(path.display().to_string())
+    })?;
     let manifest = format!(
         "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2021\"\ndescription = \"A model, compiled by {}.\"\n\n[dependencies]\n",
         module.program.name.replace('_', "-"),
