@@ -6,6 +6,7 @@ mod files;
 mod numbers;
 mod stored;
 mod texts;
+mod values;
 
 use onnxc_base::Tensor;
 use onnxc_host::files::npy;

@@ -58,11 +58,11 @@ fn sequences_are_built_read_and_joined() {
 fn loops_carry_sequences_that_start_empty() {
     let text = r#"graph @g(%x: f32[3]) -> (%all, %s) {
   const $trips: i64[] = [3]
+  const $axis: i64[1] = [0]
+  const $one: i64[] = [1]
   %none = SequenceEmpty() { dtype: f32 } : ? @none
   %s = Loop($trips, _, %none) : ? @loop {
     region (%i: i64[], %c: bool[], %v: seq(absent(f32))) -> (%c, %w) {
-      const $axis: i64[1] = [0]
-      const $one: i64[] = [1]
       %end = Add(%i, $one) : ? @end
       %from = Unsqueeze(%i, $axis) : ? @from
       %to = Unsqueeze(%end, $axis) : ? @to
@@ -82,13 +82,13 @@ fn loops_carry_sequences_that_start_empty() {
 #[test]
 fn optionals_are_asked_and_opened() {
     let text = r#"graph @g(%o: optional(any(f32, 1))) -> (%has, %y) {
+  const $b: f32[1] = [9.0]
   %has = OptionalHasElement(%o) : ? @has
   %y = If(%has) : ? @if {
     region () -> %a {
       %a = OptionalGetElement(%o) : ? @get
     }
     region () -> $b {
-      const $b: f32[1] = [9.0]
     }
   }
 }
