@@ -28,7 +28,8 @@ fn strings_and_sequences_go_through_every_backend() {
     ];
     let inputs = ["words", "parts", "more"].map(|n| format!("{n}={n}.pb"));
     let wanted: Vec<String> = outputs.iter().map(|(n, ..)| format!("{n}={n}.pb")).collect();
-    for backend in BACKENDS {
+    // The Rust backend writes source, which has no such values.
+    for backend in BACKENDS.iter().filter(|b| b.name() != "rust") {
         let model = model("values");
         let mut args = vec!["run", &model, "--backend", backend.name(), "--inputs"];
         args.extend(inputs.iter().map(String::as_str));
