@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 TYPES = {"float32": ("float", "f32"), "float64": ("double", "f64"), "int8": ("int8_t", "i8"), "int16": ("int16_t", "i16"), "int32": ("int32_t", "i32"),
          "int64": ("int64_t", "i64"), "uint8": ("uint8_t", "u8"), "uint16": ("uint16_t", "u16"), "uint32": ("uint32_t", "u32"), "uint64": ("uint64_t", "u64"),
+         **{f"float8_{k}": ("uint8_t", "u8") for k in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")},
          "bool": ("uint8_t", "u8"), "float16": ("uint16_t", "u16"), "bfloat16": ("uint16_t", "u16")}
 
 
@@ -153,7 +154,7 @@ def build(batch, work, o):
 
 
 def close(c, y, got):
-    if y.dtype.kind == "f" or str(y.dtype) == "bfloat16":
+    if y.dtype.kind == "f" or str(y.dtype).startswith(("bfloat", "float8")):
         # The suite's own tolerances: two steps of a bfloat16, else those of the case.
         rtol = max(c["rtol"], 2**-6) if y.dtype.name == "bfloat16" else c["rtol"]
         return np.allclose(got.astype(np.float64), y.astype(np.float64), rtol=rtol, atol=c["atol"], equal_nan=True)

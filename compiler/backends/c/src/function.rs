@@ -96,7 +96,8 @@ impl File<'_> {
         };
         let style = Style { narrow: self.pointer_bits <= 32 };
         let flow = Flow::new(f, &self.scalars.ranges[id], style, &mut names, &mut lang);
-        let (lines, problems) = flow.run(&inner);
+        let (mut lines, problems) = flow.run(&inner);
+        drop_unused_views(&mut lines);
         let mut body: String = head.concat();
         for (depth, line) in lines {
             let indent = if line.starts_with('#') { String::new() } else { "    ".repeat(depth) };
@@ -197,6 +198,20 @@ impl File<'_> {
         // A run whose workspace the module owns is behind another entry.
         let hidden = entry && self.functions[id.index()].ends_with("_run_in");
         format!("{}{ret} {}({params})", if local || hidden { "static " } else { "" }, self.functions[id.index()])
+    }
+}
+
+/// Drops views that nothing uses: C compilers warn of them. The last ones go first, as views may be of views.
+fn drop_unused_views(lines: &mut Vec<(usize, String)>) {
+    for i in (0..lines.len()).rev() {
+        let Some((name, _)) = lines[i].1.split_once("*const ").and_then(|(_, rest)| rest.split_once(" = ")) else {
+            continue;
+        };
+        let name = name.to_owned();
+        let used = |(_, line): &(usize, String)| mentions(line, &name);
+        if !lines[i].1.contains("->alloc(") && !lines[..i].iter().any(used) && !lines[i + 1..].iter().any(used) {
+            lines.remove(i);
+        }
     }
 }
 

@@ -124,13 +124,17 @@ static inline $T onnxc_max_$D($T a, $T b) { return a < b ? b : a; }"
         }
         "abs" => {
             "
-static inline $T onnxc_abs_$D($T a) { return a < 0 ? ($T)(0 - ($U)a) : a; }"
+static inline $T onnxc_abs_$D($T a) {
+    if (a < 0) { return ($T)(0 - ($U)a); }
+    return a;
+}"
         }
         "div" if signed => {
             "
 static inline $T onnxc_div_$D($T a, $T b) {
     if (b == 0) { return 0; }
-    return b == -1 ? ($T)(0 - ($U)a) : ($T)(a / b);
+    if (b == -1) { return ($T)(0 - ($U)a); }
+    return ($T)(a / b);
 }"
         }
         "div" => {
@@ -170,7 +174,10 @@ static inline $T onnxc_floormod_$D($T a, $T b) { return ($T)(b == 0 ? 0 : a % b)
         }
         "shl" if signed => {
             "
-static inline $T onnxc_shl_$D($T a, $T b) { return b >= 0 && b < $BITS ? ($T)($U)(($U)a << b) : ($T)0; }"
+static inline $T onnxc_shl_$D($T a, $T b) {
+    if (b >= 0 && b < $BITS) { return ($T)($U)(($U)a << b); }
+    return 0;
+}"
         }
         "shl" => {
             "
