@@ -76,14 +76,27 @@ def prepare(case, work, i, o):
     text = (out.with_suffix(".h") if o.language == "c" else out).read_text()
     found = dict(label=case.name, name=name, xs=xs, ys=ys, workspace=0, rtol=case.rtol, atol=case.atol)
     if o.language == "c":
-        m = re.search(rf"int {name}_run\((.*)\);", text)
-        if not m or len(m[1].split(",")) != len(xs) + len(ys) + 1 or "_dims *" in m[1]:
-            return "sizes are known only in the run"
-        ws = re.search(r"WORKSPACE_BYTES (\d+)", text)
-        return found | dict(workspace=int(ws[1]) if ws else 0)
+        return found | interface(name, text, xs, ys)
     if "pub struct Dims" in text or "Workspace<'a>" in text:
         return "sizes are known only in the run"
     return found
+
+
+def interface(name, text, xs, ys):
+    """How a C module is called: its dims, from the header, with the extents of the inputs."""
+    m = re.search(rf"int {name}_run\((.*)\);", text)
+    parameters = m[1].split(",") if m else []
+    fields = re.findall(r"int64_t (\w+); /\* (.*) \*/", text.split(f"}} {name}_dims")[0]) if f"{name}_dims" in text else []
+    extents = any("extents[" in remark for _, remark in fields)
+    if len(parameters) != len(xs) + len(ys) + 1 + bool(fields) + extents:
+        return dict(refused="memory in the run")
+    ws = re.search(r"WORKSPACE_BYTES (\d+)", text)
+    shapes = re.findall(r"^ \*   .*: \w+\[(.*)\]$", text.split("/* Outputs:")[0], re.M)
+    known = {}
+    for shape, x in zip(shapes, xs):
+        for e, n in zip(shape.split(", ") if shape else [], x.shape):
+            known.setdefault(re.sub(r"\W", "_", e), n)
+    return dict(workspace=int(ws[1]) if ws else 0, fields=[(f, known.get(f, 0)) for f, _ in fields], extents=extents, plan=f"int {name}_plan(" in text)
 
 
 def program_c(batch, work):
@@ -97,10 +110,20 @@ def program_c(batch, work):
             main.append(f"  void *x{j} = in(f, {x.nbytes});")
             args.append(f"x{j}")
         for j, y in enumerate(c["ys"]):
-            main.append(f"  void *y{j} = malloc({max(y.nbytes, 1)});")
+            # A size known after the run has a bound that only the module's documentation names.
+            main.append(f"  void *y{j} = malloc({max(y.nbytes, 1) if not c['extents'] else y.nbytes * 16 + (1 << 20)});")
             args.append(f"y{j}")
-        main.append(f"  void *ws = aligned_alloc(64, {(c['workspace'] + 64) // 64 * 64});")
-        main.append(f"  int s = {c['name']}_run({', '.join(args + ['ws'])}); if (s) return 100 + s;")
+        size, before, after, inputs = str(c["workspace"]), [], [], args[: len(c["xs"])]
+        if c["fields"]:
+            main.append(f"  {c['name']}_dims dims = {{{', '.join(str(n) for _, n in c['fields'])}}};")
+            if c["plan"]:
+                main.append(f"  int p = {c['name']}_plan({', '.join(inputs + ['&dims'])}); if (p) return 100 + p;")
+            size, before = f"(size_t){c['name']}_workspace_bytes(&dims)", ["&dims"]
+        if c["extents"]:
+            main.append("  int64_t extents[64];")
+            after = ["extents"]
+        main.append(f"  void *ws = aligned_alloc(64, ({size} + 64) / 64 * 64);")
+        main.append(f"  int s = {c['name']}_run({', '.join(before + args + after + ['ws'])}); if (s) return 100 + s;")
         for j, y in enumerate(c["ys"]):
             main.append(f"  fwrite(y{j}, 1, {y.nbytes}, g);")
         main.append("  break; }")
@@ -194,6 +217,7 @@ def main():
                     c = prepare(d, work, i, o)
                 except subprocess.TimeoutExpired:
                     c = "onnxc: timeout"
+                c = c.get("refused", c) if isinstance(c, dict) else c
                 if isinstance(c, str):
                     results[d.name] = c
                 else:

@@ -6,6 +6,7 @@
 //! ```
 //! ```ignore
 //! // src/main.rs
+//! #[allow(warnings)]
 //! mod kws { include!(concat!(env!("OUT_DIR"), "/kws.rs")); }
 //! ```
 //! Does NOT make machine code: rustc does, with the rest of the crate.

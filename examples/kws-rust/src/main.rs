@@ -1,7 +1,7 @@
 //! Says which keyword a second of sound holds. The model is a module of this program: safe Rust, no allocation; the same
 //! module runs on a microcontroller.
 
-#[allow(missing_docs, dead_code, unused, clippy::all)]
+#[allow(warnings, missing_docs, clippy::all)]
 mod kws {
     include!(concat!(env!("OUT_DIR"), "/kws.rs"));
 }

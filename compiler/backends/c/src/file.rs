@@ -1,6 +1,6 @@
 //! The whole file: preamble, helpers, weights, functions.
 
-use crate::function::{File, comment};
+use crate::function::{File, comment, mentions};
 use crate::helpers::{Helpers, c_type};
 use crate::lang::{float_literal, int_literal};
 use crate::{Options, Weights};
@@ -83,7 +83,7 @@ pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
     if !helpers.is_empty() {
         out += &format!("\n{helpers}");
     }
-    out += &weights(job, &scalars, &reached);
+    out += &weights(job, &scalars, &reached, &code);
     out += &code;
     for f in job.address_functions {
         out += &address_function(f);
@@ -202,7 +202,7 @@ fn used(scalars: &Scalars, reached: &BTreeSet<FuncId>) -> BTreeSet<ConstId> {
     reached.iter().flat_map(of).collect()
 }
 
-fn weights(job: &Job<'_>, scalars: &Scalars, reached: &BTreeSet<FuncId>) -> String {
+fn weights(job: &Job<'_>, scalars: &Scalars, reached: &BTreeSet<FuncId>, code: &str) -> String {
     let program = &scalars.program;
     let used = used(scalars, reached);
     if used.is_empty() {
@@ -222,7 +222,8 @@ fn weights(job: &Job<'_>, scalars: &Scalars, reached: &BTreeSet<FuncId>) -> Stri
             let mut out = String::new();
             let section =
                 job.options.section.as_ref().map_or(String::new(), |s| format!(" __attribute__((section(\"{s}\")))"));
-            for id in used {
+            // An empty constant may have a name and no reader.
+            for id in used.into_iter().filter(|id| mentions(code, &names[id.index()])) {
                 let c = &program.consts[id];
                 let n = c.data.len() / c.dtype.size().max(1);
                 let _ = write!(out, "\n/* {} */\n", c.name.replace("*/", "* /"));

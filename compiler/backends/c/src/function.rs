@@ -216,7 +216,7 @@ fn drop_unused_views(lines: &mut Vec<(usize, String)>) {
 }
 
 /// True if a text contains a name as a whole word.
-fn mentions(text: &str, name: &str) -> bool {
+pub(crate) fn mentions(text: &str, name: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.match_indices(name).any(|(i, _)| !text[..i].ends_with(word) && !text[i + name.len()..].starts_with(word))
 }

@@ -94,8 +94,8 @@ impl C<'_> {
         }
         if small(d) {
             // Two uint16_t could overflow an int.
-            let wide = if op == BinOp::Mul && d.bits() == 16 { cast(&a, "uint32_t", d) } else { a };
-            return cast(&Expr::infix(&wide, sign, &b, prec, d), c_type(d), d);
+            let wide = |e: Expr| if op == BinOp::Mul && d.bits() == 16 { cast(&e, "uint32_t", d) } else { e };
+            return cast(&Expr::infix(&wide(a), sign, &wide(b), prec, d), c_type(d), d);
         }
         let u = unsigned(d);
         cast(&Expr::infix(&cast(&a, u, d), sign, &cast(&b, u, d), prec, d), c_type(d), d)
