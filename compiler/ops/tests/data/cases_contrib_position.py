@@ -17,3 +17,6 @@ def cases(add):
             add(name, 1, [draw(2, 3, 8), positions, Const(cos), Const(sin)], by=("ort",), interleaved=interleaved, tolerance=1e-5)
             add(name, 1, [draw(2, 2, 3, 4), positions, cos, sin], by=("ort",), interleaved=interleaved, tolerance=1e-5)
     add(name, 1, [draw(2, 3, 12), each, cos, sin], by=("ort",), num_heads=2, rotary_embedding_dim=4, tolerance=1e-5)
+    emb, four = draw(2, 3, 4), [draw(2, 2, 3, 4) for _ in range(4)]
+    c, s = np.cos(emb)[:, None], np.sin(emb)[:, None]
+    add("com.microsoft.GemmaRotaryEmbedding", 1, [emb, *four], [four[0] * c + four[1] * s, four[2] * c + four[3] * s], outputs=2, tolerance=1e-5)

@@ -20,6 +20,7 @@ pub mod position;
 pub mod quantised;
 pub mod relative;
 pub mod renamed;
+pub mod signal;
 
 use crate::prelude::*;
 use onnxc_ir::graph::{OpName, ValueId};

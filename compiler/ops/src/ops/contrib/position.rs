@@ -11,6 +11,9 @@ use onnxc_ir::graph::ValueId;
 /// RotaryEmbedding.
 pub static ROTARY: OpDef = OpDef::composed(DOMAIN, "RotaryEmbedding", &[(1, import)]);
 
+/// GemmaRotaryEmbedding: queries and keys turned by angles, their halves exchanged already.
+pub static GEMMA: OpDef = OpDef::composed(DOMAIN, "GemmaRotaryEmbedding", &[(1, import_gemma)]);
+
 /// The positions of a sequence, one for each element; only imports make it.
 pub static POSITIONS: OpDef = OpDef {
     domain: super::super::INNER,
@@ -93,6 +96,23 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
     let y = emit(n, "Transpose", &perm, &[y])?;
     let y = reshape(n, y, &[0, 0, -1])?;
     n.become_values(vec![y])
+}
+
+fn import_gemma(n: &mut NodeReader) -> Result<Attrs> {
+    let (angles, like, axis) = (need(n, 0)?, need(n, 1)?, super::ints(n, "heads", &[1]));
+    let mut tables = Vec::new();
+    for function in ["Cos", "Sin"] {
+        let table = emit(n, function, &[], &[angles])?;
+        let table = emit(n, "CastLike", &[], &[table, like])?;
+        tables.push(emit(n, "Unsqueeze", &[], &[table, axis])?);
+    }
+    let mut results = Vec::new();
+    for i in [1, 3] {
+        let (x, turned) = (need(n, i)?, need(n, i + 1)?);
+        let (a, b) = (emit(n, "Mul", &[], &[x, tables[0]])?, emit(n, "Mul", &[], &[turned, tables[1]])?);
+        results.push(emit(n, "Add", &[], &[a, b])?);
+    }
+    n.become_values(results)
 }
 
 #[cfg(test)]
