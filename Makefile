@@ -53,6 +53,7 @@ test-python:
 	   $(VENV)/bin/python -m unittest discover -s compiler/python/tests; \
 	   echo "== ONNX's official suite"; \
 	   $(VENV)/bin/python compiler/python/tests/conformance.py; \
+	   cargo build --quiet -p onnxc; tools/operators.sh --check; \
 	 else echo "== Python 3 with venv is not here: THE PACKAGE AND THE OFFICIAL SUITE ARE NOT TESTED"; fi
 
 setup:
