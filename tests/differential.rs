@@ -1,6 +1,6 @@
 //! Random small graphs: the interpreter of graph IR, the interpreter of loops IR and every backend give one result.
 
-use onnxc::backends::BACKENDS;
+use onnxc::backends::native;
 use onnxc::{Options, Source, compile};
 use onnxc_base::{DType, Diagnostics, Tensor};
 use onnxc_codegen::loader::Module;
@@ -98,7 +98,7 @@ fn interpreters_and_backends_agree_on_random_graphs() {
         let want = run(&g, &Evaluator::new(&options.registry), &given).expect("the interpreter runs it");
         let want = want[0].tensor().expect("a tensor");
         let source = Source { graph: g, sha256: String::new(), warnings: Diagnostics::new() };
-        for backend in BACKENDS {
+        for backend in native() {
             let options = Options { backend: Some(backend.name().into()), ..Options::default() };
             let module = compile(&source, &options).expect("it compiles");
             let loops = run_module(&module.program, &inputs).expect("the program runs");

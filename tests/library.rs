@@ -1,6 +1,6 @@
 //! onnxc as a library: a model with an operator that is Rust code of the user.
 
-use onnxc::backends::BACKENDS;
+use onnxc::backends::native;
 use onnxc::{Options, Source, compile};
 use onnxc_base::{Diagnostic, Tensor};
 use onnxc_codegen::loader::Module;
@@ -39,7 +39,7 @@ impl CustomOp for MyAdd {
 fn an_operator_of_the_user_is_fused_like_any_other() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/custom_op.onnx");
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
-    for backend in BACKENDS {
+    for backend in native() {
         let mut options = Options { backend: Some(backend.name().into()), ..Options::default() };
         options.registry.add(Arc::new(MyAdd));
         let source = Source::open(&model, &options).unwrap_or_else(|e| panic!("{e}"));

@@ -1,7 +1,7 @@
 //! Quantised models of microcontroller size, as ONNX Runtime's tools write them (QDQ and QLinear operators), through
 //! every backend: integers from the first layer to the last, and its outputs within one step.
 
-use onnxc::backends::BACKENDS;
+use onnxc::backends::native;
 use onnxc::{Options, Source, compile};
 use onnxc_base::Tensor;
 use onnxc_codegen::loader::Module;
@@ -36,8 +36,7 @@ fn quantised_models_run_in_integers() {
         let x = array(&format!("{name}_in.npy"));
         for form in ["qdq", "qop"] {
             let want = array(&format!("{name}_out_{form}.npy"));
-            // Of those that make machine code.
-            for backend in BACKENDS.iter().filter(|b| ["llvm", "cranelift"].contains(&b.name())) {
+            for backend in native() {
                 let options = Options { backend: Some(backend.name().into()), ..Options::default() };
                 let source = Source::open(&folder().join(format!("{name}_{form}.onnx")), &options);
                 let module =

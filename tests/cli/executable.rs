@@ -22,7 +22,7 @@ fn build_driver() {
 fn a_model_becomes_a_program() {
     build_driver();
     let dir = folder();
-    for backend in onnxc::backends::BACKENDS {
+    for backend in onnxc::backends::native() {
         onnxc(dir.path(), &[&model("linear_func"), "-o", "linear", "--backend", backend.name()]).ok();
         let program = dir.path().join("linear");
         put(dir.path(), "a.npy", &Tensor::from_slice(&[10, 10], &[3.0f32; 100]));

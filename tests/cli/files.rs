@@ -1,13 +1,13 @@
 //! Each kind of file, and what can be printed on the way.
 
 use super::*;
-use onnxc::backends::BACKENDS;
+use onnxc::backends::native;
 
 #[test]
 fn the_suffix_chooses_the_file() {
     let dir = folder();
     let m = model("linear_func");
-    for backend in BACKENDS {
+    for backend in native() {
         let name = backend.name();
         for (file, head) in
             [("m.so", "\x7fELF"), ("m.o", "\x7fELF"), ("m.a", "!<arch>\n"), ("m.h", "/* Module linear_func")]

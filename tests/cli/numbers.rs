@@ -1,7 +1,7 @@
 //! Models of the repository through compiled libraries, against what ONNX Runtime computed (`models/expected.json`).
 
 use super::*;
-use onnxc::backends::BACKENDS;
+use onnxc::backends::native;
 use onnxc_host::files::read_tensors;
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ fn compare(got: &[(Option<String>, Tensor)], want: &[Tensor], what: &str) {
 /// Compiles a model once per backend and runs its cases.
 fn check(model_name: &str) {
     let dir = folder();
-    for backend in BACKENDS {
+    for backend in native() {
         let name = backend.name();
         let library = format!("{model_name}.{name}.so");
         onnxc(dir.path(), &[&model(model_name), "-o", &library, "--backend", name]).ok();

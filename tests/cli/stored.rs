@@ -2,7 +2,7 @@
 //! Runtime computed (`data/*.npz`, written by `data/expected.py`).
 
 use super::*;
-use onnxc::backends::BACKENDS;
+use onnxc::backends::native;
 use onnxc_host::files::{npz, read_tensors};
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ fn compare(got: &Tensor, name: &str, case: &Case, tolerance: f64, what: &str) {
 /// Compiles once per backend, then runs every case.
 fn check(name: &str, tolerance: f64) {
     let dir = folder();
-    for backend in BACKENDS {
+    for backend in native() {
         onnxc(dir.path(), &[&model(name), "-o", "m.so", "-O3", "--backend", backend.name()]).ok();
         for (number, case) in cases(name) {
             let inputs: Vec<(String, Tensor)> =

@@ -35,6 +35,11 @@ pub trait Backend: Sync {
     /// The name on the command line.
     fn name(&self) -> &'static str;
 
+    /// True if its form of a module is source text, for somebody else's compiler.
+    fn writes_source(&self) -> bool {
+        false
+    }
+
     /// The widest vector that the backend makes good code for on this target; the scheduler asks.
     fn max_vector_bits(&self, target: &Target) -> u32 {
         target.vector_bits

@@ -13,6 +13,11 @@ pub static BACKENDS: &[&dyn Backend] = &[
     &onnxc_rust::Rust,
 ];
 
+/// The backends that make machine code themselves.
+pub fn native() -> impl Iterator<Item = &'static dyn Backend> {
+    BACKENDS.iter().copied().filter(|b| !b.writes_source())
+}
+
 /// The backend of a name, or the preferred one.
 ///
 /// # Errors

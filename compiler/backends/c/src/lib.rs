@@ -141,6 +141,10 @@ impl Backend for C {
         "c"
     }
 
+    fn writes_source(&self) -> bool {
+        true
+    }
+
     /// Lanes become statements: a few fill the registers of any machine.
     fn max_vector_bits(&self, target: &Target) -> u32 {
         target.vector_bits.min(128)

@@ -53,6 +53,10 @@ impl Backend for Rust {
         "rust"
     }
 
+    fn writes_source(&self) -> bool {
+        true
+    }
+
     /// Lanes become statements: a few fill the registers of any machine.
     fn max_vector_bits(&self, target: &Target) -> u32 {
         target.vector_bits.min(128)

@@ -79,8 +79,7 @@ impl Report {
             ops: s.ops.clone(),
             flops: s.flops.clone().map(Amount),
         });
-        let remark =
-            |n: &Note| Remark { node: n.node.clone(), op: n.op.clone(), message: n.message.clone() };
+        let remark = |n: &Note| Remark { node: n.node.clone(), op: n.op.clone(), message: n.message.clone() };
         Report {
             name: module.program.name.clone(),
             workspace_bytes: Amount(module.lowered.memory.bytes.clone()),

@@ -50,11 +50,19 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
 ///
 /// # Errors
 /// A backend that writes something else.
-pub fn source(options: &mut Options, args: &SourceArgs, backend: &str, out: &std::path::Path) -> Result<(), Diagnostics> {
+pub fn source(
+    options: &mut Options,
+    args: &SourceArgs,
+    backend: &str,
+    out: &std::path::Path,
+) -> Result<(), Diagnostics> {
     if let Some(other) = options.backend.as_deref().filter(|b| *b != backend) {
-        return Err(Diagnostic::error("E5011", format!("'{}' is written by backend {backend}, not by {other}", out.display()))
-            .help("leave --backend out, or give another suffix")
-            .into());
+        return Err(Diagnostic::error(
+            "E5011",
+            format!("'{}' is written by backend {backend}, not by {other}", out.display()),
+        )
+        .help("leave --backend out, or give another suffix")
+        .into());
     }
     let stem = out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     options.backend = Some(backend.into());
