@@ -133,8 +133,8 @@ pub fn check<'py>(py: Python<'py>, model: Model<'_>, how: How) -> PyResult<Vec<B
     list(py, &found)
 }
 
-/// Names of the backends in this build, the preferred one first.
+/// Names of the backends of this build that make machine code, the preferred one first.
 #[pyfunction]
 pub fn backends() -> Vec<&'static str> {
-    onnxc::backends::BACKENDS.iter().map(|b| b.name()).collect()
+    onnxc::backends::native().map(|b| b.name()).collect()
 }
