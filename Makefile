@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 LLVM  := /usr/lib/llvm-22
 OUT   := target/demo
+VENV  := target/python
 
 # LLVM is used when it is there or can be installed; without it there is still Cranelift.
 export LLVM_SYS_221_PREFIX ?= $(LLVM)
@@ -36,15 +37,14 @@ test: setup
 	@$(MAKE) --no-print-directory demo
 	@$(MAKE) --no-print-directory firmware
 
-# Says what it leaves out where cross compilers or QEMU are missing.
+# Says what it leaves out where cross compilers, QEMU or NumPy (in the environment of test-python) are missing.
 firmware: build
 	@echo "== models as C on emulated boards"
-	@python3 tests/firmware/check.py --onnxc target/release/onnxc
+	@test -x $(VENV)/bin/python && PY=$(VENV)/bin/python || PY=python3; $$PY tests/firmware/check.py --onnxc target/release/onnxc
 	@echo "== examples/kws-c on an emulated Cortex-M4F"
 	@examples/kws-c/run.sh
 
 # The Python package and ONNX's official suite, in an environment of their own.
-VENV := target/python
 test-python:
 	@if python3 -c 'import venv, ensurepip' 2>/dev/null; then \
 	   echo "== the Python package (builds it: a few minutes the first time)"; . tools/env.sh; set -e; \
