@@ -165,6 +165,18 @@ impl BinOp {
 }
 
 impl CmpOp {
+    /// As C, Rust and the text of kernels write it.
+    pub fn sign(self) -> &'static str {
+        match self {
+            CmpOp::Eq => "==",
+            CmpOp::Ne => "!=",
+            CmpOp::Lt => "<",
+            CmpOp::Le => "<=",
+            CmpOp::Gt => ">",
+            CmpOp::Ge => ">=",
+        }
+    }
+
     /// Can the operands have this type?
     pub fn takes(self, dtype: DType) -> bool {
         let equality = matches!(self, CmpOp::Eq | CmpOp::Ne);

@@ -210,15 +210,7 @@ impl Language for C<'_> {
     }
 
     fn compare(&mut self, op: CmpOp, a: Expr, b: Expr) -> Expr {
-        let sign = match op {
-            CmpOp::Eq => "==",
-            CmpOp::Ne => "!=",
-            CmpOp::Lt => "<",
-            CmpOp::Le => "<=",
-            CmpOp::Gt => ">",
-            CmpOp::Ge => ">=",
-        };
-        Expr::infix(&a, sign, &b, Prec::Compare, DType::Bool)
+        Expr::infix(&a, op.sign(), &b, Prec::Compare, DType::Bool)
     }
 
     fn select(&mut self, cond: Expr, a: Expr, b: Expr) -> Expr {

@@ -1,7 +1,7 @@
 //! Expressions. Each tree has its own spelling: parentheses stand exactly where the parser would group otherwise.
 
 use super::Names;
-use crate::kernel::{BinOp, CmpOp, Expr, ExprKind, ReduceOp, Scalar};
+use crate::kernel::{BinOp, Expr, ExprKind, ReduceOp, Scalar};
 use crate::scalar::literal::{literal, number};
 use onnxc_base::DType;
 
@@ -33,17 +33,6 @@ fn infix(op: BinOp) -> Option<(&'static str, u8)> {
         BinOp::Mul => Some(("*", PRODUCT)),
         BinOp::Div => Some(("/", PRODUCT)),
         _ => None,
-    }
-}
-
-fn sign(op: CmpOp) -> &'static str {
-    match op {
-        CmpOp::Eq => "==",
-        CmpOp::Ne => "!=",
-        CmpOp::Lt => "<",
-        CmpOp::Le => "<=",
-        CmpOp::Gt => ">",
-        CmpOp::Ge => ">=",
     }
 }
 
@@ -81,7 +70,7 @@ impl Names {
                 Some((sign, level)) => self.infix(out, (a, sign, b), (level, level, level + 1), least),
                 None => self.call(out, op.name(), &[a, b]),
             },
-            ExprKind::Compare(op, a, b) => self.infix(out, (a, sign(*op), b), (COMPARE, SUM, SUM), least),
+            ExprKind::Compare(op, a, b) => self.infix(out, (a, op.sign(), b), (COMPARE, SUM, SUM), least),
             ExprKind::Select(c, a, b) => self.call(out, "select", &[c, a, b]),
             ExprKind::Cast(d, a) => self.call(out, d.name(), &[a]),
         }
