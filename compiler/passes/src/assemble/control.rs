@@ -446,7 +446,10 @@ impl Assembler<'_> {
             body.results[carried..].iter().copied().zip(node.outputs[carried..].iter().copied()).collect();
         let scans = scans.into_iter().map(|(r, out)| self.start_scan(n, r, out)).collect::<Result<Vec<_>, _>>()?;
         if scans.iter().enumerate().any(|(k, s)| s.capacity.is_some() && reverse("scan_output_directions", k)) {
-            return Err(self.error(n, "what is stacked backwards must be bounded").help("give the input dims a range").into());
+            return Err(self
+                .error(n, "what is stacked backwards must be bounded")
+                .help("give the input dims a range")
+                .into());
         }
         let zero = self.f.int(0);
         let trips = self.f.var(Ty::I64, &[], "trips");

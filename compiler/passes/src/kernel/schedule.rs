@@ -1,7 +1,8 @@
 //! The chooser: which nests there are, how they share loops, and for each its lanes, its register tile and its order.
 //!
-//! The rules are plain: lanes along the cheapest axis (see [`super::lanes`]); a register tile as large as the
-//! registers allow, whose rows reuse the vectors it loads; small reduction loops unrolled.
+//! Lanes go along the cheapest axis (see [`super::lanes`]), the register tile is the one of the least estimated cycles
+//! (see [`super::tile`]), and constants that the second-level cache can't hold are read once. Holds afterwards: the
+//! schedule is legal (`ir::kernel::verify`). Does NOT change a definition; `winograd` brings a schedule of its own.
 
 use super::expr::{Site, def_loads, loads};
 use super::lanes;
