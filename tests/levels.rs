@@ -4,7 +4,7 @@ use onnxc::{Options, Source};
 use onnxc_ir::graph::patch::Editor;
 use onnxc_passes::from_kernel::Machine;
 use onnxc_passes::manager::{Ir, Manager, Observer};
-use onnxc_passes::pipeline;
+use onnxc_passes::pipeline::{self, Wishes};
 use std::path::Path;
 
 /// Collects the kernels after scheduling and the finished program.
@@ -32,10 +32,11 @@ fn levels(model: &str) -> Texts {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("models/{model}.onnx"));
     let mut graph = Source::open(&path, &options).expect("the model is right").graph;
     let machine = Machine { vector_bits: 256, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false };
+    let wishes = Wishes { machine, level: 2, profile: false };
     let mut texts = Texts::default();
     let mut manager = Manager::new(&mut texts);
     manager.verify = true;
-    pipeline::lower(&mut graph, &options.registry, machine, 2, &mut Editor::new(), &mut manager).expect("it lowers");
+    pipeline::lower(&mut graph, &options.registry, &wishes, &mut Editor::new(), &mut manager).expect("it lowers");
     texts
 }
 

@@ -5,8 +5,9 @@
 //! - [`reader`]: the same, as checked Rust values.
 //! - [`value`]: strings, sequences, optionals and maps as callers and modules hand them to each other.
 //!
-//! - `objects` (feature `alloc`): what modules with strings, sequences, optionals or maps call. Only this is ever linked
-//!   into a module; the rest describes one.
+//! - [`profile`]: what modules call that were compiled to be measured step by step.
+//! - `objects` (feature `alloc`): what modules with strings, sequences, optionals or maps call. Only these two are ever
+//!   linked into a module; the rest describes one.
 //!
 //! `no_std`, no dependencies; no allocation but in `objects`.
 
@@ -20,6 +21,7 @@ mod archive;
 pub mod module;
 #[cfg(feature = "alloc")]
 pub mod objects;
+pub mod profile;
 pub mod reader;
 pub mod status;
 pub mod value;

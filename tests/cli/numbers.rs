@@ -160,6 +160,45 @@ fn bench_measures() {
 }
 
 #[test]
+fn a_profile_has_every_step() {
+    let dir = folder();
+    for backend in native() {
+        let how = ["--profile", "--seconds", "0.02", "--json", "--backend", backend.name()];
+        let profile = |name: &str| -> Value {
+            let m = model(name);
+            let args: Vec<&str> = ["bench", &m].into_iter().chain(how).collect();
+            serde_json::from_str(&onnxc(dir.path(), &args).ok().out).expect("it is JSON")
+        };
+        let p = profile("model_static");
+        for key in ["gflops", "l2_gb_s", "memory_gb_s"] {
+            assert!(p["peak"][key].as_f64().is_some_and(|v| v > 0.0), "{key}: {p}");
+        }
+        let steps = p["steps"].as_array().expect("a list");
+        let shares: f64 = steps.iter().filter_map(|s| s["share"].as_f64()).sum();
+        assert!((shares - 1.0).abs() < 1e-6, "{p}");
+        // 3x3 taps on 3 channels: 27 products and sums for each of 3 x 8 x 8 values.
+        let conv = steps.iter().find(|s| s["function"].is_string()).expect("a kernel");
+        assert_eq!(conv["ops"][0], "Conv", "{p}");
+        assert!(conv["flops"].as_i64().is_some_and(|n| n >= 2 * 27 * 192), "{conv}");
+        assert_eq!((&conv["inputs"][0], conv["calls"].as_i64()), (&"f32[1, 3, 10, 10]".into(), Some(1)), "{conv}");
+        assert!(conv["bytes"].as_i64().is_some_and(|n| n >= 4 * (300 + 81 + 192)), "{conv}");
+        // The body of a loop is measured in the loop.
+        let p = profile("model_loop");
+        let calls = |op: &str| {
+            let step = p["steps"].as_array()?.iter().find(|s| s["ops"][0] == op)?;
+            step["calls"].as_i64()
+        };
+        assert_eq!(calls("Loop"), Some(1), "{p}");
+        assert!(calls("Conv").is_some_and(|n| n != 1), "{p}");
+    }
+    let m = model("model_static");
+    let ran = onnxc(dir.path(), &["bench", &m, "--profile", "--seconds", "0.02"]).ok();
+    assert!(ran.out.contains("GFLOP/s") && ran.out.contains("Conv"), "{}", ran.out);
+    onnxc(dir.path(), &[&m, "-o", "m.so"]).ok();
+    assert_snapshot("profile-of-module", &onnxc(dir.path(), &["bench", "m.so", "--profile"]).seen(dir.path()));
+}
+
+#[test]
 fn custom_operators_are_linked() {
     let dir = folder();
     let custom = ["--custom", "my_domain.MyAdd=my_add"];

@@ -12,7 +12,7 @@ use crate::object_file::{Head, Parts};
 use crate::target::Target;
 use onnxc_base::Diagnostics;
 use onnxc_ir::loops::{Linkage, Program};
-use onnxc_runtime::module;
+use onnxc_runtime::{module, profile};
 use std::path::{Path, PathBuf};
 
 /// A compiled program, ready to be written.
@@ -93,7 +93,9 @@ impl Artefact<'_> {
     /// Every symbol that users of the module may see.
     pub fn exports(&self) -> Vec<String> {
         let functions = self.program.funcs.values().filter(|f| f.linkage == Linkage::Export).map(|f| f.name.clone());
-        functions.chain(self.abi.functions.iter().map(|f| f.symbol.clone())).collect()
+        let marked = self.program.externs.values().any(|x| x.symbol == profile::MARK);
+        let counters = marked.then(|| profile::SYMBOL.to_string());
+        functions.chain(self.abi.functions.iter().map(|f| f.symbol.clone())).chain(counters).collect()
     }
 
     fn parts(&self) -> Parts<'_> {

@@ -8,6 +8,7 @@
 //! - [`artefact`]: all of that together: a program becomes `.o`, `.a`, `.so` or text.
 //! - [`header`]: the C header.
 //! - [`loader`]: runs the result in this process; [`heap`] is its memory.
+//! - [`peak`]: what this machine can do at most.
 //!
 //! Constants never pass through a backend: it refers to one data symbol that is defined here.
 
@@ -22,6 +23,7 @@ pub mod heap;
 pub mod link;
 pub mod loader;
 pub mod object_file;
+pub mod peak;
 pub mod target;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -11,7 +11,8 @@ use onnxc_ir::loops::Program;
 use onnxc_passes::assemble::c_identifier;
 use onnxc_passes::from_kernel::Machine;
 use onnxc_passes::manager::{Manager, Observer, Quiet, Stop, Timings};
-use onnxc_passes::pipeline::{self, Lowered};
+use onnxc_passes::pipeline::{self, Lowered, Wishes};
+use onnxc_passes::specialise;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -67,7 +68,41 @@ impl Source {
         let (mut graph, more) = onnxc_ops::import::import(model, &options.registry, &options.import)?;
         graph.name = c_identifier(options.name.as_deref().unwrap_or(name));
         warnings.extend(more);
-        Ok(Source { graph, sha256, warnings })
+        let hot = options.hot.iter().map(|dims| Self::fixed(model, &graph, dims, options)).collect::<Result<_, _>>()?;
+        Ok(Source { graph, hot, sha256, warnings })
+    }
+
+    /// The model with some more dims fixed. Warnings are those of `general`, which has them already.
+    fn fixed(
+        model: &onnxc_onnx::Model,
+        general: &Graph,
+        dims: &[(String, i64)],
+        options: &Options,
+    ) -> Result<Hot, Diagnostics> {
+        let mut import = options.import.clone();
+        let mut problems = Diagnostics::new();
+        for (name, v) in dims {
+            let range = import.dims.insert(name.clone(), DimRange { lo: *v, hi: Some(*v) });
+            if range.is_some_and(|r| *v < r.lo || r.hi.is_some_and(|hi| *v > hi) || r.fixed().is_some()) {
+                problems.push(
+                    Diagnostic::error("E5019", format!("--hot {name}={v}: --dim says something else of '{name}'"))
+                        .expected("a value that --dim leaves open"),
+                );
+            }
+        }
+        problems.into_result(())?;
+        let imported = onnxc_ops::import::import(model, &options.registry, &import);
+        let (mut graph, _) = imported.map_err(|mut problems| {
+            problems.0.iter_mut().for_each(|d| d.message = d.message.replace("--dim", "--hot"));
+            problems
+        })?;
+        graph.name.clone_from(&general.name);
+        let value = |info: &SymbolInfo| match info.source {
+            SymbolSource::Dim(v, axis) => graph.tensor_type(v)?.shape.get(axis as usize)?.as_int(),
+            _ => None,
+        };
+        let extents = general.symbols.iter().filter_map(|(s, info)| Some((s.to_string(), value(info)?)));
+        Ok(Hot { extents: extents.collect(), graph })
     }
 }
 
@@ -123,9 +158,8 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     manager.verify = options.verify;
     let mut editor = options.max_patches.map_or_else(Editor::new, Editor::stop_after);
     let mut graph = source.graph.clone();
-    let machine = machine(options, backend);
-    let lowered =
-        pipeline::lower(&mut graph, &options.registry, machine, options.opt_level, &mut editor, &mut manager)?;
+    let wishes = Wishes { machine: machine(options, backend), level: options.opt_level, profile: options.profile };
+    let lowered = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
     let mut program = lowered.assembled.program.clone();
     if onnxc_codegen::artefact::uses_objects(&program) && !options.target.has_objects() {
         return Err(Stop::Failed(without_objects(&graph, options)));
@@ -138,6 +172,12 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     onnxc_codegen::complete(&mut program);
     Ok(Module { program, lowered, info, timings: manager.timings })
 }
+    // The first is compared with first, so it goes in last.
+    for (i, hot) in source.hot.iter().enumerate().rev() {
+        let mut graph = hot.graph.clone();
+        let special = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
+        specialise::add(&mut program, special.assembled.program, &hot.extents, i + 1)?;
+    }
 
 /// What a target without the runtime of objects can't have: every node with strings, sequences, optionals or maps, or
 /// the outputs that nothing bounds.

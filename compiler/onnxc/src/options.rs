@@ -31,6 +31,10 @@ pub struct Options {
     pub verify: bool,
     /// Sums may be reordered, but are computed by their own formula: no transformed domains.
     pub strict_fp: bool,
+    /// Extents that get kernels of their own, beside the general ones: dims and their values, per specialisation.
+    pub hot: Vec<Vec<(String, i64)>>,
+    /// The module counts the time of each of its steps, for whoever asks (`loader::Module::profile`).
+    pub profile: bool,
 }
 
 impl Default for Options {
@@ -48,6 +52,8 @@ impl Default for Options {
             max_patches: None,
             verify: cfg!(debug_assertions),
             strict_fp: false,
+            hot: vec![],
+            profile: false,
         }
     }
 }

@@ -44,6 +44,17 @@ pub static LOOPS: &[LoopsPass] = &[
     loops::release::PASS,
 ];
 
+/// What is wished of the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wishes {
+    /// The machine that it will run on.
+    pub machine: Machine,
+    /// -O level, 0 to 3.
+    pub level: u8,
+    /// Each step is followed by a call that counts its time ([`onnxc_runtime`]'s `profile`).
+    pub profile: bool,
+}
+
 /// What compiling to loops IR gives.
 #[derive(Debug)]
 pub struct Lowered {
@@ -62,8 +73,7 @@ pub struct Lowered {
 pub fn lower(
     graph: &mut Graph,
     registry: &Registry,
-    machine: Machine,
-    level: u8,
+    wishes: &Wishes,
     editor: &mut Editor,
     manager: &mut Manager<'_>,
 ) -> Result<Lowered, Stop> {
@@ -74,17 +84,17 @@ pub fn lower(
     }
     manager.show("infer", Ir::Graph(graph))?;
     let mut notes = vec![];
-    for pass in GRAPH.iter().filter(|p| p.level <= level) {
+    for pass in GRAPH.iter().filter(|p| p.level <= wishes.level) {
         manager.graph(pass, graph, &mut GraphCx { registry, editor, notes: &mut notes })?;
     }
-    let mut assembled = manager.time("assemble", || assemble(graph, registry, machine))?;
+    let mut assembled = manager.time("assemble", || assemble(graph, registry, wishes))?;
     for (k, _) in &assembled.kernels {
         manager.show("schedule", Ir::Kernel(k))?;
     }
     manager.show("assemble", Ir::Loops(&assembled.program))?;
-    let cx = LoopsCx { ranges: graph.ranges(), fma: machine.fma };
+    let cx = LoopsCx { ranges: graph.ranges(), fma: wishes.machine.fma };
     let mut stage = Stage::FRESH;
-    for pass in LOOPS.iter().filter(|p| p.level <= level) {
+    for pass in LOOPS.iter().filter(|p| p.level <= wishes.level) {
         stage = manager.loops(pass, &mut assembled.program, &cx, stage)?;
     }
     let memory = manager.time("plan-memory", || loops::plan_memory::plan_memory(&mut assembled.program, &cx.ranges))?;

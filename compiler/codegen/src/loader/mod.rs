@@ -14,10 +14,12 @@
 //! tensors only those are the same as [`Module::run`] and [`Module::prepare`].
 
 mod bind;
+mod profile;
 mod session;
 mod values;
 
 pub use bind::Binding;
+pub use profile::Profile;
 pub use session::Session;
 
 use onnxc_base::{DType, Diagnostic, Diagnostics, Tensor, Value};

@@ -227,6 +227,9 @@ pub struct BenchArgs {
     /// How long to measure
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     pub seconds: f64,
+    /// Measure each kernel: time, GFLOP/s, bytes, and their shares of what the machine can do
+    #[arg(long)]
+    pub profile: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -2,7 +2,7 @@
 
 use super::args::BenchArgs;
 use super::exit::Failure;
-use super::{inputs, resolve, session, style};
+use super::{inputs, profile, resolve, session, style};
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::loader::{Module, Session};
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     if !(args.seconds > 0.0 && args.seconds <= 86400.0) {
         return Err(Diagnostic::error("E5013", format!("--seconds {}: not a time", args.seconds)).into());
     }
-    let loaded = session::load(&args.module, &args.build)?;
+    let loaded = session::load(&args.module, &args.build, args.profile)?;
     let module = &loaded.module;
     let values = if args.inputs.is_empty() {
         inputs::random(module, &resolve::dims(&args.build.dims)?)?.into_iter().map(Into::into).collect()
@@ -43,6 +43,11 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     style::out(&if args.json { json(&result) } else { text(&result) })?;
     Ok(())
 }
+    session.run()?;
+    let first = begun.elapsed();
+    if args.profile {
+        return profile::run(args, &loaded, &mut session);
+    }
 
 /// Warms up for a tenth of the time, then runs until it is over.
 fn measure(session: &mut Session<'_>, time: Duration) -> Result<Vec<Duration>, Diagnostics> {

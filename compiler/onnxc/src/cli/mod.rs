@@ -11,6 +11,7 @@ mod exit;
 mod inputs;
 mod ops;
 mod opt;
+mod profile;
 mod report;
 mod resolve;
 mod run;

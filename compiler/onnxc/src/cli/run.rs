@@ -9,7 +9,7 @@ use super::{session, style};
 /// # Errors
 /// Every problem of the files; nothing is written then.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
-    let loaded = session::load(&args.module, &args.build)?;
+    let loaded = session::load(&args.module, &args.build, false)?;
     style::out(&onnxc_host::program::run(&loaded.module, &args.inputs, &args.outputs)?)?;
     Ok(())
 }

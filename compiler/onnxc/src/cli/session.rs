@@ -19,18 +19,18 @@ pub struct Loaded {
     _folder: Option<tempfile::TempDir>,
 }
 
-/// Opens a module, or compiles a model to a temporary one.
+/// Opens a module, or compiles a model to a temporary one; with `profile`, to one that counts the time of its steps.
 ///
 /// # Errors
 /// Every problem of the file.
-pub fn load(path: &Path, build: &BuildArgs) -> Result<Loaded, Failure> {
+pub fn load(path: &Path, build: &BuildArgs, profile: bool) -> Result<Loaded, Failure> {
     if path.extension().is_some_and(|e| e == "so") {
         if build.threads > 1 {
             style::note(&format!("--threads {}: modules of this version run on one thread", build.threads));
         }
         return Ok(Loaded { module: Module::open(path)?, _folder: None });
     }
-    let options = resolve::options(build, None, None)?;
+    let options = crate::Options { profile, ..resolve::options(build, None, None)? };
     let source = Source::open(path, &options)?;
     style::problems(&source.warnings);
     let mut watch = Watch::default();

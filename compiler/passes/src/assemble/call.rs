@@ -5,7 +5,7 @@ use super::{Assembler, StepReport};
 use crate::from_kernel::{KernelArg, from_kernel};
 use crate::kernel::optimise;
 use onnxc_base::{DType, Diagnostic, Sym};
-use onnxc_ir::graph::{Attr, NodeId, ValueId};
+use onnxc_ir::graph::{Attr, NodeId, TensorType, ValueId};
 use onnxc_ir::kernel::verify::verify;
 use onnxc_ir::kernel::{Body, Kernel};
 use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, FuncId, ParamKind, Ty, Value};
@@ -45,6 +45,8 @@ impl Assembler<'_> {
             ops: nodes.iter().map(|&n| self.graph.nodes[n].op.to_string()).collect(),
             function: Some(self.program.funcs[func].name.clone()),
             flops: Some(flops),
+            inputs: kernel.params.values().map(|p| tensor_type(p.dtype, p.shape.clone())).collect(),
+            outputs: kernel.outputs.iter().map(|&d| &kernel.defs[d]).map(|d| tensor_type(d.dtype, d.shape())).collect(),
         });
         self.call_kernel(&kernel, func, &args, &inputs, &outputs)?;
         outputs.iter().try_for_each(|&v| self.define_elements(v))
@@ -232,6 +234,10 @@ fn flops(kernel: &Kernel) -> Sym {
     for d in kernel.defs.values().filter(|d| d.dtype.is_float()) {
         let mut points = d.axes.iter().fold(Sym::int(1), |n, a| &n * &a.extent);
         let mut ops = 0i64;
+fn tensor_type(dtype: DType, shape: Vec<Sym>) -> TensorType {
+    TensorType { dtype, shape }
+}
+
         crate::kernel::expr::walk(d.value(), &mut |e| {
             use onnxc_ir::kernel::ExprKind::{Binary, Unary};
             ops += i64::from(

@@ -213,6 +213,7 @@ impl Assembler<'_> {
             self.bind_dims(b, |s| !matches!(s, DimSource::Run(_)));
             self.check_dims(|_| true);
         }
+        self.start_profile();
         self.begin_objects();
         self.import_inputs(&given)?;
         for &v in &self.graph.body.params {

@@ -17,16 +17,18 @@ mod entry;
 mod kernels;
 mod memory;
 mod objects;
+mod profile;
 mod symbols;
 
 pub use entry::add_workspace_function;
 pub use kernels::{StepKernel, lower_alone, lower_nodes};
 
 use crate::from_kernel::Machine;
+use crate::pipeline::Wishes;
 use cut::{Step, cut, in_place};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, Diagnostics, IndexMap, Ranges, SecondaryMap, Sym};
-use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
+use onnxc_ir::graph::{Graph, NodeId, Region, TensorType, ValueId};
 use onnxc_ir::kernel::Kernel;
 use onnxc_ir::loops::{Buf, ConstId, FuncBuilder, FuncId, Program};
 use onnxc_ops::handles::Handles;
@@ -55,6 +57,17 @@ pub struct StepReport {
     pub function: Option<String>,
     /// Floating point operations of one run, over the dims, for contractions and elementwise work.
     pub flops: Option<Sym>,
+    /// Tensors that it reads: for a kernel the constants as they were packed for it.
+    pub inputs: Vec<TensorType>,
+    /// Tensors that it writes.
+    pub outputs: Vec<TensorType>,
+}
+
+impl StepReport {
+    /// Bytes that must be moved at least: every tensor read or written once.
+    pub fn bytes(&self) -> Sym {
+        self.inputs.iter().chain(&self.outputs).map(|t| t.count() * t.dtype.size() as i64).sum()
+    }
 }
 
 /// The program under construction.
@@ -80,13 +93,15 @@ struct Assembler<'a> {
     early: Vec<Symbol>,
     /// The heap is used, so the entry takes an allocator.
     heap: bool,
+    /// A call after each step counts its time.
+    profile: bool,
 }
 
 /// Turns a graph whose types are inferred into a program.
 ///
 /// # Errors
 /// Every node that can't be lowered.
-pub fn assemble(graph: &Graph, registry: &Registry, machine: Machine) -> Result<Assembled, Diagnostics> {
+pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes) -> Result<Assembled, Diagnostics> {
     let converted = onnxc_ops::handles::convert(graph, registry)?;
     let (graph, handles) = match &converted {
         Some((g, h)) => (g, Some(h.clone())),
@@ -96,7 +111,7 @@ pub fn assemble(graph: &Graph, registry: &Registry, machine: Machine) -> Result<
         graph,
         handles,
         registry,
-        machine,
+        machine: wishes.machine,
         ranges: graph.ranges(),
         program: Program { name: c_identifier(&graph.name), ..Program::default() },
         f: FuncBuilder::new(""),
@@ -108,6 +123,7 @@ pub fn assemble(graph: &Graph, registry: &Registry, machine: Machine) -> Result<
         steps: vec![],
         early: symbols::early(graph),
         heap: false,
+        profile: wishes.profile,
     };
     a.entry()?;
     Ok(Assembled { program: a.program, kernels: a.kernels, steps: a.steps })
@@ -157,6 +173,8 @@ impl Assembler<'_> {
             function: None,
             flops: None,
         });
+            inputs: self.tensor_types(node.inputs.iter().flatten()),
+            outputs: self.tensor_types(&node.outputs),
         self.define_extents(n)?;
         match op {
             OpRef::Custom(c) => match c.body() {

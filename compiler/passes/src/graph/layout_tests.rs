@@ -3,7 +3,7 @@
 use crate::assemble::Assembled;
 use crate::from_kernel::Machine;
 use crate::manager::{Manager, Quiet};
-use crate::pipeline;
+use crate::pipeline::{self, Wishes};
 use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::build::GraphBuilder;
 use onnxc_ir::graph::interp::{HostValue, run};
@@ -183,10 +183,11 @@ fn lowered(graph: &Graph, inputs: &[Tensor], what: &str) -> (Graph, Assembled) {
     let given: Vec<HostValue> = inputs.iter().cloned().map(HostValue::Tensor).collect();
     let want = run(&graph, &Evaluator::new(&registry), &given).expect("the graph runs");
     let machine = Machine { vector_bits: 256, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false };
+    let wishes = Wishes { machine, level: 2, profile: false };
     let (mut quiet, mut editor) = (Quiet, Editor::new());
     let mut manager = Manager::new(&mut quiet);
     manager.verify = true;
-    let lowered = pipeline::lower(&mut graph, &registry, machine, 2, &mut editor, &mut manager).expect("it lowers");
+    let lowered = pipeline::lower(&mut graph, &registry, &wishes, &mut editor, &mut manager).expect("it lowers");
     let got = run_module(&lowered.assembled.program, inputs).expect("the program runs");
     for (g, w) in got.iter().zip(&want) {
         let w = w.tensor().expect("a tensor");
