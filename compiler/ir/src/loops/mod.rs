@@ -16,6 +16,7 @@
 //! Absent here: tensors, shapes (only extents as i64 values), operators, layouts, and any allocation but
 //! [`Stmt::Alloc`], of which none with [`Space::Workspace`] is left after `plan-memory`.
 
+mod alike;
 pub mod build;
 pub mod interp;
 pub mod parse;

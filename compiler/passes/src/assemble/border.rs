@@ -48,17 +48,7 @@ impl Assembler<'_> {
         let lanes = (self.machine.vector_bits / (border.fill.dtype.bits().max(8) as u32)).clamp(1, 64) as u16;
         let zero = f.int(0);
         Filler { f: &mut f, to, fill: border.fill, lanes }.around(&dims, zero);
-        let func = f.finish();
-        let key = func.to_string();
-        let id = match self.functions.get(&key) {
-            Some(&id) => id,
-            None => {
-                let name = format!("{}_border_{}", self.program.name, self.functions.len());
-                let id = self.program.funcs.push(onnxc_ir::loops::Func { name, ..func });
-                self.functions.insert(key, id);
-                id
-            }
-        };
+        let (id, _) = self.shared(f.finish(), "border");
         self.f.call(Callee::Func(id), args, None);
         Ok(())
     }

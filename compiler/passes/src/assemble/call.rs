@@ -8,7 +8,7 @@ use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{Attr, NodeId, TensorType, ValueId};
 use onnxc_ir::kernel::verify::verify;
 use onnxc_ir::kernel::{Body, Kernel};
-use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, FuncId, ParamKind, Ty, Value};
+use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, Func, FuncId, ParamKind, Ty, Value};
 use onnxc_ir::scalar::{BinOp, Scalar};
 use onnxc_ops::RoutineCx;
 use onnxc_ops::routine::TensorBuf;
@@ -63,18 +63,24 @@ impl Assembler<'_> {
     /// The function of a kernel: made now, or the one of an equal kernel.
     fn function(&mut self, kernel: &Kernel) -> Result<(FuncId, Vec<KernelArg>), Diagnostic> {
         let lowered = from_kernel(kernel, "kernel", self.machine)?;
-        let mut bare = lowered.func.clone();
-        bare.doc.clear();
-        let key = bare.to_string();
-        if let Some(&f) = self.functions.get(&key) {
-            return Ok((f, lowered.args));
+        let (id, new) = self.shared(lowered.func, &kernel.name);
+        if new {
+            self.kernels.push((kernel.clone(), id));
         }
-        let mut func = lowered.func;
-        func.name = format!("{}_{}_{}", self.program.name, kernel.name, self.functions.len());
-        let id = self.program.funcs.push(func);
-        self.functions.insert(key, id);
-        self.kernels.push((kernel.clone(), id));
         Ok((id, lowered.args))
+    }
+
+    /// The function that is the same code, or this one, which then is new.
+    pub(super) fn shared(&mut self, mut func: Func, name: &str) -> (FuncId, bool) {
+        let number: usize = self.functions.values().map(Vec::len).sum();
+        let alike = self.functions.entry(func.sizes()).or_default();
+        if let Some(&f) = alike.iter().find(|f| self.program.funcs[**f].same_code(&func)) {
+            return (f, false);
+        }
+        func.name = format!("{}_{name}_{number}", self.program.name);
+        let id = self.program.funcs.push(func);
+        alike.push(id);
+        (id, true)
     }
 
     fn call_kernel(

@@ -85,8 +85,8 @@ struct Assembler<'a> {
     /// The constants of the program behind constant values.
     consts: SecondaryMap<ValueId, Option<ConstId>>,
     const_bufs: IndexMap<ConstId, Buf>,
-    /// Kernel functions by their text, so that equal kernels are compiled once.
-    functions: IndexMap<String, FuncId>,
+    /// Kernel functions by their sizes, so that equal kernels are compiled once.
+    functions: IndexMap<(usize, usize, usize), Vec<FuncId>>,
     kernels: Vec<(Kernel, FuncId)>,
     steps: Vec<StepReport>,
     /// Symbols whose value is known before the run.
