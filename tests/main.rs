@@ -3,6 +3,8 @@
 mod cli;
 mod damaged;
 mod differential;
+#[cfg(feature = "llvm")]
+mod gates;
 mod levels;
 mod library;
 mod quantised;

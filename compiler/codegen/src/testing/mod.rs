@@ -1,10 +1,11 @@
 //! Differential tests of backends, as data: small loops functions run by the interpreter and by compiled code, bit for bit.
 //!
 //! [`ops`] covers every operation, element type and number of lanes; [`moves`] memory accesses and lane movements;
-//! [`programs`] control flow, variables, calls and buffers. A backend's own tests call [`check`]. NaNs are equal to each
+//! [`programs`] control flow, variables, calls and buffers; [`assembly`] reads compiled code. A backend's own tests call [`check`]. NaNs are equal to each
 //! other whatever their bits. Behind the feature `testing`, as only tests need it.
 
 pub mod artefacts;
+pub mod assembly;
 pub mod module;
 pub mod moves;
 pub mod ops;

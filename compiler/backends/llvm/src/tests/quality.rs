@@ -4,6 +4,7 @@
 use super::kernels::{conv, exported, matmul, program, softmax, transpose};
 use super::load::compile;
 use onnxc_base::DType;
+use onnxc_codegen::testing::assembly::innermost_loops;
 use onnxc_codegen::{Emit, Target};
 use onnxc_ir::loops::*;
 
@@ -15,45 +16,15 @@ fn assembly(f: Func, target: &Target) -> String {
     String::from_utf8(compile(&program(f), target, 2, Emit::Assembly)).expect("assembly is text")
 }
 
-/// The instructions of each innermost loop: from a label to the last jump back to it, no other loop between.
-fn innermost_loops(asm: &str) -> Vec<Vec<&str>> {
-    let lines: Vec<&str> = asm.lines().map(str::trim).collect();
-    let label = |l: &str| l.split_once(':').filter(|(name, _)| !name.contains(' ')).map(|(name, _)| name.to_string());
-    let mut loops: Vec<(usize, usize)> = vec![];
-    for (end, line) in lines.iter().enumerate() {
-        let Some(goal) = line.split_whitespace().last().filter(|_| line.starts_with('j') || line.starts_with('b'))
-        else {
-            continue;
-        };
-        if let Some(start) = lines[..end].iter().position(|l| label(l).as_deref() == Some(goal)) {
-            loops.push((start, end));
-        }
-    }
-    let inner = |&(s, e): &(usize, usize)| !loops.iter().any(|&(a, b)| (a, b) != (s, e) && a >= s && b <= e);
-    let code = |l: &&str| !l.is_empty() && !l.starts_with(['.', '#', '/']) && label(l).is_none();
-    loops.iter().filter(|l| inner(l)).map(|&(s, e)| lines[s..=e].iter().copied().filter(code).collect()).collect()
-}
-
-#[test]
-fn innermost_loops_are_found() {
-    let asm =
-        "f:\n.L1:\n mov a, b\n.L2:\n add a, b\n jne .L2\n jne .L1\n.L3:\n sub a, b\n jmp .L4\n jl .L3\n.L4:\n ret";
-    assert_eq!(innermost_loops(asm), [vec!["add a, b", "jne .L2"], vec!["sub a, b", "jmp .L4", "jl .L3"]]);
-}
-
 /// The multiplying loop of a kernel holds nothing but its work: no vector goes to or comes from the stack, and most of
 /// its instructions multiply.
 fn check_tile(name: &str, f: Func, target: &Target, least_share: f64) {
     let asm = assembly(f, target);
     let loops = innermost_loops(&asm);
-    let fma = |l: &&&str| l.starts_with("vfm") || l.starts_with("fmla");
-    let body = loops.iter().max_by_key(|l| l.iter().filter(fma).count()).expect("a kernel has a loop");
-    let stack = |l: &&&str| {
-        (l.contains("mm") && l.contains("(%rsp)")) || (l.contains("[sp") && l.contains(['q', 'd']) && !l.contains('x'))
-    };
-    assert_eq!(body.iter().find(stack), None, "{name} on {} spills", target.cpu);
-    let share = body.iter().filter(fma).count() as f64 / body.len() as f64;
-    assert!(share >= least_share, "{name} on {}: only {share:.2} of {} instructions multiply", target.cpu, body.len());
+    let body = loops.iter().max_by_key(|l| l.multiply_adds()).expect("a kernel has a loop");
+    assert_eq!(body.vector_on_stack(), None, "{name} on {} spills", target.cpu);
+    let (share, count) = (body.share(), body.0.len());
+    assert!(share >= least_share, "{name} on {}: only {share:.2} of {count} instructions multiply", target.cpu);
 }
 
 /// Every tile that the scheduler may choose. The shares are those of the instruction set: AVX-512 multiplies by a
@@ -86,7 +57,7 @@ fn reductions_and_copies_stay_in_registers() {
     for f in [softmax(1008), transpose()] {
         let name = f.name.clone();
         for body in innermost_loops(&assembly(f, &t)) {
-            assert!(!body.iter().any(|l| l.contains("mm") && l.contains("(%rsp)")), "{name}: {body:?}");
+            assert_eq!(body.vector_on_stack(), None, "{name}: {body:?}");
         }
     }
 }
