@@ -9,7 +9,7 @@ VENV  := target/python
 export LLVM_SYS_221_PREFIX ?= $(LLVM)
 FEATURES = $$(test -x $(LLVM)/bin/llvm-config && echo "--features llvm")
 
-.PHONY: demo test test-python firmware setup build clean
+.PHONY: demo test test-python firmware bench setup build clean
 
 demo: build
 	@mkdir -p $(OUT)
@@ -55,6 +55,11 @@ test-python:
 	   $(VENV)/bin/python compiler/python/tests/conformance.py; \
 	   cargo build --quiet -p onnxc; tools/operators.sh --check; \
 	 else echo "== Python 3 with venv is not here: THE PACKAGE AND THE OFFICIAL SUITE ARE NOT TESTED"; fi
+
+# MODELS=... are files or folders; ONNX Runtime and OpenVINO are compared with if the Python has them.
+bench: build
+	@echo "== measuring models"
+	@test -x $(VENV)/bin/python && PY=$(VENV)/bin/python || PY=python3; $${PYTHON:-$$PY} tools/bench.py --json target/bench.json $(BENCH) $(MODELS)
 
 setup:
 	@tools/setup.sh

@@ -20,6 +20,10 @@ struct Measured {
     runs: usize,
     /// Only where the operations of a run are known.
     gflops: Option<f64>,
+    /// Loading the module's file.
+    load_ms: f64,
+    /// The first run, with what had to be made for it: memory, a table of the inputs' dims.
+    first_ms: f64,
 }
 
 /// Measures.
@@ -37,17 +41,19 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     } else {
         onnxc_host::inputs::arrange(&module.inputs(), onnxc_host::inputs::read_all(&args.inputs)?)?
     };
+    let begun = Instant::now();
     let mut session = module.prepare_values(&values)?;
-    let times = measure(&mut session, Duration::from_secs_f64(args.seconds))?;
-    let result = summarise(times, flops(module, session.dims()));
-    style::out(&if args.json { json(&result) } else { text(&result) })?;
-    Ok(())
-}
     session.run()?;
     let first = begun.elapsed();
     if args.profile {
         return profile::run(args, &loaded, &mut session);
     }
+    let times = measure(&mut session, Duration::from_secs_f64(args.seconds))?;
+    let start = [loaded.opened, first];
+    let result = summarise(times, start, flops(module, session.dims()));
+    style::out(&if args.json { json(&result) } else { text(&result) })?;
+    Ok(())
+}
 
 /// Warms up for a tenth of the time, then runs until it is over.
 fn measure(session: &mut Session<'_>, time: Duration) -> Result<Vec<Duration>, Diagnostics> {
@@ -70,14 +76,22 @@ fn flops(module: &Module, dims: &[i64]) -> Option<f64> {
     (flops > 0).then_some(flops as f64)
 }
 
-fn summarise(mut times: Vec<Duration>, flops: Option<f64>) -> Measured {
+fn summarise(mut times: Vec<Duration>, [load, first]: [Duration; 2], flops: Option<f64>) -> Measured {
     times.sort();
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     let at = |share: f64| ms(times[((times.len() - 1) as f64 * share).round() as usize]);
     let n = times.len();
     let median = (ms(times[(n - 1) / 2]) + ms(times[n / 2])) / 2.0;
     let gflops = flops.filter(|_| median > 0.0).map(|f| f / median / 1e6);
-    Measured { median_ms: median, min_ms: at(0.0), p99_ms: at(0.99), runs: n, gflops }
+    Measured {
+        median_ms: median,
+        min_ms: at(0.0),
+        p99_ms: at(0.99),
+        runs: n,
+        gflops,
+        load_ms: ms(load),
+        first_ms: ms(first),
+    }
 }
 
 fn json(r: &Measured) -> String {
@@ -96,8 +110,9 @@ mod tests {
     #[test]
     fn the_middle_of_an_even_number_is_between_two() {
         let times = (1..=100).rev().map(Duration::from_millis).collect();
-        let r = summarise(times, Some(101e6));
+        let r = summarise(times, [Duration::from_micros(500), Duration::from_millis(7)], Some(101e6));
         assert_eq!((r.median_ms, r.min_ms, r.p99_ms, r.runs), (50.5, 1.0, 99.0, 100));
         assert_eq!(r.gflops, Some(2.0));
+        assert_eq!((r.load_ms, r.first_ms), (0.5, 7.0));
     }
 }

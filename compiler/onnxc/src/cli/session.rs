@@ -10,11 +10,16 @@ use onnxc_base::Diagnostic;
 use onnxc_codegen::loader::Module;
 use onnxc_passes::manager::Stop;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// A module in this process.
 pub struct Loaded {
     /// The module.
     pub module: Module,
+    /// How long the system took to load it.
+    pub opened: Duration,
+    /// What it was made of, unless a module was given.
+    pub compiled: Option<crate::Module>,
     /// The library's folder, gone with this value.
     _folder: Option<tempfile::TempDir>,
 }
@@ -28,7 +33,8 @@ pub fn load(path: &Path, build: &BuildArgs, profile: bool) -> Result<Loaded, Fai
         if build.threads > 1 {
             style::note(&format!("--threads {}: modules of this version run on one thread", build.threads));
         }
-        return Ok(Loaded { module: Module::open(path)?, _folder: None });
+        let (module, opened) = open(path)?;
+        return Ok(Loaded { module, opened, compiled: None, _folder: None });
     }
     let options = crate::Options { profile, ..resolve::options(build, None, None)? };
     let source = Source::open(path, &options)?;
@@ -45,6 +51,12 @@ pub fn load(path: &Path, build: &BuildArgs, profile: bool) -> Result<Loaded, Fai
         tempfile::tempdir().map_err(|e| Diagnostic::error("E5203", format!("can't make a temporary folder: {e}")))?;
     let library = folder.path().join(format!("{}.so", compiled.program.name));
     output::write_one(&compiled, Some(&code), Kind::Shared, &library, &build.link, &options)?;
-    let module = Module::open(&library)?;
-    Ok(Loaded { module, _folder: Some(folder) })
+    let (module, opened) = open(&library)?;
+    drop(code);
+    Ok(Loaded { module, opened, compiled: Some(compiled), _folder: Some(folder) })
+}
+
+fn open(path: &Path) -> Result<(Module, Duration), Failure> {
+    let begun = Instant::now();
+    Ok((Module::open(path)?, begun.elapsed()))
 }
