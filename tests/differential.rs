@@ -97,7 +97,7 @@ fn interpreters_and_backends_agree_on_random_graphs() {
         let given: Vec<HostValue> = inputs.iter().cloned().map(HostValue::Tensor).collect();
         let want = run(&g, &Evaluator::new(&options.registry), &given).expect("the interpreter runs it");
         let want = want[0].tensor().expect("a tensor");
-        let source = Source { graph: g, sha256: String::new(), warnings: Diagnostics::new() };
+        let source = Source { graph: g, hot: vec![], sha256: String::new(), warnings: Diagnostics::new() };
         for backend in native() {
             let options = Options { backend: Some(backend.name().into()), ..Options::default() };
             let module = compile(&source, &options).expect("it compiles");

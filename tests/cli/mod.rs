@@ -3,6 +3,7 @@
 mod errors;
 mod executable;
 mod files;
+mod hot;
 mod numbers;
 mod stored;
 mod texts;

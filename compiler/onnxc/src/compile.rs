@@ -5,9 +5,10 @@ use crate::options::Options;
 use crate::output;
 use onnxc_base::{Bytes, Diagnostic, Diagnostics, Sym};
 use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, ModuleInfo};
-use onnxc_ir::graph::Graph;
 use onnxc_ir::graph::patch::Editor;
+use onnxc_ir::graph::{Graph, SymbolInfo, SymbolSource};
 use onnxc_ir::loops::Program;
+use onnxc_ops::import::DimRange;
 use onnxc_passes::assemble::c_identifier;
 use onnxc_passes::from_kernel::Machine;
 use onnxc_passes::manager::{Manager, Observer, Quiet, Stop, Timings};
@@ -21,10 +22,20 @@ use std::path::{Path, PathBuf};
 pub struct Source {
     /// The graph as imported.
     pub graph: Graph,
+    /// The same for the extents of [`Options::hot`], with the symbols that they stand for.
+    pub hot: Vec<Hot>,
     /// SHA-256 of the model file, in hex.
     pub sha256: String,
     /// What the user should know.
     pub warnings: Diagnostics,
+}
+
+/// A model with some dims fixed.
+pub struct Hot {
+    /// Symbols of the model with any extents, and their values here.
+    pub extents: Vec<(String, i64)>,
+    /// The graph as imported.
+    pub graph: Graph,
 }
 
 /// A compiled module.
@@ -161,6 +172,12 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     let wishes = Wishes { machine: machine(options, backend), level: options.opt_level, profile: options.profile };
     let lowered = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
     let mut program = lowered.assembled.program.clone();
+    // The first is compared with first, so it goes in last.
+    for (i, hot) in source.hot.iter().enumerate().rev() {
+        let mut graph = hot.graph.clone();
+        let special = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
+        specialise::add(&mut program, special.assembled.program, &hot.extents, i + 1)?;
+    }
     if onnxc_codegen::artefact::uses_objects(&program) && !options.target.has_objects() {
         return Err(Stop::Failed(without_objects(&graph, options)));
     }
@@ -172,12 +189,6 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     onnxc_codegen::complete(&mut program);
     Ok(Module { program, lowered, info, timings: manager.timings })
 }
-    // The first is compared with first, so it goes in last.
-    for (i, hot) in source.hot.iter().enumerate().rev() {
-        let mut graph = hot.graph.clone();
-        let special = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
-        specialise::add(&mut program, special.assembled.program, &hot.extents, i + 1)?;
-    }
 
 /// What a target without the runtime of objects can't have: every node with strings, sequences, optionals or maps, or
 /// the outputs that nothing bounds.

@@ -7,3 +7,4 @@ pub mod kernel;
 pub mod loops;
 pub mod manager;
 pub mod pipeline;
+pub mod specialise;

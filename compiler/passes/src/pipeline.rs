@@ -3,7 +3,7 @@
 //! graph: as imported → `infer` → [`GRAPH`] → cut into kernels, each through [`crate::kernel`] → loops → [`LOOPS`] →
 //! `plan-memory`. What is left is what a backend gets.
 
-use crate::assemble::{Assembled, add_workspace_function, assemble};
+use crate::assemble::{Assembled, assemble, set_workspace_function};
 use crate::from_kernel::Machine;
 use crate::graph as g;
 use crate::loops;
@@ -98,7 +98,7 @@ pub fn lower(
         stage = manager.loops(pass, &mut assembled.program, &cx, stage)?;
     }
     let memory = manager.time("plan-memory", || loops::plan_memory::plan_memory(&mut assembled.program, &cx.ranges))?;
-    add_workspace_function(&mut assembled.program);
+    set_workspace_function(&mut assembled.program);
     manager.show("plan-memory", Ir::Loops(&assembled.program))?;
     Ok(Lowered { assembled, memory, notes })
 }

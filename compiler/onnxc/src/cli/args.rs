@@ -72,6 +72,9 @@ pub struct BuildArgs {
     /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
     #[arg(long = "dim", value_name = "NAME=EXTENT")]
     pub dims: Vec<String>,
+    /// Extents (h=256,w=256) that get kernels of their own, beside the general ones; may be repeated
+    #[arg(long = "hot", value_name = "NAME=EXTENT,..")]
+    pub hot: Vec<String>,
     /// The processor, as LLVM names it; `list` prints them [default: native]
     #[arg(long, value_name = "NAME")]
     pub target_cpu: Option<String>,
@@ -224,12 +227,12 @@ pub struct BenchArgs {
     /// Tensors, as for `run` [default: random ones]
     #[arg(short, long, num_args = 1.., value_name = "FILE|NAME=FILE")]
     pub inputs: Vec<String>,
-    /// How long to measure
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
-    pub seconds: f64,
     /// Measure each kernel: time, GFLOP/s, bytes, and their shares of what the machine can do
     #[arg(long)]
     pub profile: bool,
+    /// How long to measure
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    pub seconds: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

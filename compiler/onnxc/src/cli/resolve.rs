@@ -24,11 +24,12 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
     }
     let import = dims(&args.dims).map_err(&mut kept).ok();
     let registry = registry(&args.custom).map_err(&mut kept).ok();
+    let hot = hot(&args.hot).map_err(&mut kept).ok();
     if args.threads > 1 {
         style::note(&format!("--threads {}: modules of this version run on one thread", args.threads));
     }
     let mut problems = problems.into_result(Diagnostics::new())?;
-    let (Some(target), Some(import), Some(registry)) = (target, import, registry) else {
+    let (Some(target), Some(import), Some(registry), Some(hot)) = (target, import, registry, hot) else {
         problems.push(Diagnostic::error("E5013", "the arguments make no sense"));
         return Err(problems);
     };
@@ -38,6 +39,7 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
         target,
         import,
         registry,
+        hot,
         name: name.map(String::from),
         max_patches: args.max_patches,
         verify: args.verify || cfg!(debug_assertions),
@@ -91,6 +93,30 @@ pub fn dims(words: &[String]) -> Result<ImportOptions, Diagnostics> {
     let mut problems = Diagnostics::new();
     problems.extend(words.iter().filter_map(|d| import.add_dim(d).err()));
     problems.into_result(import)
+}
+
+/// What `--hot` says: for each, dims and their extents.
+///
+/// # Errors
+/// Every one that is malformed.
+pub fn hot(words: &[String]) -> Result<Vec<Vec<(String, i64)>>, Diagnostics> {
+    let mut problems = Diagnostics::new();
+    let mut all: Vec<Vec<(String, i64)>> = vec![];
+    for word in words {
+        let extents = dims(&word.split(',').map(String::from).collect::<Vec<_>>());
+        let fixed = extents.ok().and_then(|e| e.dims.into_iter().map(|(n, r)| Some((n, r.fixed()?))).collect());
+        match fixed {
+            Some(list) if all.contains(&list) => {
+                problems.push(Diagnostic::error("E5019", format!("--hot {word}: it is given twice")));
+            }
+            Some(list) => all.push(list),
+            None => problems.push(
+                Diagnostic::error("E5019", format!("--hot {word}: not dims with their extents"))
+                    .expected("NAME=EXTENT,NAME=EXTENT.., such as --hot h=256,w=256"),
+            ),
+        }
+    }
+    problems.into_result(all)
 }
 
 /// Operators with what `--custom` adds.

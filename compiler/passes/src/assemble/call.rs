@@ -234,16 +234,16 @@ impl Assembler<'_> {
     }
 }
 
+fn tensor_type(dtype: DType, shape: Vec<Sym>) -> TensorType {
+    TensorType { dtype, shape }
+}
+
 /// Floating point operations of a kernel: each operation of each point of each definition counts one.
 fn flops(kernel: &Kernel) -> Sym {
     let mut total = Sym::int(0);
     for d in kernel.defs.values().filter(|d| d.dtype.is_float()) {
         let mut points = d.axes.iter().fold(Sym::int(1), |n, a| &n * &a.extent);
         let mut ops = 0i64;
-fn tensor_type(dtype: DType, shape: Vec<Sym>) -> TensorType {
-    TensorType { dtype, shape }
-}
-
         crate::kernel::expr::walk(d.value(), &mut |e| {
             use onnxc_ir::kernel::ExprKind::{Binary, Unary};
             ops += i64::from(

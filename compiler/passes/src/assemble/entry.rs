@@ -381,8 +381,8 @@ fn remove_param(f: &mut Func, at: u32) {
     }
 }
 
-/// Adds `NAME_workspace_bytes(dims) -> i64`, once `plan-memory` has set the interface's closed form.
-pub fn add_workspace_function(program: &mut Program) {
+/// Adds `NAME_workspace_bytes(dims) -> i64`, or makes it anew, once the interface's closed form is set.
+pub fn set_workspace_function(program: &mut Program) {
     let bytes = program.interface.workspace.clone().unwrap_or(Sym::int(0));
     let mut f = FuncBuilder::new(format!("{}_workspace_bytes", program.name));
     f.func.linkage = Linkage::Export;
@@ -399,5 +399,8 @@ pub fn add_workspace_function(program: &mut Program) {
     }
     let v = f.sym(&bytes);
     f.stmt(Stmt::Return(Some(v)));
-    program.interface.entries.workspace_bytes = Some(program.funcs.push(f.finish()));
+    match program.interface.entries.workspace_bytes {
+        Some(id) => program.funcs[id] = f.finish(),
+        None => program.interface.entries.workspace_bytes = Some(program.funcs.push(f.finish())),
+    }
 }

@@ -20,7 +20,7 @@ mod objects;
 mod profile;
 mod symbols;
 
-pub use entry::add_workspace_function;
+pub use entry::set_workspace_function;
 pub use kernels::{StepKernel, lower_alone, lower_nodes};
 
 use crate::from_kernel::Machine;
@@ -143,12 +143,13 @@ impl Assembler<'_> {
     fn region(&mut self, region: &Region) -> Result<(), Diagnostics> {
         let mut problems = Diagnostics::new();
         for step in cut(self.graph, self.registry, region)? {
+            let number = self.steps.len();
             let done = match &step {
                 Step::Kernel(nodes) => self.kernel_step(nodes).map_err(Diagnostics::from),
                 Step::Node(n) => self.node_step(*n),
             };
             match done {
-                Ok(()) => {}
+                Ok(()) => self.mark(number),
                 Err(d) => {
                     problems.extend(d);
                     // What depends on this step would only report that it is missing.
@@ -172,9 +173,9 @@ impl Assembler<'_> {
             ops: vec![node.op.to_string()],
             function: None,
             flops: None,
-        });
             inputs: self.tensor_types(node.inputs.iter().flatten()),
             outputs: self.tensor_types(&node.outputs),
+        });
         self.define_extents(n)?;
         match op {
             OpRef::Custom(c) => match c.body() {
