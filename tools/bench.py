@@ -15,7 +15,7 @@ Without models: those of examples/ and tests/firmware/models/. The columns, per 
     code, const, work    kB of machine code, of constants, of the workspace that a run needs
 
 The engines run in turn, round after round, so that a machine that is slower for a while is slower for all of them. Needs
-nothing but Python for the columns of onnxc; NumPy and onnxruntime or openvino for the others.
+nothing but Python for the columns of onnxc; NumPy and onnxruntime (and openvino) for the others.
 """
 import argparse
 import json
@@ -60,7 +60,8 @@ def installed(module):
     return importlib.util.find_spec(module) is not None
 
 
-# A peer is this program again, in a process of its own: it answers each line, a number of seconds, with a time in ms.
+# What needs an engine is this program again, in a process of its own. That also keeps this one small: the greatest memory of
+# a process counts what the one that started it had.
 
 
 def numpy_inputs(session, dims):
@@ -90,7 +91,19 @@ def ort_session(path, threads):
     return ort.InferenceSession(path, so, providers=["CPUExecutionProvider"])
 
 
+def reference(path, threads, folder, dims):
+    """Inputs, and ONNX Runtime's outputs for them, as .npz files in a folder."""
+    import numpy as np
+
+    session = ort_session(path, threads)
+    x = numpy_inputs(session, dims)
+    np.savez(f"{folder}/in.npz", **x)
+    outputs = zip((o.name for o in session.get_outputs()), session.run(None, x))
+    np.savez(f"{folder}/want.npz", **{n: v for n, v in outputs if isinstance(v, np.ndarray) and v.dtype.kind in "fiu"})
+
+
 def peer(engine, path, threads, inputs):
+    """Answers each line, a number of seconds, with a time in ms; first of all with that of its start."""
     import numpy as np
 
     x = dict(np.load(inputs))
@@ -162,17 +175,16 @@ class Compiled:
             raise RuntimeError(done.stderr.strip().splitlines()[0])
         return json.loads(done.stdout)
 
-    def difference(self, session, inputs):
+    def difference(self, inputs):
         import numpy as np
 
         out = f"{self.folder}/out.npz"
         subprocess.run([self.o.onnxc, "run", self.so, "--inputs", inputs, "--outputs", out], check=True, capture_output=True)
         have, worst = np.load(out), 0.0
-        for info, want in zip(session.get_outputs(), session.run(None, dict(np.load(inputs)))):
-            if not isinstance(want, np.ndarray) or want.dtype.kind not in "fiu" or not want.size:
-                continue
-            scale = max(1e-6, float(np.abs(want.astype("f8")).max()))
-            worst = max(worst, float(np.abs(have[info.name].astype("f8") - want.astype("f8")).max()) / scale)
+        for name, want in np.load(f"{self.folder}/want.npz").items():
+            if want.size:
+                scale = max(1e-6, float(np.abs(want.astype("f8")).max()))
+                worst = max(worst, float(np.abs(have[name].astype("f8") - want.astype("f8")).max()) / scale)
         return worst
 
 
@@ -181,21 +193,14 @@ def one(o, path, folder, engines):
     ours = Compiled(o, path, folder)
     row = {"model": path.stem, "threads": o.threads, "compile_s": ours.seconds, "compiler_peak_mb": ours.peak_mb}
     row |= {k: ours.report[k] for k in ("code_bytes", "constant_bytes", "workspace_bytes", "kernels")}
-    inputs, session, peers = None, None, {}
-    if engines:
-        import numpy as np
-
-        dims = {n: int(v) for n, v in (d.split("=") for d in o.dim)}
-        if "ort" in engines:
-            try:
-                session = ort_session(str(path), o.threads)
-                inputs = f"{folder}/in.npz"
-                np.savez(inputs, **numpy_inputs(session, dims))
-            except Exception:  # A model that it refuses has no peers: nobody says what its inputs are.
-                session, inputs = None, None
-        if inputs:
+    inputs, peers = None, {}
+    if "ort" in engines:
+        command = [sys.executable, __file__, "--reference", str(path), str(o.threads), folder] + o.dim
+        # A model that it refuses has no peers: nobody says what its inputs are.
+        if subprocess.run(command, capture_output=True).returncode == 0:
+            inputs = f"{folder}/in.npz"
             peers = {e: Peer(e, path, o.threads, inputs) for e in engines}
-            row["difference"] = ours.difference(session, inputs)
+            row["difference"] = ours.difference(inputs)
     alive = {e: p for e, p in peers.items() if p.start_ms is not None}
     mine, theirs = [], {e: [] for e in alive}
     for _ in range(o.rounds):
@@ -229,6 +234,9 @@ def main():
     if sys.argv[1:2] == ["--peer"]:
         engine, path, threads, inputs = sys.argv[2:]
         return peer(engine, path, int(threads), inputs)
+    if sys.argv[1:2] == ["--reference"]:
+        path, threads, folder, *dims = sys.argv[2:]
+        return reference(path, int(threads), folder, {n: int(v) for n, v in (d.split("=") for d in dims)})
     o = options()
     engines = [] if o.no_peers or not installed("numpy") else [e for e, m in PEERS.items() if installed(m)]
     print(f"{'model':<24}" + "".join(f"{t:>{w}}" for _, t, w, _ in COLUMNS) + "".join(f"{t:>9}" for _, t in SIZES), flush=True)
