@@ -9,17 +9,20 @@ use crate::constants::ConstLayout;
 use crate::files::{Temporary, beside, cannot_write, replace, write_whole};
 use crate::link::{LinkJob, Linker};
 use crate::object_file::{Head, Parts};
+use crate::split::split;
 use crate::target::Target;
 use onnxc_base::Diagnostics;
 use onnxc_ir::loops::{Linkage, Program};
 use onnxc_runtime::{module, profile};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A compiled program, ready to be written.
 pub struct Artefact<'a> {
     program: &'a Program,
     constants: ConstLayout,
-    code: Vec<u8>,
+    /// Objects that refer to each other.
+    code: Vec<Vec<u8>>,
     abi: Abi,
     head: Head,
 }
@@ -41,11 +44,45 @@ pub fn compile<'a>(
 ) -> Result<Artefact<'a>, Diagnostics> {
     let constants = ConstLayout::new(program);
     let abi = Abi::new(program, info, target)?;
-    let unit = Unit { program, constants: &constants, address_functions: &abi.functions };
-    let code = backend.compile(&unit, target, &CompileOptions { emit: Emit::Object, ..options.clone() })?;
+    let options = CompileOptions { emit: Emit::Object, ..options.clone() };
+    let parts = split(program);
+    // The module's own functions are in the first part.
+    let unit = |(i, program): (usize, &'_ Program)| {
+        let address_functions = if i == 0 { abi.functions.as_slice() } else { &[] };
+        backend.compile(&Unit { program, constants: &constants, address_functions }, target, &options)
+    };
+    let code = in_parallel(&parts, &unit).into_iter().collect::<Result<Vec<_>, _>>()?;
     let parts = Parts { code: &code, data: &abi.data, program, constants: &constants, weak: &[module::SYMBOL] };
     let head = Head::new(&parts)?;
     Ok(Artefact { program, constants, code, abi, head })
+}
+
+/// Results of `f` for each part, in order, from as many threads as the machine gives us.
+fn in_parallel<R: Send>(parts: &[Program], f: &(dyn Fn((usize, &Program)) -> R + Sync)) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len());
+    if threads < 2 {
+        return parts.iter().enumerate().map(f).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = vec![];
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            match parts.get(i) {
+                Some(p) => done.push((i, f((i, p)))),
+                None => return done,
+            }
+        }
+    };
+    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        // A panic in a thread is one of ours.
+        let theirs = others.into_iter().flat_map(|t| t.join().unwrap_or_else(|p| std::panic::resume_unwind(p)));
+        mine.into_iter().chain(theirs).collect()
+    });
+    all.sort_by_key(|(i, _)| *i);
+    all.into_iter().map(|(_, r)| r).collect()
 }
 
 /// Compiles a completed program to text.
@@ -80,9 +117,23 @@ impl Artefact<'_> {
     /// Bytes of machine code and read-only tables, without constants and object-file headers.
     pub fn code_bytes(&self) -> u64 {
         use object::{Object, ObjectSection, SectionKind};
-        let Ok(file) = object::File::parse(self.code.as_slice()) else { return 0 };
         let kinds = [SectionKind::Text, SectionKind::ReadOnlyData];
-        file.sections().filter(|s| kinds.contains(&s.kind())).map(|s| s.size()).sum()
+        let bytes = |code: &Vec<u8>| -> u64 {
+            let Ok(file) = object::File::parse(code.as_slice()) else { return 0 };
+            file.sections().filter(|s| kinds.contains(&s.kind())).map(|s| s.size()).sum()
+        };
+        self.code.iter().map(bytes).sum()
+    }
+
+    /// Bytes of the functions whose names begin so.
+    pub fn function_bytes(&self, prefix: &str) -> u64 {
+        use object::{Object, ObjectSymbol, SymbolKind};
+        let of = |code: &Vec<u8>| -> u64 {
+            let Ok(file) = object::File::parse(code.as_slice()) else { return 0 };
+            let functions = file.symbols().filter(|s| s.kind() == SymbolKind::Text && s.is_definition());
+            functions.filter(|s| s.name().is_ok_and(|n| n.starts_with(prefix))).map(|s| s.size()).sum()
+        };
+        self.code.iter().map(of).sum()
     }
 
     /// Bytes of constants, with padding.

@@ -5,6 +5,7 @@
 //! - [`constants`]: where each constant lies in the one blob that holds them all.
 //! - [`abi`]: what every module exports: its self-description and status texts.
 //! - [`object_file`], [`archive`], [`link`], [`files`]: the formats.
+//! - [`split`]: parts that are compiled apart.
 //! - [`artefact`]: all of that together: a program becomes `.o`, `.a`, `.so` or text.
 //! - [`header`]: the C header.
 //! - [`loader`]: runs the result in this process; [`heap`] is its memory.
@@ -26,6 +27,7 @@ pub mod object_file;
 pub mod peak;
 pub mod target;
 #[cfg(feature = "testing")]
+pub mod split;
 pub mod testing;
 
 pub use abi::ModuleInfo;

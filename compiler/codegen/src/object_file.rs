@@ -1,4 +1,5 @@
-//! One relocatable object from three parts: the backend's code, the module's data, and the constants.
+//! One relocatable object from three parts: the backend's code (one object or several), the module's data, and the
+//! constants.
 //!
 //! The backend's object is read and written again with the missing symbols defined. The constants are not part of
 //! that: their section is written as one that takes no place in the file, then its header is made to point behind the
@@ -15,8 +16,8 @@ use object::{
 };
 use object::{RelocationTarget, SectionFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope, elf};
 use onnxc_base::Diagnostic;
-use onnxc_ir::loops::Program;
-use std::collections::BTreeMap;
+use onnxc_ir::loops::{Linkage, Program};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 /// Read-only data beside the code: tables and the module's self-description.
@@ -46,8 +47,8 @@ pub struct Pointer {
 /// The parts of an object file.
 #[derive(Clone, Copy)]
 pub struct Parts<'a> {
-    /// What the backend made.
-    pub code: &'a [u8],
+    /// What the backend made: objects that may refer to each other.
+    pub code: &'a [Vec<u8>],
     /// The module's data.
     pub data: &'a [DataObject],
     /// Owner of the constants.
@@ -64,19 +65,31 @@ pub struct Head {
     padding: usize,
 }
 
-/// What has been written so far of an object being copied.
+/// What has been written so far of the objects being copied.
 struct Copy<'a> {
     object: Object<'a>,
+    /// For each object, where its sections and symbols are now.
+    maps: Vec<Maps>,
+    /// What is defined for all objects.
+    names: BTreeMap<Vec<u8>, SymbolId>,
+    /// Functions that only the objects themselves may see.
+    local: BTreeSet<&'a [u8]>,
+}
+
+/// Sections and symbols of one object.
+#[derive(Default)]
+struct Maps {
     sections: BTreeMap<usize, SectionId>,
     symbols: BTreeMap<usize, SymbolId>,
-    names: BTreeMap<Vec<u8>, SymbolId>,
 }
 
 impl Head {
     /// Merges code and data, and makes room for the constants.
     pub fn new(parts: &Parts<'_>) -> Result<Head, Diagnostic> {
-        let read =
-            object::File::parse(parts.code).map_err(|e| broken(format!("the backend's object can't be read: {e}")))?;
+        let parse = |code: &'_ Vec<u8>| object::File::parse(code.as_slice());
+        let files = parts.code.iter().map(parse).collect::<Result<Vec<_>, _>>();
+        let files = files.map_err(|e| broken(format!("the backend's object can't be read: {e}")))?;
+        let read = files.first().ok_or_else(|| broken("the backend made no object".into()))?;
         if read.format() != BinaryFormat::Elf {
             return Err(Diagnostic::error(
                 "E5201",
@@ -85,7 +98,7 @@ impl Head {
             .expected("a target whose objects are ELF files, such as x86_64-unknown-linux-gnu"));
         }
         let name = constants_section(parts.constants, read.architecture());
-        let object = merge(parts, &read, &name)?;
+        let object = merge(parts, &files, &name)?;
         let mut bytes = object.write().map_err(|e| broken(format!("the object can't be written: {e}")))?;
         let padding = bytes.len().next_multiple_of(CONSTANT_ALIGN as usize) - bytes.len();
         if parts.constants.size() > 0 {
@@ -129,23 +142,36 @@ fn constants_section(constants: &ConstLayout, architecture: Architecture) -> Vec
     format!("{prefix}.{}", constants.symbol).into_bytes()
 }
 
-fn merge<'a>(parts: &Parts<'a>, read: &object::File<'a>, constants_name: &[u8]) -> Result<Object<'a>, Diagnostic> {
+fn merge<'a>(parts: &Parts<'a>, files: &[object::File<'a>], constants_name: &[u8]) -> Result<Object<'a>, Diagnostic> {
+    let read = &files[0];
     let mut object = Object::new(read.format(), read.architecture(), read.endianness());
     object.flags = read.flags();
-    let mut copy = Copy { object, sections: BTreeMap::new(), symbols: BTreeMap::new(), names: BTreeMap::new() };
-    copy_sections(&mut copy, read).map_err(|e| broken(format!("a section can't be read: {e}")))?;
+    let local = parts.program.funcs.values().filter(|f| f.linkage == Linkage::Local).map(|f| f.name.as_bytes());
+    let mut copy = Copy { object, maps: vec![], names: BTreeMap::new(), local: local.collect() };
+    for read in files {
+        copy_sections(&mut copy, read).map_err(|e| broken(format!("a section can't be read: {e}")))?;
+    }
     let mut defined = define_data(&mut copy.object, parts.data);
     defined.insert(
         parts.constants.symbol.as_bytes().to_vec(),
         constants_symbol(&mut copy.object, parts.constants, constants_name),
     );
-    copy_symbols(&mut copy, read, parts, &defined).map_err(|e| broken(format!("a symbol can't be read: {e}")))?;
-    copy_relocations(&mut copy, read)?;
+    // What one object lacks another may have.
+    for undefined in [false, true] {
+        for (i, read) in files.iter().enumerate() {
+            copy_symbols(&mut copy, i, read, parts, &defined, undefined)
+                .map_err(|e| broken(format!("a symbol can't be read: {e}")))?;
+        }
+    }
+    for (i, read) in files.iter().enumerate() {
+        copy_relocations(&mut copy, i, read)?;
+    }
     fill_pointers(&mut copy, parts.data, &defined)?;
     Ok(copy.object)
 }
 
 fn copy_sections<'a>(copy: &mut Copy<'a>, read: &object::File<'a>) -> object::Result<()> {
+    let mut maps = Maps::default();
     for section in read.sections() {
         // Tables of symbols, names and relocations are made anew.
         if section.kind() == SectionKind::Metadata || section.size() == 0 && section.kind() != SectionKind::Other {
@@ -159,8 +185,9 @@ fn copy_sections<'a>(copy: &mut Copy<'a>, read: &object::File<'a>) -> object::Re
             new.set_data(section.data()?, section.align());
         }
         new.flags = section.flags();
-        copy.sections.insert(section.index().0, id);
+        maps.sections.insert(section.index().0, id);
     }
+    copy.maps.push(maps);
     Ok(())
 }
 
@@ -204,58 +231,75 @@ fn constants_symbol(object: &mut Object<'_>, constants: &ConstLayout, name: &[u8
     hidden(object, &constants.symbol, section, constants.size())
 }
 
+/// Copies the symbols of object `i`: those that are defined there, or those that aren't.
 fn copy_symbols(
     copy: &mut Copy<'_>,
+    i: usize,
     read: &object::File<'_>,
     parts: &Parts<'_>,
     defined: &BTreeMap<Vec<u8>, SymbolId>,
+    undefined: bool,
 ) -> object::Result<()> {
-    for symbol in read.symbols() {
+    for symbol in read.symbols().filter(|s| s.is_undefined() == undefined) {
         let name = symbol.name_bytes()?;
-        if let Some(&id) = defined.get(name) {
-            copy.symbols.insert(symbol.index().0, id);
+        let elsewhere = defined.get(name).or_else(|| copy.names.get(name).filter(|_| undefined));
+        if let Some(&id) = elsewhere {
+            copy.maps[i].symbols.insert(symbol.index().0, id);
             continue;
         }
         let id = match symbol.kind() {
             SymbolKind::File => copy.object.add_file_symbol(name.to_vec()),
-            SymbolKind::Section => match symbol.section_index().and_then(|i| copy.sections.get(&i.0)) {
+            SymbolKind::Section => match symbol.section_index().and_then(|s| copy.maps[i].sections.get(&s.0)) {
                 Some(&section) => copy.object.section_symbol(section),
                 None => continue,
             },
-            _ => match copy_symbol(copy, &symbol, name, parts) {
+            _ => match copy_symbol(copy, i, &symbol, name, parts) {
                 Some(s) => copy.object.add_symbol(s),
                 None => continue,
             },
         };
-        copy.names.insert(name.to_vec(), id);
-        copy.symbols.insert(symbol.index().0, id);
+        if symbol.is_global() {
+            copy.names.insert(name.to_vec(), id);
+        }
+        copy.maps[i].symbols.insert(symbol.index().0, id);
     }
     Ok(())
 }
 
-fn copy_symbol(copy: &Copy<'_>, symbol: &object::Symbol<'_, '_>, name: &[u8], parts: &Parts<'_>) -> Option<Symbol> {
+fn copy_symbol(
+    copy: &Copy<'_>,
+    i: usize,
+    symbol: &object::Symbol<'_, '_>,
+    name: &[u8],
+    parts: &Parts<'_>,
+) -> Option<Symbol> {
     let section = match symbol.section() {
         object::SymbolSection::Undefined => SymbolSection::Undefined,
         object::SymbolSection::Absolute => SymbolSection::Absolute,
-        object::SymbolSection::Section(i) => SymbolSection::Section(*copy.sections.get(&i.0)?),
+        object::SymbolSection::Section(s) => SymbolSection::Section(*copy.maps[i].sections.get(&s.0)?),
         _ => return None,
     };
     let weak = parts.weak.iter().any(|w| w.as_bytes() == name);
+    let local = copy.local.contains(name) && section != SymbolSection::Undefined;
     let flags = match symbol.flags() {
-        object::SymbolFlags::Elf { st_info, st_other } if !weak => SymbolFlags::Elf { st_info, st_other },
+        object::SymbolFlags::Elf { st_info, st_other } if !weak && !local => SymbolFlags::Elf { st_info, st_other },
         _ => SymbolFlags::None,
     };
     let (value, size, kind) = (symbol.address(), symbol.size(), symbol.kind());
-    let scope = if weak { SymbolScope::Dynamic } else { symbol.scope() };
+    let scope = match (weak, local) {
+        (true, _) => SymbolScope::Dynamic,
+        (false, true) => SymbolScope::Compilation,
+        (false, false) => symbol.scope(),
+    };
     Some(Symbol { name: name.to_vec(), value, size, kind, scope, weak: weak || symbol.is_weak(), section, flags })
 }
 
-fn copy_relocations(copy: &mut Copy<'_>, read: &object::File<'_>) -> Result<(), Diagnostic> {
+fn copy_relocations(copy: &mut Copy<'_>, i: usize, read: &object::File<'_>) -> Result<(), Diagnostic> {
     for section in read.sections() {
-        let Some(&id) = copy.sections.get(&section.index().0) else { continue };
+        let Some(&id) = copy.maps[i].sections.get(&section.index().0) else { continue };
         for (offset, r) in section.relocations() {
             let symbol = match r.target() {
-                RelocationTarget::Symbol(i) => copy.symbols.get(&i.0).copied(),
+                RelocationTarget::Symbol(s) => copy.maps[i].symbols.get(&s.0).copied(),
                 _ => None,
             };
             let symbol = symbol.ok_or_else(|| broken(format!("a relocation at {offset:#x} has no symbol")))?;
