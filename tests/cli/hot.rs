@@ -28,6 +28,9 @@ fn hot_extents_have_kernels_of_their_own() {
         let (first, second) = (words(8, 9), words(12, 30));
         onnxc(dir.path(), &[&m, "-o", "general.so", how[0], how[1]]).ok();
         onnxc(dir.path(), &[&m, "-o", "hot.so", how[0], how[1], "--hot", &first, "--hot", &second]).ok();
+        let reported = onnxc(dir.path(), &[&m, how[0], how[1], "--hot", &first, "--report", "json"]).ok().out;
+        let reported: serde_json::Value = serde_json::from_str(&reported).expect("it is JSON");
+        assert!(reported["hot"][0]["code_bytes"].as_u64().is_some_and(|n| n > 0), "{reported}");
         for [h, w] in [[8, 9], [12, 30]] {
             let dims = [format!("{}={h}", DIMS[0]), format!("{}={w}", DIMS[1])];
             onnxc(dir.path(), &[&m, "-o", "fixed.so", how[0], how[1], "--dim", &dims[0], "--dim", &dims[1]]).ok();

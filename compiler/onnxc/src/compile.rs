@@ -8,6 +8,7 @@ use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, ModuleInfo};
 use onnxc_ir::graph::patch::Editor;
 use onnxc_ir::graph::{Graph, SymbolInfo, SymbolSource};
 use onnxc_ir::loops::Program;
+use onnxc_ir::loops::verify::{Stage, verify};
 use onnxc_ops::import::DimRange;
 use onnxc_passes::assemble::c_identifier;
 use onnxc_passes::from_kernel::Machine;
@@ -48,6 +49,8 @@ pub struct Module {
     pub info: ModuleInfo,
     /// How long each pass took.
     pub timings: Timings,
+    /// The extents that it has kernels of their own for.
+    pub hot: Vec<Vec<(String, i64)>>,
 }
 
 impl Source {
@@ -181,13 +184,17 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     if onnxc_codegen::artefact::uses_objects(&program) && !options.target.has_objects() {
         return Err(Stop::Failed(without_objects(&graph, options)));
     }
+        if manager.verify {
+            verify(&program, Stage::FINAL)?;
+        }
     let info = ModuleInfo {
         compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
         model_sha256: source.sha256.clone(),
         flops: Some(total_flops(&lowered)),
     };
     onnxc_codegen::complete(&mut program);
-    Ok(Module { program, lowered, info, timings: manager.timings })
+    let hot = source.hot.iter().map(|h| h.extents.clone()).collect();
+    Ok(Module { program, lowered, info, timings: manager.timings, hot })
 }
 
 /// What a target without the runtime of objects can't have: every node with strings, sequences, optionals or maps, or

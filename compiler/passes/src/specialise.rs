@@ -36,7 +36,7 @@ pub fn add(general: &mut Program, special: Program, extents: &Extents, number: u
     let passed = Passed::new(general, &special, run, hot).map_err(differ)?;
     let bytes = special.interface.workspace.clone().unwrap_or(Sym::int(0));
     let workspace = general.interface.workspace.clone().unwrap_or(Sym::int(0));
-    let prefix = format!("{}_hot{number}", general.name);
+    let prefix = prefix(&general.name, number);
     let target = Merge::new(general).functions(special, hot, &prefix, run);
     let run = general.interface.entries.run.unwrap_or(run);
     guard(&mut general.funcs[run], target, extents, &passed);
@@ -44,6 +44,11 @@ pub fn add(general: &mut Program, special: Program, extents: &Extents, number: u
     general.interface.workspace = Some(choose(&fits, &bytes, &workspace));
     set_workspace_function(general);
     Ok(())
+}
+
+/// What the names of a specialisation's own functions begin with.
+pub fn prefix(program: &str, number: usize) -> String {
+    format!("{program}_hot{number}_")
 }
 
 /// 1 where `s` is `v`, else 0.
@@ -211,7 +216,8 @@ impl<'a> Merge<'a> {
         f.linkage = Linkage::Local;
         let known = self.into.funcs.iter().find(|(_, g)| !entry && f.same_code(g)).map(|(id, _)| id);
         known.unwrap_or_else(|| {
-            f.name = format!("{prefix}{}", f.name.strip_prefix(old).unwrap_or(&f.name));
+            let rest = f.name.strip_prefix(old).unwrap_or(&f.name).trim_start_matches('_');
+            f.name = format!("{prefix}{rest}");
             self.into.funcs.push(f)
         })
     }

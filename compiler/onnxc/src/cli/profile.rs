@@ -89,6 +89,10 @@ struct Step {
 /// # Errors
 /// A module that counts nothing, and what goes wrong in a run.
 pub fn run(args: &BenchArgs, loaded: &Loaded, session: &mut Session<'_>) -> Result<(), Failure> {
+    if !args.build.hot.is_empty() {
+        let d = Diagnostic::error("E5013", "--profile looks at the general path, not at those of --hot");
+        return Err(d.help("profile the extents with --dim instead").into());
+    }
     let steps = loaded.compiled.as_ref().map_or(&[][..], |m| &m.lowered.assembled.steps);
     let mut profile = loaded.module.profile(steps.len())?;
     let options = resolve::options(&args.build, None, None)?;

@@ -55,8 +55,19 @@ pub struct Report {
     pub kernels: usize,
     /// What runs, in order.
     pub steps: Vec<Step>,
+    /// Specialisations (`--hot`).
+    pub hot: Vec<Hot>,
     /// What passes found worth knowing: quantised operators that stay in float, and why.
     pub notes: Vec<Remark>,
+}
+
+/// Code for some extents only.
+#[derive(Serialize)]
+pub struct Hot {
+    /// The extents: `h=256, w=256`.
+    pub extents: String,
+    /// Bytes of machine code that only they need.
+    pub code_bytes: u64,
 }
 
 /// A remark on a node.
@@ -79,6 +90,11 @@ impl Report {
             ops: s.ops.clone(),
             flops: s.flops.clone().map(Amount),
         });
+        let hot = |(i, extents): (usize, &Vec<(String, i64)>)| {
+            let prefix = onnxc_passes::specialise::prefix(&module.program.name, i + 1);
+            let list: Vec<String> = extents.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            Hot { extents: list.join(", "), code_bytes: code.map_or(0, |c| c.function_bytes(&prefix)) }
+        };
         let remark = |n: &Note| Remark { node: n.node.clone(), op: n.op.clone(), message: n.message.clone() };
         Report {
             name: module.program.name.clone(),
@@ -88,6 +104,7 @@ impl Report {
             flops: Amount(module.info.flops.clone().unwrap_or_else(|| Sym::int(0))),
             kernels: module.lowered.assembled.kernels.len(),
             steps: steps.collect(),
+            hot: module.hot.iter().enumerate().map(hot).collect(),
             notes: module.lowered.notes.iter().map(remark).collect(),
         }
     }
@@ -110,6 +127,9 @@ impl fmt::Display for Report {
             let flops = step.flops.as_ref().map_or(String::new(), |s| format!(", {s} flops"));
             let function = step.function.as_deref().unwrap_or("-");
             writeln!(f, "  {function}: {} ({}){flops}", step.ops.join(" + "), step.nodes.join(", "))?;
+        }
+        for h in &self.hot {
+            writeln!(f, "hot        {}: {} bytes of code of its own", h.extents, h.code_bytes)?;
         }
         for n in &self.notes {
             writeln!(f, "note       node '{}' ({}) {}", n.node, n.op, n.message)?;
