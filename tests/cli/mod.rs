@@ -7,6 +7,7 @@ mod hot;
 mod numbers;
 mod stored;
 mod texts;
+mod tune;
 mod values;
 
 use onnxc_base::Tensor;

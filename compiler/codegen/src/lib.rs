@@ -9,6 +9,7 @@
 //! - [`artefact`]: all of that together: a program becomes `.o`, `.a`, `.so` or text.
 //! - [`header`]: the C header.
 //! - [`loader`]: runs the result in this process; [`heap`] is its memory.
+//! - [`bare`]: runs functions of programs that are no modules.
 //! - [`peak`]: what this machine can do at most.
 //!
 //! Constants never pass through a backend: it refers to one data symbol that is defined here.
@@ -17,6 +18,7 @@ pub mod abi;
 pub mod archive;
 pub mod artefact;
 pub mod backend;
+pub mod bare;
 pub mod constants;
 pub mod files;
 pub mod header;
@@ -25,9 +27,9 @@ pub mod link;
 pub mod loader;
 pub mod object_file;
 pub mod peak;
+pub mod split;
 pub mod target;
 #[cfg(feature = "testing")]
-pub mod split;
 pub mod testing;
 
 pub use abi::ModuleInfo;

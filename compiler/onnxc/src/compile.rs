@@ -172,7 +172,11 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     manager.verify = options.verify;
     let mut editor = options.max_patches.map_or_else(Editor::new, Editor::stop_after);
     let mut graph = source.graph.clone();
-    let wishes = Wishes { machine: machine(options, backend), level: options.opt_level, profile: options.profile };
+    let wishes = Wishes {
+        profile: options.profile,
+        tuner: options.tuner.as_deref().map(|t| t as _),
+        ..Wishes::new(machine(options, backend), options.opt_level)
+    };
     let lowered = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
     let mut program = lowered.assembled.program.clone();
     // The first is compared with first, so it goes in last.
@@ -180,13 +184,13 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
         let mut graph = hot.graph.clone();
         let special = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
         specialise::add(&mut program, special.assembled.program, &hot.extents, i + 1)?;
+        if manager.verify {
+            verify(&program, Stage::FINAL)?;
+        }
     }
     if onnxc_codegen::artefact::uses_objects(&program) && !options.target.has_objects() {
         return Err(Stop::Failed(without_objects(&graph, options)));
     }
-        if manager.verify {
-            verify(&program, Stage::FINAL)?;
-        }
     let info = ModuleInfo {
         compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
         model_sha256: source.sha256.clone(),

@@ -9,6 +9,7 @@
 //!
 //! - [`Source`]: a model, read and checked.
 //! - [`compile`]: everything up to machine code; [`Module::write`]: files by their suffix.
+//! - [`tune`]: schedules that were measured.
 //! - [`Options`]: what the command line's flags set.
 //!
 //! Operators of the user are Rust objects here: see [`onnxc_ops::CustomOp`] and [`Options::registry`].
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod compile;
 pub mod options;
 pub mod output;
+pub mod tune;
 
 pub use compile::{Module, Source, compile, lower};
 pub use onnxc_base::{Diagnostic, Diagnostics};

@@ -1,8 +1,10 @@
 //! Options of a compilation, resolved: what the command line's flags come down to.
 
+use crate::tune::Tuner;
 use onnxc_codegen::Target;
 use onnxc_ops::Registry;
 use onnxc_ops::import::ImportOptions;
+use std::sync::Arc;
 
 /// Everything that influences what comes out.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub struct Options {
     pub strict_fp: bool,
     /// Extents that get kernels of their own, beside the general ones: dims and their values, per specialisation.
     pub hot: Vec<Vec<(String, i64)>>,
+    /// Knows which schedules are the fastest, for kernels that were measured.
+    pub tuner: Option<Arc<Tuner>>,
     /// The module counts the time of each of its steps, for whoever asks (`loader::Module::profile`).
     pub profile: bool,
 }
@@ -53,6 +57,7 @@ impl Default for Options {
             verify: cfg!(debug_assertions),
             strict_fp: false,
             hot: vec![],
+            tuner: None,
             profile: false,
         }
     }

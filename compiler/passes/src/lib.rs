@@ -1,5 +1,6 @@
 //! Passes over the three levels, their manager and the pipelines, and the ways from one level to the next.
 
+pub mod alone;
 pub mod assemble;
 pub mod from_kernel;
 pub mod graph;

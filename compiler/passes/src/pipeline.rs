@@ -6,6 +6,7 @@
 use crate::assemble::{Assembled, assemble, set_workspace_function};
 use crate::from_kernel::Machine;
 use crate::graph as g;
+use crate::kernel::Tuner;
 use crate::loops;
 use crate::manager::{GraphCx, GraphPass, Ir, LoopsCx, LoopsPass, Manager, Note, Stop};
 use onnxc_ir::graph::Graph;
@@ -45,14 +46,23 @@ pub static LOOPS: &[LoopsPass] = &[
 ];
 
 /// What is wished of the program.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wishes {
+#[derive(Clone, Copy)]
+pub struct Wishes<'a> {
     /// The machine that it will run on.
     pub machine: Machine,
     /// -O level, 0 to 3.
     pub level: u8,
     /// Each step is followed by a call that counts its time ([`onnxc_runtime`]'s `profile`).
     pub profile: bool,
+    /// Knows which schedules are the fastest.
+    pub tuner: Option<&'a dyn Tuner>,
+}
+
+impl Wishes<'_> {
+    /// No more than a machine and a level.
+    pub fn new(machine: Machine, level: u8) -> Self {
+        Wishes { machine, level, profile: false, tuner: None }
+    }
 }
 
 /// What compiling to loops IR gives.
@@ -73,7 +83,7 @@ pub struct Lowered {
 pub fn lower(
     graph: &mut Graph,
     registry: &Registry,
-    wishes: &Wishes,
+    wishes: &Wishes<'_>,
     editor: &mut Editor,
     manager: &mut Manager<'_>,
 ) -> Result<Lowered, Stop> {

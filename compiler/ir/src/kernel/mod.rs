@@ -13,6 +13,7 @@
 //! Absent here: memory, addresses, loops (but for their description in the schedule), nodes, operators.
 
 pub mod build;
+pub mod hints;
 pub mod interp;
 pub mod parse;
 pub mod print;
@@ -24,6 +25,7 @@ pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::KernelBuilder;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
+pub use hints::Hints;
 pub use schedule::{At, Cut, Lanes, Loop, Schedule, Stage};
 use std::sync::Arc;
 
@@ -58,6 +60,8 @@ pub struct Kernel {
     pub checks: Vec<Check>,
     /// How to run it; empty until chosen.
     pub schedule: Schedule,
+    /// What whoever chooses is asked to do.
+    pub hints: Hints,
 }
 
 /// A contiguous row-major tensor that a kernel reads.

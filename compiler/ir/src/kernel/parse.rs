@@ -12,6 +12,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+use super::hints::NoHint;
 use super::print::REDUCTIONS;
 use super::*;
 use onnxc_base::Diagnostic;
@@ -67,12 +68,20 @@ impl Parser<'_> {
             "const" => self.param(true)?,
             "out" => self.outputs()?,
             "check" => self.check()?,
+            "hints" => self.hints()?,
             "schedule" => self.schedule()?,
             _ => {
                 self.c.rewind(at);
-                return Err(self.c.expected("doc, dim, in, const, out, check, schedule, or a definition 'name[...]'"));
+                return Err(self.c.expected("doc, dim, in, const, out, check, hints, schedule, or a definition 'name[...]'"));
             }
         }
+        Ok(())
+    }
+
+    fn hints(&mut self) -> Result<(), Diagnostic> {
+        let at = self.c.position();
+        let text = self.c.string()?;
+        self.kernel.hints = text.parse().map_err(|NoHint(w)| self.error("E7001", at, format!("'{w}' is no hint")))?;
         Ok(())
     }
 

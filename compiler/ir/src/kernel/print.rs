@@ -14,6 +14,7 @@
 //!   y[m2 in n, o2 in 64, i2 in h, j2 in w]: f32 = max(c[m2, o2, i2, j2], 0.0)
 //!   out y                                                 # also: out y at [h*64, 64, 1] + 128
 //!   check 3 [i in n]: index[i] < int(h)
+//!   hints "registers=12"                                      # for whoever chooses the schedule
 //!   schedule {
 //!     stage t: loops [a 1, b 64], vector b 16, parallel
 //!     stage c at y 2: loops [m 1, o 64, i 1, j 6], over [q 1, r 3, s 3], vector o 16
@@ -72,6 +73,9 @@ pub fn print_kernel(kernel: &Kernel, options: PrintOptions) -> String {
     }
     for c in &kernel.checks {
         w.line(names.check_line(c));
+    }
+    if kernel.hints != Hints::default() {
+        w.line(format_args!("hints {}", quoted(&kernel.hints.to_string(), '"')));
     }
     if kernel.schedule != Schedule::default() {
         schedule(&mut w, &kernel.schedule, &names);

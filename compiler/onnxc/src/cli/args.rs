@@ -81,6 +81,12 @@ pub struct BuildArgs {
     /// How many threads the module may use
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub threads: u32,
+    /// Measure the best few schedules of each distinct kernel on this machine, and take the fastest
+    #[arg(long)]
+    pub tune: bool,
+    /// Schedules that were measured: those in the file are taken, what --tune measures is added
+    #[arg(long, value_name = "FILE")]
+    pub tune_cache: Option<PathBuf>,
     /// Reorder sums, but never replace their formulas (no Winograd convolutions)
     #[arg(long)]
     pub strict_fp: bool,

@@ -47,6 +47,7 @@ pub fn run(args: &CompileArgs) -> Result<(), Failure> {
         Err(Stop::Asked) => return Ok(()),
         Err(Stop::Failed(d)) => return Err(d.into()),
     };
+    resolve::keep_tuned(&args.build, &options)?;
     emit(args.emit, &module)?;
     let done = finish(args, kind, &module, &options, &mut watch)?;
     if args.time_passes {

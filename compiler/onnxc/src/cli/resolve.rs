@@ -2,6 +2,7 @@
 
 use super::args::{BuildArgs, SourceArgs, WeightsPlace};
 use super::style;
+use crate::tune::{Cache, Tuner};
 use crate::{Options, backends};
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::Target;
@@ -33,6 +34,7 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
         problems.push(Diagnostic::error("E5013", "the arguments make no sense"));
         return Err(problems);
     };
+    let tuner = tuner(args, &target)?;
     Ok(Options {
         opt_level: args.level,
         backend: args.backend.clone(),
@@ -40,6 +42,7 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
         import,
         registry,
         hot,
+        tuner,
         name: name.map(String::from),
         max_patches: args.max_patches,
         verify: args.verify || cfg!(debug_assertions),
@@ -93,6 +96,31 @@ pub fn dims(words: &[String]) -> Result<ImportOptions, Diagnostics> {
     let mut problems = Diagnostics::new();
     problems.extend(words.iter().filter_map(|d| import.add_dim(d).err()));
     problems.into_result(import)
+}
+
+/// What `--tune` and `--tune-cache` say.
+///
+/// # Errors
+/// A file that is no cache, or a target that can't be measured here.
+fn tuner(args: &BuildArgs, target: &Target) -> Result<Option<Arc<Tuner>>, Diagnostics> {
+    if !args.tune && args.tune_cache.is_none() {
+        return Ok(None);
+    }
+    let cache = args.tune_cache.as_deref().map_or(Ok(Cache::default()), Cache::read)?;
+    let backend = backends::find(args.backend.as_deref())?;
+    Ok(Some(Arc::new(Tuner::new(cache, backend, target, args.level, args.tune)?)))
+}
+
+/// Tells what was measured, and keeps it where `--tune-cache` says.
+///
+/// # Errors
+/// A file that can't be written.
+pub fn keep_tuned(args: &BuildArgs, options: &Options) -> Result<(), Diagnostics> {
+    let Some(tuner) = options.tuner.as_deref().filter(|_| args.tune) else { return Ok(()) };
+    let counts = tuner.counts();
+    let skipped = if counts.skipped > 0 { format!(", {} left out: no time", counts.skipped) } else { String::new() };
+    style::note(&format!("tuned {} kernels, {} were known{skipped}", counts.measured, counts.known));
+    args.tune_cache.as_deref().map_or(Ok(()), |file| tuner.save(file))
 }
 
 /// What `--hot` says: for each, dims and their extents.

@@ -45,6 +45,7 @@ pub fn load(path: &Path, build: &BuildArgs, profile: bool) -> Result<Loaded, Fai
         Err(Stop::Failed(d)) => return Err(d.into()),
         Err(Stop::Asked) => return Err(Diagnostic::error("E5017", "the compilation ended early").into()),
     };
+    resolve::keep_tuned(build, &options)?;
     watch.progress.backend(options.backend.as_deref());
     let code = compiled.code(&options)?;
     let folder =

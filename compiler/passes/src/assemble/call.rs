@@ -36,6 +36,7 @@ impl Assembler<'_> {
         verified(&kernel, "lowering its nodes")?;
         let flops = flops(&kernel);
         let given = kernel.params.len();
+        kernel.hints = self.tuner.map(|t| t.hints(&kernel, self.machine)).unwrap_or_default();
         optimise(&mut kernel, self.machine)?;
         verified(&kernel, "scheduling")?;
         debug_assert!(given <= inputs.len(), "every parameter is a value");

@@ -24,6 +24,7 @@ pub use entry::set_workspace_function;
 pub use kernels::{StepKernel, lower_alone, lower_nodes};
 
 use crate::from_kernel::Machine;
+use crate::kernel::Tuner;
 use crate::pipeline::Wishes;
 use cut::{Step, cut, in_place};
 use onnxc_base::sym::Symbol;
@@ -95,13 +96,14 @@ struct Assembler<'a> {
     heap: bool,
     /// A call after each step counts its time.
     profile: bool,
+    tuner: Option<&'a dyn Tuner>,
 }
 
 /// Turns a graph whose types are inferred into a program.
 ///
 /// # Errors
 /// Every node that can't be lowered.
-pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes) -> Result<Assembled, Diagnostics> {
+pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> Result<Assembled, Diagnostics> {
     let converted = onnxc_ops::handles::convert(graph, registry)?;
     let (graph, handles) = match &converted {
         Some((g, h)) => (g, Some(h.clone())),
@@ -124,6 +126,7 @@ pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes) -> Result<A
         early: symbols::early(graph),
         heap: false,
         profile: wishes.profile,
+        tuner: wishes.tuner,
     };
     a.entry()?;
     Ok(Assembled { program: a.program, kernels: a.kernels, steps: a.steps })

@@ -183,7 +183,7 @@ fn lowered(graph: &Graph, inputs: &[Tensor], what: &str) -> (Graph, Assembled) {
     let given: Vec<HostValue> = inputs.iter().cloned().map(HostValue::Tensor).collect();
     let want = run(&graph, &Evaluator::new(&registry), &given).expect("the graph runs");
     let machine = Machine { vector_bits: 256, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false };
-    let wishes = Wishes { machine, level: 2, profile: false };
+    let wishes = Wishes::new(machine, 2);
     let (mut quiet, mut editor) = (Quiet, Editor::new());
     let mut manager = Manager::new(&mut quiet);
     manager.verify = true;

@@ -3,6 +3,7 @@
 //! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] → [`pack`] → [`precompute`] →
 //! [`schedule`]. None of them changes what a kernel computes but for the order of sums.
 
+pub mod candidates;
 pub mod collapse;
 pub mod expr;
 pub mod inline;
@@ -21,13 +22,20 @@ mod tests;
 
 use crate::from_kernel::Machine;
 use onnxc_base::Diagnostic;
-use onnxc_ir::kernel::Kernel;
+use onnxc_ir::kernel::{Hints, Kernel};
+
+/// Knows what of the chooser's best few is the fastest, for some kernels.
+pub trait Tuner {
+    /// What the chooser shall do with a kernel of which nothing has been changed yet.
+    fn hints(&self, kernel: &Kernel, machine: Machine) -> Hints;
+}
 
 /// Simplifies a kernel and gives it a schedule for a machine.
 ///
 /// # Errors
 /// A constant definition that can't be evaluated.
 pub fn optimise(kernel: &mut Kernel, machine: Machine) -> Result<(), Diagnostic> {
+    let machine = candidates::machine_for(kernel.hints, machine);
     inline::inline(kernel);
     split::split(kernel);
     collapse::collapse(kernel);
