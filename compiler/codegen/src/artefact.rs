@@ -46,22 +46,22 @@ pub fn compile<'a>(
     let abi = Abi::new(program, info, target)?;
     let options = CompileOptions { emit: Emit::Object, ..options.clone() };
     let parts = split(program);
-    // The module's own functions are in the first part.
-    let unit = |(i, program): (usize, &'_ Program)| {
+    let code = in_parallel(&parts, &|i, program| {
+        // The module's own functions are in the first part.
         let address_functions = if i == 0 { abi.functions.as_slice() } else { &[] };
         backend.compile(&Unit { program, constants: &constants, address_functions }, target, &options)
-    };
-    let code = in_parallel(&parts, &unit).into_iter().collect::<Result<Vec<_>, _>>()?;
+    });
+    let code = code.into_iter().collect::<Result<Vec<_>, _>>()?;
     let parts = Parts { code: &code, data: &abi.data, program, constants: &constants, weak: &[module::SYMBOL] };
     let head = Head::new(&parts)?;
     Ok(Artefact { program, constants, code, abi, head })
 }
 
 /// Results of `f` for each part, in order, from as many threads as the machine gives us.
-fn in_parallel<R: Send>(parts: &[Program], f: &(dyn Fn((usize, &Program)) -> R + Sync)) -> Vec<R> {
+fn in_parallel<R: Send>(parts: &[Program], f: &(dyn Fn(usize, &Program) -> R + Sync)) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len());
     if threads < 2 {
-        return parts.iter().enumerate().map(f).collect();
+        return parts.iter().enumerate().map(|(i, p)| f(i, p)).collect();
     }
     let next = AtomicUsize::new(0);
     let work = || {
@@ -69,7 +69,7 @@ fn in_parallel<R: Send>(parts: &[Program], f: &(dyn Fn((usize, &Program)) -> R +
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             match parts.get(i) {
-                Some(p) => done.push((i, f((i, p)))),
+                Some(p) => done.push((i, f(i, p))),
                 None => return done,
             }
         }

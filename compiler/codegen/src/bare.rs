@@ -23,12 +23,15 @@ impl Bare {
         file: &Path,
     ) -> Result<Bare, Diagnostics> {
         complete(&mut program);
-        compile(backend, &program, &ModuleInfo::default(), target, options)?
-            .write_shared(file, &[], &Linker::find_for(target)?)?;
+        compile(backend, &program, &ModuleInfo::default(), target, options)?.write_shared(
+            file,
+            &[],
+            &Linker::find_for(target)?,
+        )?;
         // It was just made and has no initialisers.
-        unsafe { libloading::Library::new(file) }
-            .map(Bare)
-            .map_err(|e| Diagnostic::error("E6001", format!("cannot be loaded: {e}")).file(file.display().to_string()).into())
+        unsafe { libloading::Library::new(file) }.map(Bare).map_err(|e| {
+            Diagnostic::error("E6001", format!("cannot be loaded: {e}")).file(file.display().to_string()).into()
+        })
     }
 
     /// Calls the function of this name.

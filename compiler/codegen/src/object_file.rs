@@ -86,8 +86,7 @@ struct Maps {
 impl Head {
     /// Merges code and data, and makes room for the constants.
     pub fn new(parts: &Parts<'_>) -> Result<Head, Diagnostic> {
-        let parse = |code: &'_ Vec<u8>| object::File::parse(code.as_slice());
-        let files = parts.code.iter().map(parse).collect::<Result<Vec<_>, _>>();
+        let files = parts.code.iter().map(|code| object::File::parse(code.as_slice())).collect::<Result<Vec<_>, _>>();
         let files = files.map_err(|e| broken(format!("the backend's object can't be read: {e}")))?;
         let read = files.first().ok_or_else(|| broken("the backend made no object".into()))?;
         if read.format() != BinaryFormat::Elf {

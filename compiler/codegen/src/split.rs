@@ -99,8 +99,7 @@ mod tests {
         b.call(Callee::Func(large), vec![], None);
         program.funcs.push(b.finish());
         let parts = split(&program);
-        let names: Vec<Vec<&str>> =
-            parts.iter().map(|p| p.funcs.values().map(|f| f.name.as_str()).collect()).collect();
+        let names: Vec<Vec<&str>> = parts.iter().map(|p| p.funcs.values().map(|f| f.name.as_str()).collect()).collect();
         assert_eq!(names, [vec!["large"], vec!["p_run"]]);
         assert_eq!(parts[1].externs.values().map(|x| x.symbol.as_str()).collect::<Vec<_>>(), ["large"]);
         let Some(run) = parts[1].funcs.values().next() else { panic!("it has one") };

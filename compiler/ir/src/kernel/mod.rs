@@ -23,9 +23,9 @@ pub mod verify;
 
 pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::KernelBuilder;
+pub use hints::Hints;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
-pub use hints::Hints;
 pub use schedule::{At, Cut, Lanes, Loop, Schedule, Stage};
 use std::sync::Arc;
 

@@ -72,7 +72,9 @@ impl Parser<'_> {
             "schedule" => self.schedule()?,
             _ => {
                 self.c.rewind(at);
-                return Err(self.c.expected("doc, dim, in, const, out, check, hints, schedule, or a definition 'name[...]'"));
+                return Err(self
+                    .c
+                    .expected("doc, dim, in, const, out, check, hints, schedule, or a definition 'name[...]'"));
             }
         }
         Ok(())

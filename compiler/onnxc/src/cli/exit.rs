@@ -77,7 +77,9 @@ fn code_of(d: &Diagnostics) -> u8 {
     let codes = d.0.iter().filter(|d| d.severity == onnxc_base::Severity::Error).map(|d| match d.code {
         _ if is_defect(d) => DEFECT,
         // `--dim` malformed; `--target`, `--target-cpu`, `--custom`, `--hot`, pass names, output suffixes.
-        "E2028" | "E5001" | "E5002" | "E5003" | "E5011" | "E5013" | "E5014" | "E5015" | "E5019" | "E5021" | "E6104" => USAGE,
+        "E2028" | "E5001" | "E5002" | "E5003" | "E5011" | "E5013" | "E5014" | "E5015" | "E5019" | "E5021" | "E6104" => {
+            USAGE
+        }
         // No backend, no linker, no driver library.
         "E5010" | "E5016" | "E5204" => MACHINE,
         _ => MODEL,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! # onnxc tune cache 1
-//! 0123456789abcdef <tab> AuthenticAMD-a00f11/16x256/512k/1 <tab> 0.1.0-llvm-O2 <tab> registers=12 <tab> 8123 <tab> 9456 <tab> conv_relu
+//! 0123456789abcdef <tab> AuthenticAMD-25-1-1/16x256/512k/1 <tab> 0.1.0-llvm-O2 <tab> registers=12 <tab> 8123 <tab> 9456 <tab> conv_relu
 //! ```
 //! kernel, machine, compiler, hints, ns per run with them and without, and the kernel's name for readers. Lines of other
 //! machines and compilers are kept.
@@ -77,9 +77,9 @@ impl Cache {
                 return Err(wrong(i + 1, &format!("{} fields instead of 7", fields.len())));
             };
             let number = |s: &str| s.parse().map_err(|_| wrong(i + 1, &format!("'{s}' is no time")));
-            let hints = hints.parse().map_err(|e: onnxc_ir::kernel::hints::NoHint| {
-                wrong(i + 1, &format!("'{}' is no hint", e.0))
-            })?;
+            let hints = hints
+                .parse()
+                .map_err(|e: onnxc_ir::kernel::hints::NoHint| wrong(i + 1, &format!("'{}' is no hint", e.0)))?;
             let key = Key { kernel: kernel.into(), machine: machine.into(), compiler: compiler.into() };
             let entry = Entry { hints, ns: number(ns)?, estimate_ns: number(estimate)?, name: name.into() };
             cache.insert(key, entry);
@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_cache_returns_in_the_order_of_keys() {
-        let line = |kernel: &str, hints: &str| format!("{kernel}\tcpu/16x256\t0.1.0-llvm-O2\t{hints}\t10\t12\tconv relu\n");
+        let line =
+            |kernel: &str, hints: &str| format!("{kernel}\tcpu/16x256\t0.1.0-llvm-O2\t{hints}\t10\t12\tconv relu\n");
         let text = format!("{HEAD}\n{}{}", line("b", "direct registers=12"), line("a", "-"));
         let cache = Cache::parse(&text).expect("it is right");
         let sorted = format!("{HEAD}\n{}{}", line("a", "-"), line("b", "direct registers=12"));

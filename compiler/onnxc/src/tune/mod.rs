@@ -180,13 +180,14 @@ fn processor(target: &Target) -> String {
     if target.cpu != "native" {
         return target.cpu.clone();
     }
-    #[cfg(target_arch = "x86_64")]
-    {
-        // Vendor; family, model and stepping in one word (Intel SDM, volume 2, CPUID).
-        let (v, id) = (std::arch::x86_64::__cpuid(0), std::arch::x86_64::__cpuid(1));
-        let vendor: Vec<u8> = [v.ebx, v.edx, v.ecx].iter().flat_map(|r| r.to_le_bytes()).collect();
-        return format!("{}-{:x}", String::from_utf8_lossy(&vendor).trim(), id.eax);
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    target.triple.architecture.to_string()
+    // Linux: the first core's lines, by their names on x86 and on Arm.
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let names = ["vendor_id", "cpu family", "model", "stepping", "CPU implementer", "CPU part", "CPU variant"];
+    let value = |name: &&str| {
+        let line = first.lines().find(|l| l.split('\t').next().map(str::trim) == Some(*name))?;
+        line.split_once(':').map(|(_, v)| v.trim().to_string())
+    };
+    let known: Vec<String> = names.iter().filter_map(value).collect();
+    if known.is_empty() { target.triple.architecture.to_string() } else { known.join("-") }
 }
