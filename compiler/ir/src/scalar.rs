@@ -58,6 +58,8 @@ pub enum UnOp {
     Acosh,
     Atanh,
     Erf,
+    /// 1 / (1 + e^-x).
+    Sigmoid,
 }
 
 /// Two operands of one type.
@@ -120,7 +122,7 @@ macro_rules! names {
 names!(UnOp: Neg = "neg", Not = "not", Abs = "abs", Sqrt = "sqrt", Floor = "floor", Ceil = "ceil", Trunc = "trunc",
     RoundEven = "round_even", Exp = "exp", Log = "log", Sin = "sin", Cos = "cos", Tan = "tan", Asin = "asin",
     Acos = "acos", Atan = "atan", Sinh = "sinh", Cosh = "cosh", Tanh = "tanh", Asinh = "asinh", Acosh = "acosh",
-    Atanh = "atanh", Erf = "erf");
+    Atanh = "atanh", Erf = "erf", Sigmoid = "sigmoid");
 names!(BinOp: Add = "add", Sub = "sub", Mul = "mul", Div = "div", Rem = "rem", FloorDiv = "floordiv",
     FloorMod = "floormod", Min = "min", Max = "max", Pow = "pow", And = "and", Or = "or", Xor = "xor", Shl = "shl",
     Shr = "shr");

@@ -64,6 +64,7 @@ fn float_unary(op: UnOp, v: f64) -> f64 {
         // Of the magnitude: the standard library's formula cancels near -1.
         UnOp::Atanh => v.abs().atanh().copysign(v),
         UnOp::Erf => libm::erf(v),
+        UnOp::Sigmoid => 1.0 / (1.0 + (-v).exp()),
     }
 }
 

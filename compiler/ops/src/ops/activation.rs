@@ -24,10 +24,10 @@ unary_operators! {
     };
     MISH "Mish" [18, 22] Float {} |_, d, x| x.clone() * unary(UnOp::Tanh, softplus(d, x));
     RELU "Relu" [1, 6, 13, 14] Signed {} |_, d, x| binary(BinOp::Max, x, number(d, 0.0));
-    SIGMOID "Sigmoid" [1, 6, 13] Float {} |_, d, x| sigmoid(d, x);
+    SIGMOID "Sigmoid" [1, 6, 13] Float {} |_, _, x| sigmoid(x);
     SOFTPLUS "Softplus" [1, 22] Float {} |_, d, x| softplus(d, x);
     SOFTSIGN "Softsign" [1, 22] Float {} |_, d, x| x.clone() / (number(d, 1.0) + unary(UnOp::Abs, x));
-    SWISH "Swish" [24] Float { alpha: 1.0 } |a, d, x| x.clone() * sigmoid(d, param(a, "alpha", d) * x);
+    SWISH "Swish" [24] Float { alpha: 1.0 } |a, d, x| x.clone() * sigmoid(param(a, "alpha", d) * x);
     THRESHOLDED_RELU "ThresholdedRelu" [10, 22] Float { alpha: 1.0 } |a, d, x| {
         let below = compare(CmpOp::Le, x.clone(), param(a, "alpha", d));
         select(below, number(d, 0.0), x)
@@ -90,8 +90,8 @@ fn unit_interval(d: DType, x: Expr) -> Expr {
     binary(BinOp::Min, binary(BinOp::Max, x, number(d, 0.0)), number(d, 1.0))
 }
 
-fn sigmoid(d: DType, x: Expr) -> Expr {
-    number(d, 1.0) / (number(d, 1.0) + unary(UnOp::Exp, -x))
+fn sigmoid(x: Expr) -> Expr {
+    unary(UnOp::Sigmoid, x)
 }
 
 /// log(1 + exp(x)), without overflow: max(x, 0) + log(1 + t) for t = exp(-|x|).

@@ -6,7 +6,7 @@ use onnxc_ir::loops::{BinOp, CmpOp, UnOp, Value};
 use std::f64::consts::{LN_2, LOG2_E, SQRT_2};
 
 /// ln 2 in two parts, the first short enough that its products with exponents are exact (Cody and Waite).
-fn ln2_parts(d: DType) -> (f64, f64) {
+pub(super) fn ln2_parts(d: DType) -> (f64, f64) {
     if d == DType::F64 {
         let hi = f64::from_bits(LN_2.to_bits() & !0xFFFF_FFFF);
         // The rest of ln 2 beyond double precision: 2.3190468138462996e-17.

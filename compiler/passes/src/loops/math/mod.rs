@@ -1,8 +1,8 @@
 //! expand-math: math functions become polynomials, so that every backend gives the same bits without a math library.
 //!
-//! exp, log, tanh and erf have forms of their own for f32; the other functions of f32 values are computed in f64 and
+//! exp, log, tanh, erf and sigmoid have forms of their own for f32; the other functions of f32 values are computed in f64 and
 //! rounded. Errors, in units of the last place, as the tests measure them over samples of the whole range:
-//! - f32: exp, log, tanh, erf at most 3; all others at most 1 (sin, cos, tan: for |x| up to 1e6).
+//! - f32: exp, log, tanh, erf, sigmoid at most 3 (results of sigmoid below the least normal number may be 0); all others at most 1 (sin, cos, tan: for |x| up to 1e6).
 //! - f64: at most 8, tan at most 16; pow is exact to about 1e-13 for results near the largest number.
 //!
 //! Beyond |x| = 1e6 sin, cos and tan lose absolute precision in proportion to |x|, and are 0, 1, 0 beyond 1e15.
@@ -10,6 +10,7 @@
 mod basic;
 mod emit;
 mod exp_log;
+mod sigmoid;
 #[cfg(test)]
 mod tests;
 mod trig;
@@ -82,6 +83,7 @@ fn unary(e: &mut Emit, op: UnOp, x: Value) -> Value {
             UnOp::Log => return exp_log::log(e, x),
             UnOp::Tanh => return basic::tanh_f32(e, x),
             UnOp::Erf => return basic::erf_f32(e, x),
+            UnOp::Sigmoid => return sigmoid::sigmoid_f32(e, x),
             _ => {}
         }
     }
@@ -103,6 +105,7 @@ fn unary(e: &mut Emit, op: UnOp, x: Value) -> Value {
             UnOp::Acosh => basic::acosh(e, x),
             UnOp::Atanh => basic::atanh(e, x),
             UnOp::Erf => basic::erf(e, x),
+            UnOp::Sigmoid => sigmoid::sigmoid(e, x),
             // Not math functions: `is_math` has said so before.
             _ => x,
         }

@@ -83,11 +83,22 @@ fn worst_f32(op: UnOp, fma: bool, range: f64) -> (f64, f64) {
 }
 
 #[test]
+fn a_sigmoid_ends_in_0_and_1() {
+    let xs = [f32::NEG_INFINITY, -1e6, -95.0, -88.0, 0.0, 20.0, f32::INFINITY, f32::NAN].map(Scalar::f32).to_vec();
+    let got = run(DType::F32, &[xs], true, &|b, v| b.unary(UnOp::Sigmoid, v[0]));
+    let got: Vec<f32> = got.iter().map(|s| s.to_f64() as f32).collect();
+    assert!(got[..4].iter().all(|y| (0.0..f32::MIN_POSITIVE).contains(y)), "{got:?}");
+    assert_eq!(&got[4..7], &[0.5, 1.0, 1.0]);
+    assert!(got[7].is_nan());
+}
+
+#[test]
 fn f32_functions_over_the_whole_range() {
     for fma in [true, false] {
         for &op in UnOp::ALL.iter().filter(|o| o.is_math()) {
             let (limit, range) = match op {
                 UnOp::Exp | UnOp::Log | UnOp::Tanh | UnOp::Erf => (3.0, f64::INFINITY),
+                UnOp::Sigmoid => (3.0, 87.0),
                 UnOp::Sin | UnOp::Cos | UnOp::Tan => (1.0, 1e6),
                 _ => (1.0, f64::INFINITY),
             };
