@@ -2,7 +2,7 @@
 //!
 //! Values that nodes pass on to each other without mixing channels with anything else form a *component*: one layout
 //! suits them all. A component is stored channels last if most of the multiplications of its convolutions are in those
-//! whose channels fill vectors on both sides. So networks from a few channels to a few channels over large images
+//! whose channels fill vectors on both sides, or whose rows don't. So networks from a few channels to a few channels over large images
 //! (super-resolution, 3 -> 64 -> 32 -> 3) stay row-major, where vectors of pixels serve them better.
 //!
 //! A value of fewer than [`CHANNELS`] channels stays row-major: a first convolution reads the image as it came, a last
@@ -19,6 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const CHANNELS: i64 = 8;
 /// A convolution from and to at least so many channels is good work for vectors of channels.
 const WIDE: i64 = 16;
+/// Lanes of the vectors that count here: fewer are filled more easily.
+const LANES: f64 = 8.0;
+/// Vectors of pixels do as well as vectors of channels if they are so full, in comparison.
+const ENOUGH: f64 = 0.75;
 /// What an extent that isn't known counts as, for comparing the work of convolutions.
 const TYPICAL: i64 = 64;
 
@@ -105,7 +109,10 @@ fn conv_work(graph: &Graph, n: NodeId) -> (f64, f64) {
     let pixels: &[Sym] = if node.op.name == "Conv" { &y[2..] } else { &x[2..] };
     let all = pixels.iter().chain(&w).map(count).product();
     let wide = |channels: &Sym| count(channels) >= WIDE as f64;
-    if wide(&x[1]) && wide(&y[1]) { (all, 0.0) } else { (0.0, all) }
+    // Rows so narrow that vectors of pixels would be half empty.
+    let filled = |n: f64| n / ((n / LANES).ceil() * LANES);
+    let narrow = y.last().is_some_and(|w| filled(count(w)) < ENOUGH * filled(count(&y[1])));
+    if wide(&y[1]) && (wide(&x[1]) || narrow) { (all, 0.0) } else { (0.0, all) }
 }
 
 /// Disjoint sets of values, each with the work of its convolutions.
