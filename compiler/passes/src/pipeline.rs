@@ -25,6 +25,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::common_subexpressions::PASS,
     g::fold_batch_norm::PASS,
     g::fuse_layer_norm::PASS,
+    g::scale_weights::PASS,
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,

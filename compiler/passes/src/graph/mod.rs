@@ -13,6 +13,7 @@ pub mod parts;
 mod patterns;
 pub mod quantised_integers;
 mod regions;
+pub mod scale_weights;
 pub mod scan_axes;
 pub mod simplify;
 #[cfg(test)]

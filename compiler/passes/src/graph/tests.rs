@@ -47,6 +47,35 @@ fn check(mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<Stri
     graph.body.nodes.iter().map(|&n| graph.nodes[n].op.to_string()).collect()
 }
 
+/// A convolution of an image times a factor per channel.
+fn scaled_image(side: &str, group: i64) -> Graph {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["2", "4", side, side]);
+    let s = b.tensor_input("s", DType::F32, &["1", "4", "1", "1"]);
+    let w = b.constant("w", numbers(&[4, 4 / group as usize, 1, 1]));
+    let product = node(&mut b, "Mul", Attrs::default(), &[x, s]);
+    let y = node(&mut b, "Conv", Attrs::default().with("group", Attr::Int(group)), &[product, w]);
+    b.finish(&[y])
+}
+
+#[test]
+fn factors_of_channels_go_into_the_weights() {
+    for (side, group, moves) in [("4", 1, true), ("1", 1, false), ("4", 2, false)] {
+        let n = side.parse().expect("a number");
+        let given = [numbers(&[2, 4, n, n]), numbers(&[1, 4, 1, 1])];
+        let mut graph = scaled_image(side, group);
+        assert_eq!(check(graph.clone(), &[&super::scale_weights::PASS], &given), ["Mul", "Conv"]);
+        let registry = Registry::new();
+        infer_graph(&mut graph, &registry);
+        let mut editor = Editor::new();
+        let mut cx = GraphCx { registry: &registry, editor: &mut editor, notes: &mut vec![] };
+        (super::scale_weights::PASS.run)(&mut graph, &mut cx).expect("it has no errors");
+        let mul = graph.nodes[graph.body.nodes[0]].outputs[0];
+        let batch = graph.tensor_type(mul).and_then(|t| t.shape[0].as_int());
+        assert_eq!(batch, Some(if moves { 4 } else { 2 }), "an image of {side} by {side} in {group} groups");
+    }
+}
+
 #[test]
 fn batch_norm_goes_into_the_weights() {
     let mut b = GraphBuilder::new("g");
