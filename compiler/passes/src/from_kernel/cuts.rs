@@ -27,8 +27,11 @@ pub(super) enum Start {
         /// From block to block.
         step: i64,
     },
-    /// At `k * step`, but no later than `last`: the last block may compute points again that the one before it has.
+    /// At `first + k * step`, but no later than `last`: the last block may compute points again that the one before it
+    /// has.
     Clamped {
+        /// Of block 0.
+        first: Sym,
         /// From block to block.
         step: i64,
         /// The latest start.
@@ -39,8 +42,9 @@ pub(super) enum Start {
 /// What is cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// Across lanes, so many to a vector: the rest is masked.
-    Lanes(u16),
+    /// Across lanes, so many to a vector: the rest is masked, or, if `again` allows points to be computed twice, the last
+    /// vectors overlap those before.
+    Lanes { lanes: u16, again: bool },
     /// Points of a tile, or unrolled iterations: a rest is done one by one. `even` blocks may be of unequal size, or
     /// overlap if `again` allows points to be computed twice.
     Points { even: bool, again: bool },
@@ -67,6 +71,11 @@ fn every(count: Sym, first: Sym, step: i64, len: Sym) -> Part {
 }
 
 fn fixed(n: i64, block: i64, kind: Kind) -> Vec<Part> {
+    if let Kind::Lanes { lanes, again: true } = kind {
+        if let Some(parts) = overlapping(n, block, i64::from(lanes)) {
+            return parts;
+        }
+    }
     let even = matches!(kind, Kind::Points { even: true, .. } | Kind::Blocks { even: true });
     let parts = if even {
         equal_parts(n, block)
@@ -75,6 +84,19 @@ fn fixed(n: i64, block: i64, kind: Kind) -> Vec<Part> {
         [(0, whole, block), (whole, n, n - whole)].into_iter().filter(|(a, b, _)| a < b).collect()
     };
     parts.into_iter().map(|(a, b, size)| every(Sym::int((b - a) / size), Sym::int(a), size, Sym::int(size))).collect()
+}
+
+/// Whole vectors only, the last of which end at `n`; `None` if there is no rest or less than one vector.
+fn overlapping(n: i64, block: i64, lanes: i64) -> Option<Vec<Part>> {
+    if n % lanes == 0 || n < lanes {
+        return None;
+    }
+    let up = |n: i64| (n + lanes - 1) / lanes * lanes;
+    // A rest of more vectors than there are is done vector by vector.
+    let block = if up(n % block) <= n { block } else { lanes };
+    let last = up(n % block);
+    let runs = [(n / block, 0, block), (1, n - last, last)].into_iter().filter(|(count, _, _)| *count > 0);
+    Some(runs.map(|(count, first, size)| every(Sym::int(count), Sym::int(first), size, Sym::int(size))).collect())
 }
 
 fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
@@ -86,11 +108,20 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
     let whole = &blocks * block;
     let at_most_one = |n: Sym| Sym::min(&n, &Sym::int(1));
     match kind {
-        Kind::Lanes(lanes) => {
+        Kind::Lanes { lanes, again } => {
             let lanes = i64::from(lanes);
             let vectors = n.floordiv(&Sym::int(lanes));
             let full = &vectors * lanes;
             let mut parts = vec![every(blocks.clone(), Sym::int(0), block, b)];
+            if again {
+                let enough = at_most_one(vectors);
+                let done = &blocks * (block / lanes);
+                let rest = n.ceildiv(&Sym::int(lanes)) - &done;
+                let start = Start::Clamped { first: whole, step: lanes, last: n - lanes };
+                parts.push(Part { count: rest * &enough, start, len: Sym::int(lanes) });
+                parts.push(every(at_most_one(n.clone()) * (1 - &enough), Sym::int(0), lanes, n.clone()));
+                return parts;
+            }
             if block > lanes {
                 parts.push(every(&vectors - &(&blocks * (block / lanes)), whole, lanes, Sym::int(lanes)));
             }
@@ -102,7 +133,11 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
             let enough = at_most_one(blocks);
             let tiles = n.ceildiv(&b) * &enough;
             let done = n * &enough;
-            let clamped = Part { count: tiles, start: Start::Clamped { step: block, last: n - block }, len: b };
+            let clamped = Part {
+                count: tiles,
+                start: Start::Clamped { first: Sym::int(0), step: block, last: n - block },
+                len: b,
+            };
             vec![clamped, every(n - &done, done, 1, Sym::int(1))]
         }
         Kind::Points { .. } => {
@@ -149,7 +184,7 @@ mod tests {
             for k in 0..eval(&p.count) {
                 let at = match &p.start {
                     Start::Every { first, step } => eval(first) + k * step,
-                    Start::Clamped { step, last } => (k * step).min(eval(last)),
+                    Start::Clamped { first, step, last } => (eval(first) + k * step).min(eval(last)),
                 };
                 (at..at + eval(&p.len)).for_each(|i| seen[i as usize] += 1);
             }
@@ -160,7 +195,7 @@ mod tests {
     #[test]
     fn cuts_cover_each_point() {
         let kinds = [
-            Kind::Lanes(4),
+            Kind::Lanes { lanes: 4, again: false },
             Kind::Points { even: true, again: false },
             Kind::Points { even: false, again: true },
             Kind::Blocks { even: false },
@@ -174,8 +209,11 @@ mod tests {
                         assert!(seen.iter().all(|s| *s == 1), "{n} by {block}: {kind:?} {seen:?}");
                     }
                 }
-                let seen = covered(n, &cut(&len, 6, Kind::Points { even: true, again: true }));
-                assert!(seen.iter().all(|s| *s >= 1), "{n}: {seen:?}");
+                let again = [(6, Kind::Points { even: true, again: true })].into_iter();
+                for (block, kind) in again.chain([4, 8, 16].map(|b| (b, Kind::Lanes { lanes: 4, again: true }))) {
+                    let seen = covered(n, &cut(&len, block, kind));
+                    assert!(seen.iter().all(|s| *s >= 1), "{n} by {block}: {seen:?}");
+                }
             }
         }
     }

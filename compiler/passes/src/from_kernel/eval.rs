@@ -33,7 +33,7 @@ pub(super) struct Acc {
 /// What has been computed at this point already. Keys are offsets after the shift, so tile coordinates share.
 #[derive(Default)]
 pub(super) struct Memo {
-    loads: BTreeMap<(Buf, Sym, bool), Value>,
+    pub(super) loads: BTreeMap<(Buf, Sym, bool), Value>,
     defs: BTreeMap<(DefId, Vec<Sym>, bool), Value>,
     syms: BTreeMap<Sym, Value>,
 }
@@ -109,7 +109,7 @@ impl<'c, 'k> Eval<'c, 'k> {
     }
 
     /// Puts in the tile's coordinates.
-    fn shifted(&self, s: &Sym) -> Sym {
+    pub(super) fn shifted(&self, s: &Sym) -> Sym {
         s.subst(&|v| self.shift.iter().find(|(x, _)| x == v).map(|(_, k)| Sym::int(*k)))
     }
 
@@ -143,7 +143,7 @@ impl<'c, 'k> Eval<'c, 'k> {
     }
 
     /// A scalar symbolic integer: what varies is computed once, constants are added to it.
-    fn uniform(&mut self, s: &Sym) -> Value {
+    pub(super) fn uniform(&mut self, s: &Sym) -> Value {
         let constant = s.constant_term();
         let varying = s - constant;
         let base = match self.memo.syms.get(&varying) {
@@ -265,6 +265,12 @@ impl<'c, 'k> Eval<'c, 'k> {
             let mask = if uniform { self.guard } else { self.vector_mask() };
             return self.cx.f.load(buf, at, if uniform { 1 } else { lanes }, mask);
         }
+        if let Some(v) = self.every_other(buf, offset, extra) {
+            return v;
+        }
+        if let Some(v) = extra.is_none().then(|| self.transposed(buf, offset)).flatten() {
+            return v;
+        }
         let mut at = self.int(offset);
         if let Some(e) = extra {
             at = self.cx.f.add(at, e);
@@ -318,7 +324,7 @@ impl<'c, 'k> Eval<'c, 'k> {
     }
 
     /// An offset of lane 0.
-    fn lane_zero(&self, s: &Sym) -> Sym {
+    pub(super) fn lane_zero(&self, s: &Sym) -> Sym {
         match &self.lane {
             Some(l) => s.subst(&|v| (*v == l.axis).then(|| Sym::int(0))),
             None => s.clone(),

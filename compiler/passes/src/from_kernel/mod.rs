@@ -11,7 +11,10 @@ mod eval;
 mod rows;
 mod span;
 mod stage;
+mod strided;
 mod tile;
+mod transpose;
+mod visits;
 
 pub use cuts::equal_parts;
 use eval::Eval;

@@ -41,7 +41,7 @@ impl<'k> Cx<'k> {
         match &stage.vector {
             _ if l.cut == Cut::Guarded => Kind::Whole,
             _ if !stage.is_tile_loop(at) => Kind::Blocks { even: l.cut == Cut::Even },
-            Some(v) if v.axis == l.axis => Kind::Lanes(v.lanes),
+            Some(v) if v.axis == l.axis => Kind::Lanes { lanes: v.lanes, again: l.cut == Cut::Even },
             _ => Kind::Points { even: l.cut == Cut::Even, again: true },
         }
     }
@@ -90,10 +90,11 @@ impl<'k> Cx<'k> {
     fn start(&mut self, axis: &Symbol, start: &Start, k: Symbol, index: Value) -> Sym {
         match start {
             Start::Every { first, step } => first + &(Sym::var(k) * *step),
-            Start::Clamped { step, last } => {
+            Start::Clamped { first, step, last } => {
                 // Under a name of its own: it stands in many offsets.
-                let (step, last_value) = (self.f.int(*step), self.f.sym(last));
+                let (first, step, last_value) = (self.f.sym(first), self.f.int(*step), self.f.sym(last));
                 let at = self.f.mul(index, step);
+                let at = self.f.add(at, first);
                 let at = self.f.binary(onnxc_ir::scalar::BinOp::Min, at, last_value);
                 let name = self.fresh(axis, &(last + 1));
                 self.f.bind(name.clone(), at);

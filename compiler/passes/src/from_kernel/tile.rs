@@ -194,16 +194,14 @@ impl<'k> Cx<'k> {
         let over = self.reduction(stage)?;
         self.reduce(&over, env, vec![vec![]], &mut |cx, env, steps| {
             let mut memo = Memo::default();
-            for step in steps {
-                for point in tile.points() {
-                    let mut e = Eval::new(cx, tile.lane.clone(), env.clone());
-                    e.memo = memo;
-                    e.at(tile, point, step);
-                    let index = e.acc_at(reduced, var, point).index;
-                    let next = e.step(var, &index, op.binary(), value)?;
-                    e.cx.f.set(var, &index, next);
-                    memo = e.memo;
-                }
+            for (step, point) in cx.visits(tile, &env, steps, value) {
+                let mut e = Eval::new(cx, tile.lane.clone(), env.clone());
+                e.memo = memo;
+                e.at(tile, point, &steps[step]);
+                let index = e.acc_at(reduced, var, point).index;
+                let next = e.step(var, &index, op.binary(), value)?;
+                e.cx.f.set(var, &index, next);
+                memo = e.memo;
             }
             Ok(())
         })?;

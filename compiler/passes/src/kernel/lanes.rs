@@ -7,7 +7,7 @@ use super::expr::{Site, def_loads, loads, offset};
 use super::plan::Nest;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
-use onnxc_ir::kernel::{Axis, Body, Kernel, Src};
+use onnxc_ir::kernel::{Axis, Body, DefId, Kernel, Src};
 
 /// How a load moves along an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,6 +94,21 @@ pub fn reuse(kernel: &Kernel, nest: &Nest, site: &Site) -> bool {
     let Some(r) = nest.reduction(kernel) else { return false };
     let absent = |a: &&Axis| !site.index.iter().flatten().any(|i| i.contains(&a.var));
     kernel.defs[r].axes.iter().filter(absent).any(|a| wide(a, 4))
+}
+
+/// True if the last vectors along an output axis may overlap those before instead of being masked: everything is loaded
+/// at offsets that are linear in the axis. A register tile of rows isn't given up for that.
+pub fn may_overlap(kernel: &Kernel, ranges: &Ranges, nest: &Nest, axis: &Axis, block: u32, rows: bool) -> bool {
+    let fits = axis.extent.as_int().is_none_or(|n| !rows || n >= i64::from(block));
+    let linear = |d: DefId, v: &Symbol| {
+        def_loads(&kernel.defs[d]).iter().all(|s| {
+            let offset = ranges.simplify(&offset(kernel, s));
+            s.index.iter().all(Option::is_some) && (!offset.contains(v) || offset.split_linear(v).is_some())
+        })
+    };
+    let of_acc = |acc: DefId| own_axis(kernel, nest, &axis.var).is_some_and(|v| linear(acc, &v));
+    let own = kernel.defs[nest.def].axes.iter().any(|a| a.var == axis.var);
+    own && fits && linear(nest.def, &axis.var) && nest.acc.is_none_or(of_acc)
 }
 
 /// The variable of the nest's reduction that is the head's variable `axis`.

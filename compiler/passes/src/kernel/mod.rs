@@ -15,6 +15,8 @@ pub mod schedule;
 pub mod split;
 pub mod tile;
 pub mod toom_cook;
+pub mod transpose;
+pub mod window;
 pub mod winograd;
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 //! schedule is legal (`ir::kernel::verify`). Does NOT change a definition; `winograd` brings a schedule of its own.
 
 use super::expr::{Site, def_loads, loads};
-use super::lanes;
 use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
+use super::{lanes, transpose};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::{DType, Ranges, Sym};
 use onnxc_ir::kernel::reach::{Reached, reached_by};
-use onnxc_ir::kernel::{At, Axis, DefId, Kernel, Lanes, Loop, Schedule, Src, Stage};
+use onnxc_ir::kernel::{At, Axis, Cut, DefId, Kernel, Lanes, Loop, Schedule, Src, Stage};
 
 /// Vector accumulators of a row reduction: the latency of an addition times its throughput.
 const ROW_VECTORS: u32 = 4;
@@ -167,17 +167,23 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
         let extent = own.iter().chain(&over).find(|a| a.var == axis).map(|a| a.extent.clone()).unwrap_or(Sym::int(1));
         let lanes = lane_count(kernel, nest, machine, &extent);
         if lanes > 1 {
-            vector = Some(Lanes { axis, lanes });
+            vector = Some(Lanes { axis: axis.clone(), lanes });
             if along {
                 tile.vectors = ROW_VECTORS.min(fit(&extent, lanes)).max(1);
             } else if let Some(l) = vector.as_ref().filter(|_| nest.reduction(kernel).is_some()) {
                 tile = register_tile(kernel, ranges, machine, nest, own, l);
+            } else if let Some(rows) = transpose::rows(kernel, ranges, nest, own, &axis) {
+                tile = TileShape { rows: Some((rows, u32::from(lanes))), cut: Cut::Aligned, ..tile };
             }
         }
     }
     let block = |a: &Axis| match (&vector, &tile.rows) {
-        (Some(l), _) if l.axis == a.var => Loop::new(&a.var, u32::from(l.lanes) * tile.vectors),
-        (_, Some((axis, rows))) if *axis == a.var => Loop::even(&a.var, *rows),
+        (Some(l), _) if l.axis == a.var => {
+            let block = u32::from(l.lanes) * tile.vectors;
+            let overlap = lanes::may_overlap(kernel, ranges, nest, a, block, tile.rows.is_some());
+            Loop { axis: a.var.clone(), block, cut: if overlap { Cut::Even } else { Cut::Aligned } }
+        }
+        (_, Some((axis, rows))) if *axis == a.var => Loop { axis: a.var.clone(), block: *rows, cut: tile.cut },
         _ => Loop::new(&a.var, 1),
     };
     let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).chain(own.iter().map(block)).collect();
@@ -196,6 +202,7 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
     let last = over.last().map(|a| a.var.clone());
     let over = over.iter().map(|a| match a {
         a if along(a) => block(a),
+        a if tile.taps.as_ref() == Some(&a.var) => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
         a if last.as_ref() == Some(&a.var) && may_unroll(kernel, nest, rows, &a.var) => Loop::new(&a.var, unroll(a)),
         a => Loop::new(&a.var, 1),
     });

@@ -9,6 +9,8 @@ use onnxc_ir::kernel::{self, BinOp, CmpOp, Kernel, KernelBuilder, ReduceOp, Scal
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Program, verify};
 
+mod windows;
+
 const MACHINES: [Machine; 3] = [
     Machine { vector_bits: 512, registers: 32, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false },
     Machine { vector_bits: 128, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false },

@@ -7,17 +7,18 @@
 use super::expr::{Site, loads};
 use super::lanes::{self, Access};
 use super::plan::Nest;
+use super::window::window_tile;
 use crate::from_kernel::{Machine, equal_parts};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
-use onnxc_ir::kernel::{Axis, Kernel, Lanes};
+use onnxc_ir::kernel::{Axis, Cut, Kernel, Lanes};
 
 /// The most rows of a tile: beyond this the code grows and nothing gets faster.
 const MAX_ROWS: u32 = 28;
 /// The most vectors of a tile.
 const MAX_VECTORS: u32 = 8;
 /// The extent that stands for one that isn't known.
-const TYPICAL: i64 = 128;
+pub(super) const TYPICAL: i64 = 128;
 /// Cycles from one fused multiply-add to the next that needs its result.
 const LATENCY: f64 = 4.0;
 
@@ -28,11 +29,15 @@ pub struct TileShape {
     pub vectors: u32,
     /// The axis that gives the rows, and how many.
     pub rows: Option<(Symbol, u32)>,
+    /// How the rows' axis is cut where their number doesn't divide.
+    pub cut: Cut,
+    /// The reduction axis along which a window slides with the rows: written out whole.
+    pub taps: Option<Symbol>,
 }
 
 impl Default for TileShape {
     fn default() -> Self {
-        TileShape { vectors: 1, rows: None }
+        TileShape { vectors: 1, rows: None, cut: Cut::Even, taps: None }
     }
 }
 
@@ -46,6 +51,9 @@ pub fn register_tile(
     l: &Lanes,
 ) -> TileShape {
     let Some(r) = nest.reduction(kernel) else { return TileShape::default() };
+    if let Some(window) = window_tile(kernel, ranges, machine, nest, own, l) {
+        return window;
+    }
     let (Some(lane), Some(along)) = (lanes::own_axis(kernel, nest, &l.axis), own.iter().find(|a| a.var == l.axis))
     else {
         return TileShape::default();
@@ -64,7 +72,7 @@ pub fn register_tile(
     // The sites that rows share are loaded once per vector; the others once per row and vector unless uniform.
     let shared_rows = rows.is_none_or(|a| reused(a) == vector_sites.len());
     let (mr, nv) = best(machine.registers, i64::from(l.lanes), m, n, shared_rows, vector_sites.len() < sites.len());
-    TileShape { vectors: nv, rows: rows.map(|a| (a.var.clone(), mr)) }
+    TileShape { vectors: nv, rows: rows.map(|a| (a.var.clone(), mr)), ..TileShape::default() }
 }
 
 /// The cheapest (rows, vectors) for an output of `m` rows by `n` elements.
@@ -94,7 +102,7 @@ fn best(registers: u32, lanes: i64, m: i64, n: i64, shared: bool, broadcast: boo
 }
 
 /// Sizes and how many of each: `m` rows cut equally.
-fn runs(m: i64, most: i64) -> Vec<(u32, f64)> {
+pub(super) fn runs(m: i64, most: i64) -> Vec<(u32, f64)> {
     equal_parts(m, most).into_iter().map(|(a, b, size)| (size as u32, ((b - a) / size) as f64)).collect()
 }
 
@@ -112,9 +120,13 @@ fn step(mr: u32, nv: u32, shared: bool) -> f64 {
     let vector_loads = if shared { nv } else { fma };
     // One vector to a row: the broadcast is part of the multiply-add.
     let uops = if nv == 1.0 { fma + vector_loads } else { fma + mr + vector_loads };
-    let bound = (fma / 2.0).max((mr + vector_loads) / 2.0).max(uops / 6.0).max(LATENCY);
+    cycles(fma, mr + vector_loads, uops).max(LATENCY + 0.02 * uops)
+}
+
+/// Cycles of so many arithmetic operations, loads and micro-operations that don't wait for each other.
+pub(super) fn cycles(arithmetic: f64, loads: f64, uops: f64) -> f64 {
     // Fewer micro-operations are kinder to a core that shares its ports.
-    bound + 0.02 * uops
+    (arithmetic / 2.0).max(loads / 2.0).max(uops / 6.0) + 0.02 * uops
 }
 
 /// True if no vector load of the reduction goes along a reduction axis and the rows at once, so that writing its steps
