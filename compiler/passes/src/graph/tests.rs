@@ -129,6 +129,17 @@ fn constants_fold_and_equal_nodes_merge() {
 }
 
 #[test]
+fn aliases_of_one_value_to_two_shapes_stay_two() {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["2", "3"]);
+    let axes = [0i64, 1].map(|a| b.constant(&format!("axes{a}"), Tensor::from_slice(&[1], &[a])));
+    let [rows, columns] = axes.map(|a| node(&mut b, "Unsqueeze", Attrs::default(), &[x, a]));
+    let y = node(&mut b, "Add", Attrs::default(), &[rows, columns]);
+    let passes = [&super::simplify::PASS, &super::dead_code::PASS, &super::common_subexpressions::PASS];
+    assert_eq!(check(b.finish(&[y]), &passes, &[numbers(&[2, 3])]), ["Unsqueeze", "Unsqueeze", "Add"]);
+}
+
+#[test]
 fn identities_disappear() {
     let mut b = GraphBuilder::new("g");
     let x = b.tensor_input("x", DType::F32, &["3"]);
