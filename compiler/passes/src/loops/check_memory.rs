@@ -2,9 +2,11 @@
 //!
 //! It shares nothing with the planner: liveness here is a backward data flow over the statements, with loops run to a
 //! fixed point, where the planner numbers statements. Two buffers are compared wherever one is *written* (allocated)
-//! while the other is alive; their ranges must be provably disjoint.
+//! while the other is alive; their ranges must be provably disjoint. Of buffers in slots that is proved slot by slot, for
+//! differences of long sums of sizes are beyond what can be proved: slots follow each other, none is negative, and each
+//! holds what is in it.
 
-use super::plan_memory::Plan;
+use super::plan_memory::{Placed, Plan};
 use super::walk::bufs;
 use onnxc_base::{Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::loops::{Block, Buf, Func, Space, Stmt};
@@ -30,13 +32,18 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
     }
     c.roots(&f.body);
     c.block(&f.body, Live::new(), &Live::new());
+    let starts = slot_starts(plan, ranges)?;
     for &(a, b) in &c.together {
         let (x, y) = (&plan.placed[a], &plan.placed[b]);
-        let before = |p: &super::plan_memory::Placed, q: &super::plan_memory::Placed| {
-            ranges.prove_le(&(&p.offset + &p.bytes), &q.offset) == Some(true)
+        let before = |p: &Placed, q: &Placed| ranges.prove_le(&(&p.offset + &p.bytes), &q.offset) == Some(true);
+        let apart = match (x.slot, y.slot) {
+            (Some(s), Some(t)) => s != t && at_start(x, &starts) && at_start(y, &starts),
+            (None, Some(_)) => before(x, &Placed { offset: Sym::int(plan.slots.0), ..y.clone() }) && at_start(y, &starts),
+            (Some(_), None) => before(y, &Placed { offset: Sym::int(plan.slots.0), ..x.clone() }) && at_start(x, &starts),
+            (None, None) => before(x, y) || before(y, x),
         };
         let empty = |s: &Sym| s.is_zero();
-        if !empty(&x.bytes) && !empty(&y.bytes) && !before(x, y) && !before(y, x) {
+        if !empty(&x.bytes) && !empty(&y.bytes) && !apart {
             return Err(Diagnostic::error(
                 "E4104",
                 format!("the memory plan lets '{}' and '{}' overlap", x.name, y.name),
@@ -45,6 +52,33 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
         }
     }
     Ok(())
+}
+
+/// Where each slot starts, once no slot is proved to have less than nothing, nor less than a buffer in it.
+fn slot_starts(plan: &Plan, ranges: &Ranges) -> Result<Vec<Sym>, Diagnostic> {
+    let wrong = |what: String| {
+        Diagnostic::error("E4106", format!("the memory plan has a slot that {what}"))
+            .help("this is a defect of the memory planner; please report it with the model")
+    };
+    let (mut at, mut starts) = (Sym::int(plan.slots.0), vec![]);
+    for size in &plan.slots.1 {
+        if ranges.prove_le(&Sym::int(0), size) != Some(true) {
+            return Err(wrong(format!("may be negative: {size}")));
+        }
+        starts.push(at.clone());
+        at = at + size;
+    }
+    for p in &plan.placed {
+        let Some(size) = p.slot.map(|s| &plan.slots.1[s]) else { continue };
+        if p.bytes != *size && ranges.prove_le(&p.bytes, size) != Some(true) {
+            return Err(wrong(format!("'{}' may not fit", p.name)));
+        }
+    }
+    Ok(starts)
+}
+
+fn at_start(p: &Placed, starts: &[Sym]) -> bool {
+    p.slot.is_some_and(|s| starts.get(s) == Some(&p.offset))
 }
 
 impl Checker<'_> {

@@ -32,6 +32,8 @@ pub struct Placed {
     pub bytes: Sym,
     /// Where, in bytes.
     pub offset: Sym,
+    /// The number of its slot, for a buffer of symbolic size.
+    pub slot: Option<usize>,
 }
 
 /// The plan of one function.
@@ -39,8 +41,17 @@ pub struct Placed {
 pub struct Plan {
     /// Every buffer, in order of allocation.
     pub placed: Vec<Placed>,
+    /// Where the slots begin, and how large each one is; they follow each other.
+    pub slots: (i64, Vec<Sym>),
     /// Bytes of the whole workspace.
     pub bytes: Sym,
+}
+
+impl Plan {
+    /// Buffers that have no place yet.
+    fn new(placed: Vec<Placed>) -> Plan {
+        Plan { placed, slots: (0, vec![]), bytes: Sym::int(0) }
+    }
 }
 
 /// Plans the memory of the entry function, and applies the plan.
@@ -48,8 +59,8 @@ pub struct Plan {
 /// # Errors
 /// An allocation that has no bound, or a plan that the checker refuses (a defect of ours).
 pub fn plan_memory(program: &mut Program, ranges: &Ranges) -> Result<Plan, Diagnostic> {
-    let Some(run) = program.interface.entries.run else { return Ok(Plan { placed: vec![], bytes: Sym::int(0) }) };
-    let mut plan = Plan { placed: lifetimes(&program.funcs[run], ranges)?, bytes: Sym::int(0) };
+    let Some(run) = program.interface.entries.run else { return Ok(Plan::new(vec![])) };
+    let mut plan = Plan::new(lifetimes(&program.funcs[run], ranges)?);
     place(&mut plan, ranges);
     super::check_memory::check(&program.funcs[run], &plan, ranges)?;
     apply(program, run, &plan)?;
@@ -97,6 +108,7 @@ impl Lives<'_> {
                     to: now,
                     bytes,
                     offset: Sym::int(0),
+                    slot: None,
                 });
             }
             Stmt::View { buf, base, .. } | Stmt::Assign { buf, from: base } => self.root[*buf] = self.root[*base],
@@ -137,7 +149,9 @@ fn place(plan: &mut Plan, ranges: &Ranges) {
     let (fixed, symbolic): (Vec<usize>, Vec<usize>) =
         (0..plan.placed.len()).partition(|&i| plan.placed[i].bytes.as_int().is_some());
     let base = place_fixed(&mut plan.placed, fixed);
-    plan.bytes = place_slots(&mut plan.placed, &symbolic, Sym::int(base), ranges);
+    let slots = place_slots(&mut plan.placed, &symbolic, base, ranges);
+    plan.bytes = slots.iter().fold(Sym::int(base), |sum, s| sum + s);
+    plan.slots = (base, slots);
 }
 
 fn overlap(a: &Placed, b: &Placed) -> bool {
@@ -176,34 +190,37 @@ fn place_fixed(placed: &mut [Placed], mut order: Vec<usize>) -> i64 {
     top
 }
 
-/// Buffers of symbolic size share slots: one that is free takes the first slot in which nothing is alive with it,
-/// preferring a slot that provably is large enough.
-fn place_slots(placed: &mut [Placed], order: &[usize], base: Sym, ranges: &Ranges) -> Sym {
+/// Buffers of symbolic size share slots: one that is free takes the first slot in which nothing is alive with it and that
+/// provably is large enough, or may grow: none of its buffers provably is larger. Gives the size of each slot.
+fn place_slots(placed: &mut [Placed], order: &[usize], base: i64, ranges: &Ranges) -> Vec<Sym> {
     let mut slots: Vec<(Sym, Vec<usize>)> = Vec::new();
+    let no_larger = |a: &Sym, b: &Sym| a == b || ranges.prove_le(a, b) == Some(true);
     for &i in order {
+        let bytes = placed[i].bytes.clone();
         let free = |s: &(Sym, Vec<usize>)| s.1.iter().all(|&o| !overlap(&placed[o], &placed[i]));
-        let fits = |s: &(Sym, Vec<usize>)| ranges.prove_le(&placed[i].bytes, &s.0) == Some(true);
-        let grows = |s: &(Sym, Vec<usize>)| ranges.prove_le(&s.0, &placed[i].bytes) == Some(true);
+        let fits = |s: &(Sym, Vec<usize>)| no_larger(&bytes, &s.0);
+        let grows = |s: &(Sym, Vec<usize>)| s.1.iter().all(|&o| no_larger(&placed[o].bytes, &bytes));
         let slot =
             slots.iter().position(|s| free(s) && fits(s)).or_else(|| slots.iter().position(|s| free(s) && grows(s)));
         match slot {
             Some(s) => {
                 if !fits(&slots[s]) {
-                    slots[s].0 = placed[i].bytes.clone();
+                    slots[s].0 = bytes;
                 }
                 slots[s].1.push(i);
             }
-            None => slots.push((placed[i].bytes.clone(), vec![i])),
+            None => slots.push((bytes, vec![i])),
         }
     }
-    let mut at = base;
-    for (size, members) in slots {
-        for m in members {
+    let mut at = Sym::int(base);
+    for (k, (size, members)) in slots.iter().enumerate() {
+        for &m in members {
             placed[m].offset = at.clone();
+            placed[m].slot = Some(k);
         }
         at = at + size;
     }
-    at
+    slots.into_iter().map(|(size, _)| size).collect()
 }
 
 /// Replaces the allocations by views. Offsets that depend on dims are computed at the start of the function.
