@@ -20,7 +20,8 @@ pub use cuts::equal_parts;
 use eval::Eval;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
-use onnxc_ir::kernel::{Axis, Body, Check, Def, DefId, Kernel, ParamId, Src, Stage};
+use onnxc_ir::kernel::reach::reached;
+use onnxc_ir::kernel::{Axis, Body, Check, Def, DefId, Expr, Kernel, ParamId, Src, Stage};
 use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, LoopKind, Stmt, Ty};
 use onnxc_ir::scalar::Scalar;
 use span::{Domain, whole};
@@ -123,18 +124,24 @@ pub fn from_kernel(kernel: &Kernel, name: &str, machine: Machine) -> Result<Lowe
     };
     cx.f.func.doc = kernel.doc.clone();
     let args = cx.declare()?;
-    for check in &kernel.checks {
-        cx.check(check)?;
-    }
+    let (late, early): (Vec<&Check>, Vec<&Check>) = kernel.checks.iter().partition(|c| reads_stages(kernel, &c.cond));
+    early.into_iter().try_for_each(|c| cx.check(c))?;
     for stage in kernel.schedule.stages.iter().filter(|s| s.at.is_none()) {
         cx.stage(stage, whole(kernel, stage.def))?;
     }
+    late.into_iter().try_for_each(|c| cx.check(c))?;
     if !kernel.checks.is_empty() {
         let zero = cx.f.scalar(Scalar::from_i64(DType::I32, 0));
         cx.f.stmt(Stmt::Return(Some(zero)));
         cx.f.func.ret = Some(Ty::I32);
     }
     Ok(Lowered { func: cx.f.finish(), args })
+}
+
+/// True if an expression needs what a stage stores.
+fn reads_stages(kernel: &Kernel, e: &Expr) -> bool {
+    let staged = |d: DefId| kernel.schedule.stages.iter().any(|s| s.def == d || s.acc == Some(d));
+    reached(kernel, e, &|d| !staged(d)).iter().any(|l| matches!(l.src, Src::Def(d) if staged(d)))
 }
 
 /// The strides of a contiguous row-major tensor.

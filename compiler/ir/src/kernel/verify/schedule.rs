@@ -15,7 +15,7 @@ const MAX_LANES: u16 = 64;
 /// - A definition is in at most one stage, stored or as `acc`. Outputs are stored. What a stage loads of definitions in no
 ///   stage are Maps; they are computed in place.
 /// - A stage loads what earlier stages store.
-/// - Checks run before all stages: they load parameters and definitions that are computed in place.
+/// - Checks run before all stages; those that load what stages store, which aren't attached ones, run after all of them.
 /// - `acc` belongs to a stage whose definition is a Map; only it loads it, always at the same index over its own
 ///   variables, without pad; it is no output.
 ///
@@ -97,9 +97,9 @@ impl<'c, 'a> Rules<'c, 'a> {
             self.line = self.c.names.check_line(check);
             for l in reached(self.kernel, &check.cond, &|d| self.is_inline(d)) {
                 if let Src::Def(d) = l.src {
-                    self.require(self.is_inline(d), |r| {
-                        format!("'{}' isn't computed yet when checks run", r.c.names.def(d))
-                    });
+                    let whole = |h: &Home| h.stored && self.schedule.stages[h.stage].at.is_none();
+                    let there = self.is_inline(d) || self.homes.get(&d).is_some_and(whole);
+                    self.require(there, |r| format!("'{}' isn't there when checks run", r.c.names.def(d)));
                 }
             }
         }
