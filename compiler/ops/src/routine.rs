@@ -10,6 +10,9 @@ use onnxc_ir::loops::{Arg, Buf, BufKind, FuncBuilder, ParamKind, Space, Stmt, Va
 /// The symbol of the value that stands for a run's objects.
 pub const OBJECTS: &str = "onnxc.objects";
 
+/// The status of a run whose allocator has given nothing.
+pub const OUT_OF_MEMORY: i32 = 3;
+
 /// A tensor in memory: contiguous, row-major.
 #[derive(Clone, Debug)]
 pub struct TensorBuf {
@@ -29,6 +32,9 @@ pub struct RoutineCx<'a> {
     node: NodeId,
     inputs: Vec<Option<TensorBuf>>,
     outputs: Vec<TensorBuf>,
+    /// Symbols that have values before the run, where that matters.
+    early: Option<&'a [Symbol]>,
+    heap: bool,
 }
 
 impl<'a> RoutineCx<'a> {
@@ -41,7 +47,18 @@ impl<'a> RoutineCx<'a> {
         inputs: Vec<Option<TensorBuf>>,
         outputs: Vec<TensorBuf>,
     ) -> Self {
-        Self { f, graph, node, inputs, outputs }
+        Self { f, graph, node, inputs, outputs, early: None, heap: false }
+    }
+
+    /// The same, where memory must be bounded by what is known before the run, or come from the caller's allocator.
+    pub fn with_early(mut self, early: &'a [Symbol]) -> Self {
+        self.early = Some(early);
+        self
+    }
+
+    /// True if the routine takes memory from the caller's allocator.
+    pub fn uses_heap(&self) -> bool {
+        self.heap
     }
 
     /// The node.
@@ -79,11 +96,21 @@ impl<'a> RoutineCx<'a> {
         crate::infer::content_of(self.graph, v)
     }
 
-    /// Scratch memory of `count` elements, for this routine only. `count` is over symbols with known upper bounds.
+    /// Scratch memory of `count` elements, for this routine only. Where nothing known before the run bounds it, it is the
+    /// caller's allocator that gives it.
     pub fn scratch(&mut self, name: &str, dtype: DType, count: Sym) -> Buf {
         let buf = self.f.buf(dtype, BufKind::Local, name);
         let n = self.f.sym(&count);
-        self.f.stmt(Stmt::Alloc { buf, count: n, space: Space::Workspace, bound: Some(count) });
+        let early = self.early;
+        let late = |s: &Symbol| early.is_some_and(|e| !e.contains(s));
+        let bound = if count.any_symbol(&late) { self.graph.ranges().upper_bound(&count, &late) } else { Some(count) };
+        let space = if bound.is_some() { Space::Workspace } else { Space::Heap };
+        self.f.stmt(Stmt::Alloc { buf, count: n, space, bound });
+        if space == Space::Heap {
+            self.heap = true;
+            let null = self.f.op(onnxc_ir::loops::Ty::BOOL, onnxc_ir::loops::Op::IsNull(buf));
+            self.fail_if(null, OUT_OF_MEMORY);
+        }
         buf
     }
 

@@ -167,7 +167,9 @@ impl Assembler<'_> {
             outputs.push(self.allocate(v)?);
         }
         self.f.comment(format!("{} ({})", node.name, node.op));
-        f(&mut RoutineCx::new(&mut self.f, self.graph, n, inputs, outputs))?;
+        let mut cx = RoutineCx::new(&mut self.f, self.graph, n, inputs, outputs).with_early(&self.early);
+        f(&mut cx)?;
+        self.heap |= cx.uses_heap();
         node.outputs.iter().try_for_each(|&v| self.define_elements(v))
     }
 

@@ -8,7 +8,7 @@ use onnxc_ir::scalar::Scalar;
 use onnxc_ops::routine::TensorBuf;
 
 /// The status for a failed allocation.
-pub(super) const OUT_OF_MEMORY: i32 = 3;
+pub(super) const OUT_OF_MEMORY: i32 = onnxc_ops::routine::OUT_OF_MEMORY;
 
 impl Assembler<'_> {
     /// A value's tensor type.
