@@ -147,7 +147,7 @@ fn infer_range(cx: &mut InferCx) -> Result<()> {
             return Err(cx.error("E2005", found).expected(format!("a scalar of {dtype}")));
         }
     }
-    let parts = [0, 1, 2].map(|i| cx.content(i).and_then(|c| c.first().cloned()));
+    let parts = [0, 1, 2].map(|i| whole(cx, i));
     let count = match &parts {
         [Some(start), Some(limit), Some(delta)] => steps(start, limit, delta),
         _ => constant_steps(cx),
@@ -156,11 +156,29 @@ fn infer_range(cx: &mut InferCx) -> Result<()> {
         Some(n) => cx.ranges().simplify(&n),
         None => cx.fresh_extent(0, "range", 0, None),
     };
-    if let [Some(start), _, Some(delta)] = &parts {
+    if let ([Some(start), _, Some(delta)], false) = (&parts, dtype.is_float()) {
         set_moved(cx, std::slice::from_ref(&count), |i| Some(start + delta * i[0] as i64));
     }
     cx.set_tensor(0, dtype, vec![count]);
     Ok(())
+}
+
+/// The element of an input, if it is known to be whole: an integer's content, such a one cast to float, or a constant.
+fn whole(cx: &InferCx, i: usize) -> Option<Sym> {
+    let mut v = cx.opt(i)?;
+    loop {
+        if let Some(content) = crate::infer::content_of(cx.graph, v) {
+            return content.first().cloned();
+        }
+        if let Some(t) = cx.graph.constant(v) {
+            // Extents are far below what an f32 counts exactly.
+            let x = t.to_f64()?.first().copied()?;
+            return (x.fract() == 0.0 && x.abs() < (1i64 << 24) as f64).then(|| Sym::int(x as i64));
+        }
+        let node = &cx.graph.nodes[cx.graph.producer(v)?];
+        let same = matches!((&*node.op.domain, &*node.op.name), ("", "Cast" | "CastLike" | "Identity" | "Squeeze"));
+        v = node.inputs.first().copied().flatten().filter(|_| same)?;
+    }
 }
 
 /// The number of steps, if the direction is known.
