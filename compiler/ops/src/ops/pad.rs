@@ -21,7 +21,8 @@ pub static PAD: OpDef = OpDef {
         (2, |n| import_attrs(n, "pads")),
         (11, |n| import(n, &MODES[..3])),
         (13, |n| import(n, &MODES[..3])),
-        (18, |n| import(n, &MODES[..3])),
+        // PyTorch writes `wrap` in 18, too.
+        (18, |n| import(n, &MODES)),
         (19, |n| import(n, &MODES)),
         (21, |n| import(n, &MODES)),
         (23, |n| import(n, &MODES)),

@@ -1,6 +1,7 @@
 //! STFT: the transform of each frame of a signal, multiplied by a window.
 //!
-//! Since 17. From here down: attributes as the file has them.
+//! Since 17. From here down: attributes as the file has them. A signal without the axis of parts, which PyTorch exports, is
+//! real.
 
 use super::roots::Roots;
 use super::{flag, half, parts};
@@ -26,10 +27,11 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 /// Step and length of a frame, where they are known.
 fn infer(cx: &mut InferCx) -> Result<()> {
     let x = tensor(cx, 0, Class::Float)?;
-    if x.rank() != 3 {
-        return Err(cx.error("E2005", format!("the signal has rank {}", x.rank())).expected("3"));
+    match x.rank() {
+        2 => {}
+        3 => parts(cx, &x.shape)?,
+        rank => return Err(cx.error("E2005", format!("the signal has rank {rank}")).expected("3")),
     }
-    parts(cx, &x.shape)?;
     let step = scalar_extent(cx, 1, 0, "step")?;
     if step.is_zero() {
         return Err(cx.error("E2011", "the step between frames is 0").expected("1 or more"));
@@ -81,10 +83,14 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let d = x.wide();
     let weight = |n: &Sym| window.as_ref().map(|w| w.at(std::slice::from_ref(n)));
     let roots = Roots::new(cx, d, (length.clone(), &length), (&length, &out[2], &out[3]), &weight);
-    let (name, complex, stored) = (cx.node().name.clone(), !shape[2].is_one(), roots.matrix.is_some());
+    let (name, complex, stored) = (cx.node().name.clone(), shape.get(2).is_some_and(|d| !d.is_one()), roots.matrix.is_some());
+    let rank = shape.len();
     let sum = cx.k.reduce(&name, d, &out, ReduceOp::Add, &[length], None, |_, i, r| {
         let at = &i[1] * &step + &r[0];
-        let part = |p: usize| x.at(&[i[0].clone(), at.clone(), Sym::int(p as i64)]) * roots.at(p, &r[0], &i[2], &i[3]);
+        let part = |p: usize| {
+            let from = [i[0].clone(), at.clone(), Sym::int(p as i64)];
+            x.at(&from[..rank]) * roots.at(p, &r[0], &i[2], &i[3])
+        };
         let term = if complex { part(0) + part(1) } else { part(0) };
         match weight(&r[0]) {
             Some(w) if !stored => term * w,
