@@ -1,8 +1,10 @@
 //! What an operator's `infer` works with: the types, constants and symbolic contents of its inputs, and ways to say
 //! what is known of its outputs. Inference never changes a node's operator, attributes or inputs.
 
+mod branches;
 mod driver;
 
+pub use branches::{UNDECIDED, chosen, guard};
 pub use driver::{REPORTED, infer_graph, infer_node};
 
 use onnxc_base::sym::Symbol;

@@ -1,6 +1,7 @@
 //! Types of a whole graph: each node's `infer` in order, regions when their node asks for them.
 //!
-//! Holds afterwards, if there are no errors: every value has a type over symbols that the graph defines. With errors:
+//! Holds afterwards, if there are no errors: every value has a type over symbols that the graph defines, and no branch whose
+//! condition is known is left ([`branches`]). With errors:
 //! what depends on a wrong node has [`unknown_type`], silently, so that one mistake is one message.
 //!
 //! May run again after a pass has changed the graph: types and contents get sharper, symbols stay.
@@ -8,6 +9,7 @@
 //! Codes: those of the operators · `E2026` an operator left an output without type · `E2048` a size beyond
 //! 64 bits · [`E2025`] the file declares something else than what was inferred.
 
+use super::branches::{self, Choices};
 use super::{InferCx, unknown_type};
 use crate::registry::{OpRef, Registry};
 use onnxc_base::{DType, Diagnostic, Diagnostics, Sym};
@@ -19,7 +21,29 @@ pub const REPORTED: &str = "E2099";
 
 /// Infers the types of every node of the graph.
 pub fn infer_graph(graph: &mut Graph, registry: &Registry) -> Diagnostics {
-    let driver = Driver { registry, found: RefCell::default() };
+    let mut choices = Choices::default();
+    let mut first: Option<(Graph, Diagnostics)> = None;
+    loop {
+        let mut trial = choices.apply(graph);
+        let (mut found, undecided) = infer_once(&mut trial, registry);
+        if !found.has_errors() {
+            branches::settle(&mut trial, registry);
+            found.extend(choices.warnings(&trial));
+            *graph = trial;
+            return found;
+        }
+        let more = choices.next(graph, &trial, &undecided);
+        let (trial, found) = first.get_or_insert((trial, found));
+        if !more {
+            *graph = std::mem::take(trial);
+            return std::mem::take(found);
+        }
+    }
+}
+
+/// One pass over all nodes; gives what it found and the nodes whose branches it couldn't choose from.
+fn infer_once(graph: &mut Graph, registry: &Registry) -> (Diagnostics, Vec<NodeId>) {
+    let driver = Driver { registry, found: RefCell::default(), undecided: RefCell::default() };
     let body = graph.body.clone();
     let done = driver.region(graph, &body);
     let mut found = driver.found.into_inner();
@@ -29,12 +53,12 @@ pub fn infer_graph(graph: &mut Graph, registry: &Registry) -> Diagnostics {
     {
         found.push(Diagnostic { code: "E2026", ..d }.help("declare the type in the model"));
     }
-    found
+    (found, driver.undecided.into_inner())
 }
 
 /// Infers the types of one node whose inputs have types, as a pass that adds nodes does.
 pub fn infer_node(graph: &mut Graph, node: NodeId, registry: &Registry) -> Diagnostics {
-    let driver = Driver { registry, found: RefCell::default() };
+    let driver = Driver { registry, found: RefCell::default(), undecided: RefCell::default() };
     driver.node(graph, node);
     driver.found.into_inner()
 }
@@ -42,6 +66,7 @@ pub fn infer_node(graph: &mut Graph, node: NodeId, registry: &Registry) -> Diagn
 struct Driver<'a> {
     registry: &'a Registry,
     found: RefCell<Diagnostics>,
+    undecided: RefCell<Vec<NodeId>>,
 }
 
 impl Driver<'_> {
@@ -67,6 +92,9 @@ impl Driver<'_> {
         match self.infer(graph, id) {
             Ok(()) => self.check_outputs(graph, id, &declared),
             Err(d) => {
+                if d.code == branches::UNDECIDED {
+                    self.undecided.borrow_mut().push(id);
+                }
                 if d.code != REPORTED {
                     self.report(d);
                 }

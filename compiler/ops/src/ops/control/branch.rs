@@ -1,10 +1,12 @@
 //! If: one of two regions, by a condition. Versions differ in dtypes.
 //!
-//! Regions: `then`, `else`; without parameters. Results of both have one dtype and rank; extents may differ.
+//! Regions: `then`, `else`; without parameters. Results of both have one dtype and rank; extents may differ, and ranks where
+//! there is one element. If the condition is known, the region that runs counts alone.
 
 use super::super::movement::product;
 use super::*;
 use crate::Control;
+use crate::infer::{UNDECIDED, chosen, guard};
 use onnxc_ir::graph::TensorType;
 
 /// If.
@@ -38,6 +40,9 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     if cond.dtype != DType::Bool || product(&cond.shape).as_int().is_some_and(|n| n != 1) {
         return Err(cx.error("E2051", "the condition isn't one bool").expected("a tensor of one bool"));
     }
+    if let Some(which) = chosen(cx.graph, cx.id()) {
+        return infer_chosen(cx, which);
+    }
     let types = [cx.infer_region(0)?, cx.infer_region(1)?];
     let regions = [region(cx, 0), region(cx, 1)];
     let outputs = cx.output_count();
@@ -53,9 +58,18 @@ fn infer(cx: &mut InferCx) -> Result<()> {
             either(cx, &regions, i)?;
             continue;
         };
+        let single = |t: &TensorType| t.shape.iter().all(Sym::is_one);
+        if a.dtype == b.dtype && a.rank() != b.rank() && single(&a) && single(&b) {
+            // One element either way: operators broadcast a scalar as they do a list of one.
+            same_content(cx, &regions, i);
+            cx.set_tensor(i, a.dtype, if a.rank() > b.rank() { a.shape } else { b.shape });
+            continue;
+        }
         if (a.dtype, a.rank()) != (b.dtype, b.rank()) {
             let found = format!("result {i} is {} of rank {} or {} of rank {}", a.dtype, a.rank(), b.dtype, b.rank());
-            return Err(cx.error("E2051", found).expected("one dtype and rank in both branches").help(
+            let could = a.dtype == b.dtype && guard(cx.graph, cx.id(), 0).is_some();
+            let error = cx.error(if could { UNDECIDED } else { "E2051" }, found);
+            return Err(error.expected("one dtype and rank in both branches").help(
                 "if the condition is known, fold it when exporting (onnx-simplifier, or PyTorch's tracing export)",
             ));
         }
@@ -63,6 +77,27 @@ fn infer(cx: &mut InferCx) -> Result<()> {
         which += a.rank() as u32;
         same_content(cx, &regions, i);
         cx.set_tensor(i, a.dtype, shape);
+    }
+    Ok(())
+}
+
+/// Only the region that runs is looked at: when all is inferred, its nodes take this node's place. If that it runs is an
+/// assumption, a run is held to it.
+fn infer_chosen(cx: &mut InferCx, which: usize) -> Result<()> {
+    let types = cx.infer_region(which)?;
+    if types.len() != cx.output_count() {
+        let found = format!("the branch that is always taken gives {} values", types.len());
+        return Err(cx.error("E2051", found).expected(format!("{} results", cx.output_count())));
+    }
+    let known = cx.content(0).is_some_and(|c| c.iter().all(|c| c.as_int().is_some()));
+    if let Some(g) = guard(cx.graph, cx.id(), which).filter(|g| !known && !cx.graph.guards.contains(g)) {
+        cx.graph.guards.push(g);
+    }
+    let results = region(cx, which).results;
+    for (i, ty) in types.into_iter().enumerate() {
+        let content = crate::infer::content_of(cx.graph, results[i]);
+        cx.set_output(i, ty);
+        content.into_iter().for_each(|c| cx.set_content(i, c));
     }
     Ok(())
 }

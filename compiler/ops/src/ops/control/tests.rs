@@ -172,3 +172,64 @@ fn a_body_that_does_not_fit_is_refused() {
     let l = b.node("Loop", &[None, None, Some(x)], 1, vec![Region { params, nodes: vec![], results }]);
     assert_eq!(b.infer(l), ["E2054"]);
 }
+
+/// An If whose condition is known, between Relus of x[r, 4] and of y[s]: the nodes of the body, and the output's type.
+#[test]
+fn a_known_condition_takes_one_branch_of_any_rank() {
+    let settled = |condition: bool| {
+        let mut b = Build::default();
+        let (x, y) = (b.input("x", DType::F32, &["r", "4"]), b.input("y", DType::F32, &["s"]));
+        let c = b.constant("c", Tensor::from_bools(&[], &[condition]));
+        let branches = [x, y].map(|v| {
+            let n = b.node("Relu", &[Some(v)], 1, vec![]);
+            Region { params: vec![], nodes: vec![n], results: vec![b.out(n)] }
+        });
+        let n = b.node("If", &[Some(c)], 1, branches.to_vec());
+        let out = b.out(n);
+        b.graph.body.nodes.push(n);
+        b.graph.body.results.push(out);
+        let found = infer_graph(&mut b.graph, &Registry::new());
+        assert!(!found.has_errors(), "{found}");
+        let nodes = b.graph.body.nodes.iter().map(|&n| b.graph.nodes[n].name.clone()).collect::<Vec<_>>();
+        format!("{} {}: {}", nodes.join(" "), b.graph.values[out].name, b.graph.values[out].ty)
+    };
+    assert_eq!(settled(true), "Relu0 If2/branch_0 If3_0: f32[r, 4]");
+    assert_eq!(settled(false), "Relu1 If2/branch_0 If3_0: f32[s]");
+}
+
+/// "Squeeze axis 0 of x[n, 4] if it is 1", concatenated with a value of rank 1 or 2: which branch is left, with its guard.
+fn squeezed(rank: usize, declared: Option<usize>) -> String {
+    let mut b = Build::default();
+    let x = b.input("x", DType::F32, &["n", "4"]);
+    let y = b.input("y", DType::F32, &["k", "4"][2 - rank..]);
+    let zero = b.constant("zero", Tensor::from_slice(&[], &[0i64]));
+    let (axes, one) = (b.constant("axes", Tensor::from_slice(&[1], &[0i64])), b.constant("one", Tensor::from_slice(&[], &[1i64])));
+    let shape = b.node("Shape", &[Some(x)], 1, vec![]);
+    let (dims, n) = (b.out(shape), b.node("Gather", &[Some(b.out(shape)), Some(zero)], 1, vec![]));
+    let equal = b.node("Equal", &[Some(b.out(n)), Some(one)], 1, vec![]);
+    let branches = [b.node("Squeeze", &[Some(x), Some(axes)], 1, vec![]), b.node("Identity", &[Some(x)], 1, vec![])];
+    let regions = branches.map(|n| Region { params: vec![], nodes: vec![n], results: vec![b.out(n)] });
+    let either = b.node("If", &[Some(b.out(equal))], 1, regions.to_vec());
+    let out = b.out(either);
+    if let Some(rank) = declared {
+        b.graph.values[out].ty = Type::tensor(DType::F32, vec![Sym::var("d"); rank]);
+    }
+    let last = match declared {
+        Some(_) => b.node("Relu", &[Some(out)], 1, vec![]),
+        None => b.node("Concat", &[Some(out), Some(y)], 1, vec![]),
+    };
+    b.graph.body.nodes.extend([shape, n, equal, either, last]);
+    b.graph.body.results.extend([b.out(last), dims]);
+    let found = infer_graph(&mut b.graph, &Registry::new());
+    let guards = b.graph.guards.iter().map(|g| format!("; {} == {}", g.left, g.right)).collect::<String>();
+    let codes = found.0.iter().map(|d| format!("; {}", d.code)).collect::<String>();
+    format!("{}{guards}{codes}", b.graph.values[b.out(last)].ty)
+}
+
+#[test]
+fn branches_of_different_ranks_are_chosen_by_what_fits() {
+    assert_eq!(squeezed(1, None), "f32[8]; n == 1; n == 1; E2053");
+    assert_eq!(squeezed(2, None), "");
+    assert_eq!(squeezed(1, Some(1)), "");
+    assert_eq!(squeezed(1, Some(2)), "");
+}

@@ -1,0 +1,177 @@
+//! Branches that inference chooses: the chosen region's nodes take the node's place.
+//!
+//! An If whose condition is known types only the region that runs, so the other may be wrong for the model's shapes (it was
+//! exported for other ranks). Where the condition compares extents that only a run knows, and the branches give tensors of
+//! different ranks ("squeeze the axis if it is 1"), only one of them can fit the rest of the model: [`Choices`] finds it by
+//! trying, and a guard refuses runs that would take the other.
+//!
+//! Afterwards no chosen If is left. Outputs keep their values and names: each is the Identity of what the region gives.
+//! Does NOT look at conditions that only constant folding can compute.
+
+use super::content_of;
+use crate::{Control, Lower, OpRef, Registry};
+use onnxc_base::{Diagnostic, Sym};
+use onnxc_ir::graph::{Graph, Guard, Node, NodeId, OpName, Region, ValueDef, ValueId};
+
+/// Says that the branches of an If have different ranks and that one of them could be assumed.
+pub const UNDECIDED: &str = "E2053";
+
+/// The attribute of an If that says which region is assumed to run: [`Choices`] sets it.
+const ASSUMED: &str = "assumed";
+
+/// Models with more undecided branches than this many tries can settle are refused.
+const MOST_TRIES: usize = 64;
+
+/// The region that runs, if the condition of an If is known or assumed.
+pub fn chosen(graph: &Graph, node: NodeId) -> Option<usize> {
+    let node = &graph.nodes[node];
+    let known = content_of(graph, node.inputs.first().copied().flatten()?);
+    match known.as_deref() {
+        Some([c]) if c.as_int().is_some() => c.as_int().map(|c| usize::from(c == 0)),
+        _ => node.attrs.int(ASSUMED).map(|which| which as usize),
+    }
+}
+
+/// What a run must fulfil for an assumed region to be the one that its condition takes; `None` if that can't be said.
+pub fn guard(graph: &Graph, node: NodeId, which: usize) -> Option<Guard> {
+    let (a, b, equal) = comparison(graph, graph.nodes[node].inputs.first().copied().flatten()?)?;
+    let reason = format!("node '{}' (If): the only branch that fits the model is the other one", graph.nodes[node].name);
+    Some(match equal == (which == 0) {
+        true => Guard { left: a, right: b, reason },
+        // min(|a - b|, 1) is 1 exactly where they differ.
+        false => {
+            let apart = Sym::max(&(&a - &b), &(&b - &a));
+            Guard { left: Sym::min(&apart, &Sym::int(1)), right: Sym::int(1), reason }
+        }
+    })
+}
+
+/// Two extents, and whether the condition is that they are equal or that they differ.
+fn comparison(graph: &Graph, condition: ValueId) -> Option<(Sym, Sym, bool)> {
+    let n = &graph.nodes[graph.producer(condition)?];
+    let input = |i: usize| n.inputs.get(i).copied().flatten();
+    let single = |i: usize| match &content_of(graph, input(i)?)?[..] {
+        [s] => Some(s.clone()),
+        _ => None,
+    };
+    match (n.op.domain.as_str(), n.op.name.as_str()) {
+        ("", "Equal") => Some((single(0)?, single(1)?, true)),
+        ("", "Not") => comparison(graph, input(0)?).map(|(a, b, equal)| (a, b, !equal)),
+        ("", "Cast" | "Identity" | "Squeeze" | "Reshape" | "Unsqueeze") => comparison(graph, input(0)?),
+        _ => None,
+    }
+}
+
+/// The branches assumed so far, the latest last, each with true if the other one has been tried.
+#[derive(Default)]
+pub(super) struct Choices {
+    made: Vec<(NodeId, usize, bool)>,
+    tries: usize,
+}
+
+impl Choices {
+    /// A copy of a graph with the assumptions made so far.
+    pub(super) fn apply(&self, graph: &Graph) -> Graph {
+        let mut trial = graph.clone();
+        for &(n, which, _) in &self.made {
+            trial.nodes[n].attrs.set(ASSUMED, onnxc_ir::graph::Attr::Int(which as i64));
+        }
+        trial
+    }
+
+    /// Assumes one more branch, or another one, after a try that ended with errors and found these nodes undecided; false
+    /// if there is nothing left to try.
+    pub(super) fn next(&mut self, graph: &Graph, trial: &Graph, undecided: &[NodeId]) -> bool {
+        self.tries += 1;
+        if self.tries > MOST_TRIES {
+            return false;
+        }
+        if let Some(&n) = undecided.first() {
+            self.made.push((n, preferred(graph, trial, n), false));
+            return true;
+        }
+        while let Some((n, which, both)) = self.made.pop() {
+            if !both {
+                self.made.push((n, 1 - which, true));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What the user should know of the assumptions.
+    pub(super) fn warnings(&self, graph: &Graph) -> Vec<Diagnostic> {
+        let warn = |&(n, which, _): &(NodeId, usize, bool)| {
+            let branch = ["then", "else"][which];
+            Diagnostic::warning(UNDECIDED, format!("only the '{branch}' branch fits the model: runs that need the other are refused"))
+                .node(graph.nodes[n].name.clone(), "If")
+                .help("give the dims in question their sizes (--dim), or export the model with them fixed")
+        };
+        self.made.iter().map(warn).collect()
+    }
+}
+
+/// The branch whose ranks are those that the file declares for the outputs; the first one if it says nothing.
+fn preferred(graph: &Graph, trial: &Graph, n: NodeId) -> usize {
+    let fits = |which: usize| {
+        let results = trial.nodes[n].regions.get(which).map(|r| r.results.as_slice()).unwrap_or_default();
+        graph.nodes[n].outputs.iter().zip(results).all(|(&out, &result)| {
+            let ranks = graph.tensor_type(out).zip(trial.tensor_type(result)).map(|(a, b)| (a.rank(), b.rank()));
+            ranks.is_none_or(|(a, b)| a == b)
+        })
+    };
+    usize::from(!fits(0) && fits(1))
+}
+
+/// Replaces every If whose condition is known, everywhere in the graph.
+pub(super) fn settle(graph: &mut Graph, registry: &Registry) {
+    let mut body = std::mem::take(&mut graph.body);
+    settle_region(graph, registry, &mut body);
+    graph.body = body;
+}
+
+fn settle_region(graph: &mut Graph, registry: &Registry, region: &mut Region) {
+    for n in std::mem::take(&mut region.nodes) {
+        let mut regions = std::mem::take(&mut graph.nodes[n].regions);
+        match taken(graph, registry, n) {
+            Some(which) if which < regions.len() => {
+                let mut inner = regions.swap_remove(which);
+                settle_region(graph, registry, &mut inner);
+                region.nodes.append(&mut inner.nodes);
+                region.nodes.extend(hand_out(graph, n, &inner.results));
+            }
+            _ => {
+                regions.iter_mut().for_each(|r| settle_region(graph, registry, r));
+                graph.nodes[n].regions = regions;
+                region.nodes.push(n);
+            }
+        }
+    }
+}
+
+fn taken(graph: &Graph, registry: &Registry, n: NodeId) -> Option<usize> {
+    let node = &graph.nodes[n];
+    match registry.find(&node.op) {
+        Some(OpRef::Builtin(d)) if matches!(d.lower, Lower::Control(Control::If)) => chosen(graph, n),
+        _ => None,
+    }
+}
+
+/// Nodes that make the outputs of an If from the results of its region.
+fn hand_out(graph: &mut Graph, n: NodeId, results: &[ValueId]) -> Vec<NodeId> {
+    let (name, outputs) = (graph.nodes[n].name.clone(), std::mem::take(&mut graph.nodes[n].outputs));
+    let mut made = vec![];
+    for (i, (&from, to)) in results.iter().zip(outputs).enumerate() {
+        let id = graph.nodes.push(Node {
+            name: format!("{name}/branch_{i}"),
+            op: OpName::onnx("Identity"),
+            attrs: Default::default(),
+            inputs: vec![Some(from)],
+            outputs: vec![to],
+            regions: vec![],
+        });
+        graph.values[to].def = ValueDef::Node(id, 0);
+        made.push(id);
+    }
+    made
+}
