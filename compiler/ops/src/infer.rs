@@ -227,6 +227,28 @@ impl<'a> InferCx<'a> {
         self.graph.values[v].content = Some(content);
     }
 
+    /// The extents of an operand of a broadcast: one that is 1 at most ("the first row of what may have none") is taken to
+    /// be 1, from here on in the operand's type, too, and the run refuses an empty one. Only extents that the inputs' shapes
+    /// say are checked before anything is read.
+    pub fn narrowed(&mut self, i: usize, mut shape: Vec<Sym>) -> Result<Vec<Sym>, Diagnostic> {
+        let Some(v) = self.opt(i) else { return Ok(shape) };
+        let (ranges, one) = (self.ranges(), Sym::int(1));
+        for (axis, d) in shape.iter_mut().enumerate() {
+            let later = |s: &Symbol| !matches!(self.graph.symbols.get(s).map(|i| &i.source), Some(SymbolSource::Dim(..)));
+            if d.as_int().is_some() || d.as_symbol().is_some() || d.any_symbol(&later) || ranges.prove_le(d, &one) != Some(true) {
+                continue;
+            }
+            self.unify(d, &one, &format!("axis {axis} of an operand that is broadcast"))?;
+            *d = one.clone();
+            if let Type::Tensor(t) = &mut self.graph.values[v].ty
+                && t.rank() > axis
+            {
+                t.shape[axis] = one.clone();
+            }
+        }
+        Ok(shape)
+    }
+
     /// The shape that several shapes broadcast to, by ONNX's (numpy's) rule. An extent that may be 1 at run time
     /// beside a constant > 1 is taken to be that constant, with a guard.
     pub fn broadcast(&mut self, shapes: &[Vec<Sym>]) -> Result<Vec<Sym>, Diagnostic> {

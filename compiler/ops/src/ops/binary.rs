@@ -114,6 +114,7 @@ pub(super) fn infer_shapes(cx: &mut InferCx, out: DType, a: Vec<Sym>, mut b: Vec
     if let Some(axis) = beside(cx.attrs(), a.len(), b.len()) {
         b.resize(a.len() - axis, Sym::int(1));
     }
+    let (a, b) = (cx.narrowed(0, a)?, cx.narrowed(1, b)?);
     let shape = cx.broadcast(&[a.clone(), b.clone()])?;
     // Narrow integers wrap: symbols don't.
     let dtype = cx.dtype(0)?;
