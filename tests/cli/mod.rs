@@ -5,6 +5,7 @@ mod executable;
 mod files;
 mod hot;
 mod numbers;
+mod quantize;
 mod stored;
 mod texts;
 mod tune;

@@ -10,6 +10,7 @@
 //! - [`Source`]: a model, read and checked.
 //! - [`compile`]: everything up to machine code; [`Module::write`]: files by their suffix.
 //! - [`tune`]: schedules that were measured.
+//! - [`quantize`]: a float model to one of 8-bit integers.
 //! - [`Options`]: what the command line's flags set.
 //!
 //! Operators of the user are Rust objects here: see [`onnxc_ops::CustomOp`] and [`Options::registry`].
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod compile;
 pub mod options;
 pub mod output;
+pub mod quantize;
 pub mod tune;
 
 pub use compile::{Module, Source, compile, lower};

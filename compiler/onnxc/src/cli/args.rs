@@ -50,6 +50,8 @@ pub enum Command {
     Run(RunArgs),
     /// Measure how long a model or a compiled module takes
     Bench(BenchArgs),
+    /// Make a model of 8-bit integers of a float model
+    Quantize(QuantizeArgs),
     /// Run one pass over the text of an IR
     Opt(OptArgs),
     /// List the operators that onnxc knows
@@ -245,6 +247,60 @@ pub struct BenchArgs {
     /// How to compile a model; `--dim` also chooses the extents of random inputs.
     #[command(flatten)]
     pub build: BuildArgs,
+}
+
+/// `onnxc quantize`.
+#[derive(Args, Debug)]
+pub struct QuantizeArgs {
+    /// The ONNX model, in float
+    pub model: PathBuf,
+    /// Inputs like those that the model will get: an .npz whose arrays have one more axis than the inputs, that of samples, or
+    /// a folder of .npz or .npy files, one sample each
+    #[arg(long, value_name = "DATA.npz|DIR")]
+    pub calibrate: PathBuf,
+    /// Where to write the quantised model
+    #[arg(short, long, value_name = "OUT.onnx")]
+    pub output: PathBuf,
+    /// How the range of a tensor follows from its values
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "min-max")]
+    pub method: MethodName,
+    /// How many percent of the values are in range, for --method percentile
+    #[arg(long, value_name = "P", default_value_t = 99.99)]
+    pub percentile: f64,
+    /// One scale for all weights of a node, not one for each output channel
+    #[arg(long)]
+    pub per_tensor: bool,
+    /// Zero points of activations in the middle
+    #[arg(long)]
+    pub symmetric: bool,
+    /// Activations as i8, not u8
+    #[arg(long)]
+    pub signed: bool,
+    /// A node that stays in float, by its name, that of an output, or its operator; may be repeated
+    #[arg(long, value_name = "NODE")]
+    pub exclude: Vec<String>,
+    /// Use so many samples at most
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    pub samples: usize,
+    /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
+    #[arg(long = "dim", value_name = "NAME=EXTENT")]
+    pub dims: Vec<String>,
+    /// What runs the models [default: the best one of this build]
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+}
+
+/// Ways to choose a range.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MethodName {
+    /// From the least to the greatest value.
+    MinMax,
+    /// Without the greatest magnitudes.
+    Percentile,
+    /// The least divergence of distributions.
+    Entropy,
+    /// The least mean squared error.
+    Mse,
 }
 
 /// `onnxc opt`.

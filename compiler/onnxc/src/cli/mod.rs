@@ -12,6 +12,7 @@ mod inputs;
 mod ops;
 mod opt;
 mod profile;
+mod quantize;
 mod report;
 mod resolve;
 mod run;
@@ -51,6 +52,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Check(a)) => check::run(&a),
         Some(Command::Run(a)) => run::run(&a),
         Some(Command::Bench(a)) => bench::run(&a),
+        Some(Command::Quantize(a)) => quantize::run(&a),
         Some(Command::Opt(a)) => opt::run(&a),
         Some(Command::ListOps(a)) => ops::run(&a),
         Some(Command::Completions(a)) => docs::completions(a.shell),
