@@ -69,6 +69,70 @@ fn a_bad_model_has_all_its_problems_listed() {
     assert!(!dir.path().join("bad.so").exists() && !dir.path().join("bad.h").exists());
 }
 
+/// Options that no operator has, an operator that nobody knows, and shapes that don't fit, of nodes that need each other or not:
+/// one run lists all of them, and nothing that only follows from one.
+#[test]
+fn what_is_not_supported_is_listed_at_once() {
+    let dir = folder();
+    let node = |name: &str, domain: &str, op: &str, input: &[&str], output: &str| NodeProto {
+        name: name.into(),
+        domain: domain.into(),
+        op_type: op.into(),
+        input: input.iter().map(ToString::to_string).collect(),
+        output: vec![output.into()],
+        ..NodeProto::default()
+    };
+    let word = |name: &str, value: &str| onnxc_onnx::AttributeProto {
+        name: name.into(),
+        kind: onnxc_onnx::AttributeKind::String as i32,
+        s: Some(value.as_bytes().to_vec().into()),
+        ..onnxc_onnx::AttributeProto::default()
+    };
+    let mut distance = node("distance", "com.microsoft", "CDist", &["x", "x"], "a");
+    distance.attribute.push(word("metric", "manhattan"));
+    let mut pad = node("pad", "", "Pad", &["x", "pads"], "c");
+    pad.attribute.push(word("mode", "mirror"));
+    let initializer = [("pads", vec![0i64; 4]), ("shape", vec![7])].map(|(name, values)| onnxc_onnx::TensorProto {
+        name: name.into(),
+        data_type: 7,
+        dims: vec![values.len() as i64],
+        int64_data: values,
+        ..onnxc_onnx::TensorProto::default()
+    });
+    let value = |name: &str| {
+        let dim = |d| onnxc_onnx::Dimension {
+            value: Some(onnxc_onnx::dimension::Value::Value(d)),
+            ..onnxc_onnx::Dimension::default()
+        };
+        let shape = Some(onnxc_onnx::TensorShapeProto { dim: [2, 3].map(dim).to_vec() });
+        let ty = onnxc_onnx::type_proto::Value::Tensor(onnxc_onnx::TensorType { elem_type: 1, shape });
+        let ty = onnxc_onnx::TypeProto { value: Some(ty), ..onnxc_onnx::TypeProto::default() };
+        ValueInfoProto { name: name.into(), ty: Some(ty), ..ValueInfoProto::default() }
+    };
+    let graph = GraphProto {
+        name: "options".into(),
+        node: vec![
+            distance,
+            node("after", "", "Relu", &["a"], "b"),
+            pad,
+            node("reshape", "", "Reshape", &["x", "shape"], "d"),
+        ],
+        initializer: initializer.to_vec(),
+        input: vec![value("x")],
+        output: vec![value("b"), value("c"), value("d")],
+        ..GraphProto::default()
+    };
+    let set = |domain: &str, version| OperatorSetIdProto { domain: domain.into(), version };
+    let model = ModelProto {
+        ir_version: 8,
+        opset_import: vec![set("", 17), set("com.microsoft", 1)],
+        graph: Some(graph.into()),
+        ..ModelProto::default()
+    };
+    std::fs::write(dir.path().join("options.onnx"), encode(&model)).expect("the folder is writable");
+    assert_snapshot("check-unsupported", &onnxc(dir.path(), &["check", "options.onnx"]).seen(dir.path()));
+}
+
 #[test]
 fn good_models_check() {
     let dir = folder();

@@ -74,6 +74,43 @@ impl Source {
         Self::import(&model, &name, hex(&Sha256::digest(bytes)), options)
     }
 
+    /// Every problem of a model in a file, that of inference included, and the graph as far as it is right.
+    ///
+    /// # Errors
+    /// A file that can't be read, or isn't well-formed ONNX.
+    pub fn check(path: &Path, options: &Options) -> Result<(Graph, Diagnostics), Diagnostics> {
+        Self::checked(&onnxc_onnx::load(path, &options.limits)?, options)
+    }
+
+    /// As [`Source::check`], for a model in memory.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn check_bytes(
+        bytes: &Bytes,
+        folder: Option<&Path>,
+        options: &Options,
+    ) -> Result<(Graph, Diagnostics), Diagnostics> {
+        Self::checked(&onnxc_onnx::load_bytes(bytes, folder, &options.limits)?, options)
+    }
+
+    fn checked(model: &onnxc_onnx::Model, options: &Options) -> Result<(Graph, Diagnostics), Diagnostics> {
+        let mut found = onnxc_onnx::check(model);
+        if found.has_errors() {
+            return Err(found);
+        }
+        let (mut graph, problems) =
+            onnxc_ops::import::import_what_is_right(model, &options.registry, &options.import);
+        let mut inferred = onnxc_ops::infer::infer_graph(&mut graph, &options.registry);
+        if problems.has_errors() {
+            // A result without a type follows from a node that isn't right.
+            inferred.0.retain(|d| d.code != "E2026");
+        }
+        found.extend(problems);
+        found.extend(inferred);
+        Ok((graph, found))
+    }
+
     fn import(model: &onnxc_onnx::Model, name: &str, sha256: String, options: &Options) -> Result<Source, Diagnostics> {
         let mut warnings = onnxc_onnx::check(model);
         if warnings.has_errors() {

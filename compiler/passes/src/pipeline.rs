@@ -9,6 +9,7 @@ use crate::graph as g;
 use crate::kernel::Tuner;
 use crate::loops;
 use crate::manager::{GraphCx, GraphPass, Ir, LoopsCx, LoopsPass, Manager, Note, Stop};
+use onnxc_base::Diagnostics;
 use onnxc_ir::graph::Graph;
 use onnxc_ir::graph::patch::Editor;
 use onnxc_ir::loops::verify::Stage;
@@ -75,6 +76,8 @@ pub struct Lowered {
     pub memory: loops::plan_memory::Plan,
     /// What passes over the graph want the user to know.
     pub notes: Vec<Note>,
+    /// Assumptions of inference that not every run fulfils. What else it finds worth knowing is `check`'s.
+    pub warnings: Diagnostics,
 }
 
 /// Runs everything between import and a backend.
@@ -89,10 +92,11 @@ pub fn lower(
     manager: &mut Manager<'_>,
 ) -> Result<Lowered, Stop> {
     manager.show("import", Ir::Graph(graph))?;
-    let problems = manager.time("infer", || onnxc_ops::infer::infer_graph(graph, registry));
+    let mut problems = manager.time("infer", || onnxc_ops::infer::infer_graph(graph, registry));
     if problems.has_errors() {
         return Err(Stop::Failed(problems));
     }
+    problems.0.retain(|d| d.code == onnxc_ops::infer::UNDECIDED);
     manager.show("infer", Ir::Graph(graph))?;
     let mut notes = vec![];
     for pass in GRAPH.iter().filter(|p| p.level <= wishes.level) {
@@ -111,5 +115,5 @@ pub fn lower(
     let memory = manager.time("plan-memory", || loops::plan_memory::plan_memory(&mut assembled.program, &cx.ranges))?;
     set_workspace_function(&mut assembled.program);
     manager.show("plan-memory", Ir::Loops(&assembled.program))?;
-    Ok(Lowered { assembled, memory, notes })
+    Ok(Lowered { assembled, memory, notes, warnings: problems })
 }

@@ -89,8 +89,10 @@ pub fn compile(py: Python<'_>, model: Model<'_>, how: How) -> PyResult<Module> {
             .map_err(|e| Diagnostic::error("E5203", format!("can't make a temporary folder: {e}")))?;
         let library = folder.path().join(format!("{}.so", compiled.program.name));
         onnxc::output::write_one(&compiled, None, Kind::Shared, &library, &[], &options)?;
+        let mut warnings = source.warnings;
+        warnings.extend(compiled.lowered.warnings);
         // The library stays mapped, and the file open, when the folder goes.
-        Ok(Module::new(Loaded::open(&library)?, open(&library)?, source.warnings))
+        Ok(Module::new(Loaded::open(&library)?, open(&library)?, warnings))
     })
 }
 
@@ -121,13 +123,12 @@ pub fn check<'py>(py: Python<'py>, model: Model<'_>, how: How) -> PyResult<Vec<B
     let input = model.free();
     let options = how.options().map_err(|d| exception(py, &d))?;
     let found = detached(py, move || {
-        Ok(match input.open(&how, &options) {
-            Err(found) => found,
-            Ok(mut source) => {
-                let mut found = std::mem::take(&mut source.warnings);
-                found.extend(onnxc_ops::infer::infer_graph(&mut source.graph, &options.registry));
-                found
-            }
+        let checked = match &input {
+            Input::Bytes(b) => Source::check_bytes(b, how.folder.as_deref(), &options),
+            Input::Path(p) => Source::check(p, &options),
+        };
+        Ok(match checked {
+            Ok((_, found)) | Err(found) => found,
         })
     })?;
     list(py, &found)

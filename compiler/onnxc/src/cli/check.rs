@@ -16,15 +16,12 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
         registry: resolve::registry(&args.custom)?,
         ..Options::default()
     };
-    let mut source = Source::open(&args.model, &options)?;
-    let mut found = std::mem::take(&mut source.warnings);
-    found.extend(onnxc_ops::infer::infer_graph(&mut source.graph, &options.registry));
+    let (graph, found) = Source::check(&args.model, &options)?;
     let warnings = found.0.iter().filter(|d| d.severity == Severity::Warning).count();
     if found.has_errors() {
         return Err(found.into());
     }
     style::problems(&found);
-    let graph = &source.graph;
     style::out(&format!(
         "{}: no errors, {warnings} warning{}; {} nodes, {} inputs, {} outputs\n",
         args.model.display(),

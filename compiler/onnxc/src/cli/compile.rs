@@ -48,6 +48,7 @@ pub fn run(args: &CompileArgs) -> Result<(), Failure> {
         Err(Stop::Failed(d)) => return Err(d.into()),
     };
     resolve::keep_tuned(&args.build, &options)?;
+    style::problems(&module.lowered.warnings);
     emit(args.emit, &module)?;
     let done = finish(args, kind, &module, &options, &mut watch)?;
     if args.time_passes {

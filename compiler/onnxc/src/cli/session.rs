@@ -46,6 +46,7 @@ pub fn load(path: &Path, build: &BuildArgs, profile: bool) -> Result<Loaded, Fai
         Err(Stop::Asked) => return Err(Diagnostic::error("E5017", "the compilation ended early").into()),
     };
     resolve::keep_tuned(build, &options)?;
+    style::problems(&compiled.lowered.warnings);
     watch.progress.backend(options.backend.as_deref());
     let code = compiled.code(&options)?;
     let folder =

@@ -47,10 +47,17 @@ pub fn import(
     registry: &Registry,
     options: &ImportOptions,
 ) -> Result<(Graph, Diagnostics), Diagnostics> {
+    let (graph, problems) = import_what_is_right(model, registry, options);
+    if problems.has_errors() { Err(problems) } else { Ok((graph, problems)) }
+}
+
+/// Imports a model as far as it is right, with all problems: what a wrong node would have made is of unknown type, so that
+/// inference finds further problems, and none that only follow from these.
+pub fn import_what_is_right(model: &Model, registry: &Registry, options: &ImportOptions) -> (Graph, Diagnostics) {
     let mut importer = Importer::new(model, registry, options);
     importer.run(model.graph());
     let Importer { graph, problems, .. } = importer;
-    if problems.has_errors() { Err(problems) } else { Ok((graph, problems)) }
+    (graph, problems)
 }
 
 /// The import of one model.
