@@ -1,11 +1,15 @@
-//! Removes what nobody reads: values, and variables that are only set.
+//! Removes what nobody reads: values, variables that are only set, and settings of a variable to what it is.
 
 use onnxc_base::SecondaryMap;
-use onnxc_ir::loops::walk::{blocks_mut, map_reads, operands};
+use onnxc_ir::loops::walk::{blocks, blocks_mut, map_reads, operands};
 use onnxc_ir::loops::{Block, Func, Op, Stmt, Value, Var};
+use std::collections::BTreeMap;
 
 /// Sweeps a function until nothing more goes.
 pub(super) fn sweep(f: &mut Func) {
+    let mut body = std::mem::take(&mut f.body);
+    Idle { f, version: SecondaryMap::new(), read: BTreeMap::new() }.block(&mut body);
+    f.body = body;
     loop {
         let mut body = std::mem::take(&mut f.body);
         let mut live = Live { f, values: SecondaryMap::new(), vars: SecondaryMap::new() };
@@ -15,6 +19,62 @@ pub(super) fn sweep(f: &mut Func) {
         f.body = body;
         if !dropped {
             return;
+        }
+    }
+}
+
+/// Finds settings of a variable to what it is: lanes that a mask switches off leave such behind.
+struct Idle<'a> {
+    f: &'a Func,
+    /// Counts up where a variable may have changed.
+    version: SecondaryMap<Var, u32>,
+    /// What has been read, and in which version.
+    read: BTreeMap<Value, (Var, u32)>,
+}
+
+impl Idle<'_> {
+    fn block(&mut self, b: &mut Block) {
+        b.0.retain_mut(|s| self.stmt(s));
+    }
+
+    /// False for a statement that does nothing.
+    fn stmt(&mut self, s: &mut Stmt) -> bool {
+        match s {
+            Stmt::Let(v) => {
+                if let Op::Get(place) = &self.f.values[*v].op {
+                    if place.index.is_empty() {
+                        self.read.insert(*v, (place.var, self.version[place.var]));
+                    }
+                }
+            }
+            Stmt::Set(place, v) => {
+                let now = (place.var, self.version[place.var]);
+                if place.index.is_empty() && self.read.get(v) == Some(&now) {
+                    return false;
+                }
+                self.version[place.var] += 1;
+            }
+            Stmt::For { .. } | Stmt::Loop(_) => {
+                // The last iteration may have changed it before the first statement.
+                blocks(s).into_iter().for_each(|b| self.changed(b));
+                blocks_mut(s).into_iter().for_each(|b| self.block(b));
+            }
+            _ => {
+                for b in blocks_mut(s) {
+                    self.block(b);
+                }
+                blocks(s).into_iter().for_each(|b| self.changed(b));
+            }
+        }
+        true
+    }
+
+    fn changed(&mut self, b: &Block) {
+        for s in &b.0 {
+            if let Stmt::Set(place, _) = s {
+                self.version[place.var] += 1;
+            }
+            blocks(s).into_iter().for_each(|b| self.changed(b));
         }
     }
 }
