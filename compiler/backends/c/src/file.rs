@@ -1,13 +1,14 @@
 //! The whole file: preamble, helpers, weights, functions.
 
 use crate::function::{File, comment, mentions};
-use crate::helpers::{Helpers, c_type};
+use crate::helpers::{LIBRARY, c_type};
 use crate::lang::{float_literal, int_literal};
 use crate::{Options, Weights};
 use onnxc_base::{DType, Diagnostics, EntityRef};
 use onnxc_codegen::{AddressFunction, ConstLayout, ModuleInfo};
 use onnxc_ir::loops::walk::blocks;
 use onnxc_ir::loops::{Block, BufKind, Callee, ConstId, FuncId, Linkage, Program, Scalar, Stmt};
+use onnxc_source::helpers::Helpers;
 use onnxc_source::scalar::{Scalars, scalarize};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -50,20 +51,18 @@ const PREAMBLE: &str = "\
 #endif
 ";
 
-const ALIGN: &str = "
-#if defined(__GNUC__)
-#define ONNXC_ALIGNED __attribute__((aligned(64)))
-#else
-#define ONNXC_ALIGNED
-#endif
-";
+/// What weights and the module's own workspace are aligned to.
+fn alignment(bytes: u32) -> String {
+    let bytes = if bytes == 0 { 64 } else { bytes };
+    format!("\n#if defined(__GNUC__)\n#define ONNXC_ALIGNED __attribute__((aligned({bytes})))\n#define ONNXC_NOINLINE __attribute__((noinline))\n#else\n#define ONNXC_ALIGNED\n#define ONNXC_NOINLINE\n#endif\n")
+}
 
 /// Writes the file.
 pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
     let scalars = scalarize(job.program);
     let reached = reached(job);
     let file = describe(job, &scalars);
-    let mut helpers = Helpers::default();
+    let mut helpers = Helpers::new(&LIBRARY);
     let mut problems = Diagnostics::new();
     let mut code = String::new();
     for id in job.program.funcs.keys().filter(|id| reached.contains(id)) {
@@ -74,12 +73,12 @@ pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
     let mut out = title(job);
     out += PREAMBLE;
     if job.public {
-        out += ALIGN;
+        out += &alignment(job.info.alignment);
     }
     if !job.public {
         out += &declarations(job, &file, &reached);
     }
-    let helpers = helpers.text();
+    let helpers: String = helpers.texts().map(|t| format!("{t}\n")).collect();
     if !helpers.is_empty() {
         out += &format!("\n{helpers}");
     }
@@ -295,6 +294,7 @@ fn own_workspace(program: &Program, file: &File<'_>) -> String {
     let names: Vec<String> = (0..count).map(|i| format!("p{i}")).collect();
     let inner = file.signature(run, &names);
     let outer = inner
+        .replacen("static ", "", 1)
         .replacen(&format!("{name}_run_in("), &format!("{name}_run("), 1)
         .replace(&format!(", void *p{}", count - 1), "");
     let bytes = program.interface.workspace.as_ref().and_then(|w| w.as_int()).unwrap_or(0).max(1);

@@ -1,11 +1,12 @@
 //! One function: signature, comment, body.
 
-use crate::helpers::{Helpers, c_type};
+use crate::helpers::c_type;
 use crate::lang::C;
 use onnxc_base::{Diagnostics, SecondaryMap};
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
 use onnxc_ir::loops::{BufKind, Func, FuncId, Linkage, ParamKind, Program};
 use onnxc_source::flow::{Flow, Style};
+use onnxc_source::helpers::Helpers;
 use onnxc_source::names::Names;
 use onnxc_source::scalar::Scalars;
 
@@ -197,7 +198,10 @@ impl File<'_> {
         };
         // A run whose workspace the module owns is behind another entry.
         let hidden = entry && self.functions[id.index()].ends_with("_run_in");
-        format!("{}{ret} {}({params})", if local || hidden { "static " } else { "" }, self.functions[id.index()])
+        let arrays = f.bufs.values().any(|b| matches!(b.kind, BufKind::Stack(_)));
+        // Arrays of several functions that a compiler puts into one need not share their place.
+        let apart = if local && arrays && self.public { "ONNXC_NOINLINE " } else { "" };
+        format!("{}{apart}{ret} {}({params})", if local || hidden { "static " } else { "" }, self.functions[id.index()])
     }
 }
 

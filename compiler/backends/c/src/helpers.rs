@@ -4,35 +4,10 @@
 //! `onnxc_OP_TYPE`; texts are templates over the types. What a helper calls comes before it.
 
 use onnxc_base::DType;
-use std::collections::BTreeMap;
+use onnxc_source::helpers::{Library, fill};
 
-/// The helpers of one file, in the order of definition.
-#[derive(Default, Debug)]
-pub(crate) struct Helpers {
-    order: Vec<String>,
-    texts: BTreeMap<String, String>,
-}
-
-impl Helpers {
-    /// The name of a helper for a type; it and what it needs will be in the file.
-    pub fn need(&mut self, op: &str, d: DType) -> String {
-        let name = format!("onnxc_{op}_{d}");
-        if self.texts.contains_key(&name) {
-            return name;
-        }
-        for (op, d) in needs(op, d) {
-            self.need(op, d);
-        }
-        self.texts.insert(name.clone(), text(op, d));
-        self.order.push(name.clone());
-        name
-    }
-
-    /// All of them.
-    pub fn text(&self) -> String {
-        self.order.iter().map(|n| format!("{}\n", self.texts[n])).collect()
-    }
-}
+/// The helpers of C.
+pub(crate) static LIBRARY: Library = Library { name: |op, d| format!("onnxc_{op}_{d}"), needs, text };
 
 /// What a helper calls.
 fn needs(op: &str, d: DType) -> Vec<(&'static str, DType)> {
@@ -95,19 +70,12 @@ fn text(op: &str, d: DType) -> String {
         }
         _ => "0",
     };
-    template
-        .trim_start()
-        .replace("$SQRT_HERE", if wide { SQRT_64 } else { SQRT_32 })
-        .replace("$D", d.name())
+    fill(&template.replace("$SQRT_HERE", if wide { SQRT_64 } else { SQRT_32 }), d)
         .replace("$T", c_type(d))
         .replace("$U", unsigned(d))
         .replace("$MIN", limit(true))
         .replace("$MAX", limit(false))
-        .replace("$BITS", &d.bits().to_string())
         .replace("$ONE", if wide { "UINT64_C(1)" } else { "UINT32_C(1)" })
-        .replace("$MANTISSA", if wide { "52" } else { "23" })
-        .replace("$EXPONENT", if wide { "2047" } else { "255" })
-        .replace("$BIAS", if wide { "1023" } else { "127" })
         .replace("$Q", if wide { "" } else { "f" })
 }
 

@@ -3,12 +3,13 @@
 //! Integers that may wrap go through unsigned types; those that provably don't are written plainly. Integers of fewer bits
 //! than an int are converted back after every operation. A bool is an `int` of 0 or 1, in memory a `uint8_t`.
 
-use crate::helpers::{Helpers, c_type, unsigned};
+use crate::helpers::{c_type, unsigned};
 use onnxc_base::{DType, SecondaryMap};
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
 use onnxc_ir::loops::{BinOp, Buf, BufKind, Callee, CmpOp, Func, ParamKind, Program, Scalar, UnOp};
 use onnxc_source::expr::{Expr, Prec};
 use onnxc_source::flow::{Header, Known, Language, Passed};
+use onnxc_source::helpers::Helpers;
 
 /// The writer of one function.
 pub(crate) struct C<'a> {
@@ -71,12 +72,6 @@ pub(crate) fn int_literal(v: i128, d: DType) -> String {
 }
 
 impl C<'_> {
-    fn call(&mut self, op: &str, d: DType, args: &[&Expr], out: DType) -> Expr {
-        let name = self.helpers.need(op, d);
-        let args: Vec<&str> = args.iter().map(|a| a.text.as_str()).collect();
-        Expr::primary(format!("{name}({})", args.join(", ")), out)
-    }
-
     /// The result of an operation that C does in int, as its own type.
     fn back(&self, e: Expr, d: DType) -> Expr {
         if small(d) { cast(&e, c_type(d), d) } else { e }
@@ -106,7 +101,7 @@ impl C<'_> {
         let inside = known.b.lo >= 0 && known.b.hi < d.bits() as i128;
         let name = if op == BinOp::Shl { "shl" } else { "shr" };
         if !inside {
-            return self.call(name, d, &[&a, &b], d);
+            return self.help(name, d, &[&a, &b], d);
         }
         if op == BinOp::Shr {
             return self.back(Expr::infix(&a, ">>", &b, Prec::Bits, d), d);
@@ -141,6 +136,10 @@ impl C<'_> {
 }
 
 impl Language for C<'_> {
+    fn helpers(&mut self) -> &mut Helpers {
+        self.helpers
+    }
+
     fn literal(&mut self, s: Scalar, dtype: DType) -> Expr {
         match s.dtype {
             DType::F32 | DType::F64 => {
@@ -179,7 +178,7 @@ impl Language for C<'_> {
                 self.back(e, d)
             }
             UnOp::Abs if d.is_unsigned_int() => a,
-            op => self.call(op.name(), d, &[&a], d),
+            op => self.help(op.name(), d, &[&a], d),
         }
     }
 
@@ -200,13 +199,13 @@ impl Language for C<'_> {
                 self.back(Expr::infix(&a, sign, &b, Prec::Bits, d), d)
             }
             BinOp::Shl | BinOp::Shr => self.shift(op, a, b, known),
-            op => self.call(op.name(), d, &[&a, &b], d),
+            op => self.help(op.name(), d, &[&a, &b], d),
         }
     }
 
     fn fma(&mut self, a: Expr, b: Expr, c: Expr) -> Expr {
         let d = a.dtype;
-        self.call("fma", d, &[&a, &b, &c], d)
+        self.help("fma", d, &[&a, &b, &c], d)
     }
 
     fn compare(&mut self, op: CmpOp, a: Expr, b: Expr) -> Expr {
@@ -220,24 +219,15 @@ impl Language for C<'_> {
         if small(d) || matches!(d, DType::F16 | DType::BF16) { cast(&e, c_type(d), d) } else { e }
     }
 
-    fn cast(&mut self, a: Expr, to: DType) -> Expr {
+    fn convert(&mut self, a: Expr, to: DType) -> Expr {
         let from = a.dtype;
-        let half = |d: DType| matches!(d, DType::F16 | DType::BF16);
-        if half(from) {
-            let single = self.call(&format!("from_{from}"), DType::F32, &[&a], DType::F32);
-            return if to == DType::F32 { single } else { self.cast(single, to) };
-        }
-        if half(to) {
-            let single = if from == DType::F32 { a } else { self.cast(a, DType::F32) };
-            return self.call(&format!("to_{to}"), DType::F32, &[&single], to);
-        }
         match (from, to) {
             (f, DType::Bool) if f.is_float() => {
                 let zero = self.literal(Scalar { dtype: f, bits: 0 }, f);
                 Expr::infix(&a, "!=", &zero, Prec::Compare, to)
             }
             (f, DType::Bool) => Expr::infix(&a, "!=", &Expr::primary("0", f), Prec::Compare, to),
-            (f, t) if f.is_float() && t.is_int() => self.call(&format!("from_{f}"), t, &[&a], t),
+            (f, t) if f.is_float() && t.is_int() => self.help(&format!("from_{f}"), t, &[&a], t),
             (_, t) => cast(&a, c_type(t), t),
         }
     }
@@ -245,10 +235,10 @@ impl Language for C<'_> {
     fn bitcast(&mut self, a: Expr, to: DType) -> Expr {
         let from = a.dtype;
         let real = |d: DType| matches!(d, DType::F32 | DType::F64);
-        let bits = if real(from) { self.call("bits", from, &[&a], from) } else { a };
+        let bits = if real(from) { self.help("bits", from, &[&a], from) } else { a };
         if real(to) {
             let bits = if from.is_signed_int() { cast(&bits, unsigned(from), to) } else { bits };
-            return self.call("float", to, &[&bits], to);
+            return self.help("float", to, &[&bits], to);
         }
         if c_type(to) == unsigned(from) && (real(from) || from.is_unsigned_int()) {
             Expr { dtype: to, ..bits }
@@ -309,7 +299,7 @@ impl Language for C<'_> {
     fn open_for(&mut self, h: &Header) -> Vec<String> {
         let mut lines = vec![];
         if h.parallel && self.openmp {
-            lines.push("#pragma omp parallel for".to_string());
+            lines.extend(["#if defined(_OPENMP)", "#pragma omp parallel for", "#endif"].map(String::from));
         }
         let (i, ty, lo, hi) = (&h.index, c_type(h.dtype), &h.lo.text, &h.hi.text);
         let step = if h.step == 1 { format!("{i}++") } else { format!("{i} += {}", h.step) };

@@ -2,12 +2,13 @@
 
 use crate::Options;
 use crate::function::{Module, elements};
-use crate::helpers::{Helpers, memory_type};
+use crate::helpers::{LIBRARY, memory_type};
 use onnxc_base::{Diagnostics, EntityRef, Sym};
 use onnxc_codegen::{ModuleInfo, Target};
 use onnxc_ir::loops::walk::blocks;
 use onnxc_ir::loops::{Block, BufKind, Callee, DimSource, FuncId, Port, Program, Stmt};
 use onnxc_runtime::status;
+use onnxc_source::helpers::Helpers;
 use onnxc_source::names::Names;
 use onnxc_source::scalar::scalarize;
 use std::collections::BTreeSet;
@@ -49,7 +50,7 @@ pub(crate) fn write(
     let pointer_bits = target.pointer_bits;
     let module =
         Module { scalars: &scalars, functions, constants, reserved, pointer_bits, unchecked: options.unsafe_fast };
-    let (mut helpers, mut arenas, mut problems) = (Helpers::default(), BTreeSet::new(), Diagnostics::new());
+    let (mut helpers, mut arenas, mut problems) = (Helpers::new(&LIBRARY), BTreeSet::new(), Diagnostics::new());
     let mut code = String::new();
     for &id in &reached {
         let (text, found) = module.function(id, &mut helpers, &mut arenas);
@@ -60,7 +61,7 @@ pub(crate) fn write(
     let mut out = title(program, info, options);
     out += &public(program, &module, &arenas);
     out += &weights(&scalars.program, &module, &reached);
-    out += &helpers.text();
+    helpers.texts().for_each(|t| out += &format!("\n{t}\n"));
     Ok(out + &code)
 }
 

@@ -1,11 +1,12 @@
 //! One function: signature, comment, body.
 
-use crate::helpers::{Helpers, value_type};
+use crate::helpers::value_type;
 use crate::lang::Rust;
 use crate::roots::roots;
 use onnxc_base::{DType, Diagnostic, Diagnostics, EntityRef, SecondaryMap};
 use onnxc_ir::loops::{Buf, BufKind, Func, FuncId, ParamKind, Scalar};
 use onnxc_source::flow::{Flow, Style};
+use onnxc_source::helpers::Helpers;
 use onnxc_source::names::Names;
 use onnxc_source::scalar::Scalars;
 use std::collections::BTreeSet;

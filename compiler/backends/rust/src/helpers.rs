@@ -1,36 +1,22 @@
 //! Small functions that a module contains if its kernels use them: what `core` has no operator or method for.
 
 use onnxc_base::DType;
-use std::collections::BTreeMap;
+use onnxc_source::helpers::{Library, fill};
 
-/// The helpers of one module, in the order of first use.
-#[derive(Default, Debug)]
-pub(crate) struct Helpers {
-    order: Vec<String>,
-    texts: BTreeMap<String, String>,
+/// The helpers of Rust.
+pub(crate) static LIBRARY: Library = Library { name, needs, text };
+
+fn name(op: &str, d: DType) -> String {
+    let generic = matches!(op, "min" | "max" | "parts" | "get" | "put");
+    if generic { op.to_string() } else { format!("{op}_{d}") }
 }
 
-impl Helpers {
-    /// The name of a helper for a type; it and what it needs will be in the module.
-    pub fn need(&mut self, op: &str, d: DType) -> String {
-        let generic = matches!(op, "min" | "max" | "parts" | "get" | "put");
-        let name = if generic { op.to_string() } else { format!("{op}_{d}") };
-        if self.texts.contains_key(&name) {
-            return name;
-        }
-        match op {
-            "floor" | "ceil" | "round_even" => drop(self.need("trunc", d)),
-            "floordiv" if d.is_float() => drop(self.need("floor", d)),
-            _ => {}
-        }
-        self.texts.insert(name.clone(), text(op, d));
-        self.order.push(name.clone());
-        name
-    }
-
-    /// All of them.
-    pub fn text(&self) -> String {
-        self.order.iter().map(|n| format!("\n{}\n", self.texts[n])).collect()
+/// What a helper calls.
+fn needs(op: &str, d: DType) -> Vec<(&'static str, DType)> {
+    match op {
+        "floor" | "ceil" | "round_even" => vec![("trunc", d)],
+        "floordiv" if d.is_float() => vec![("floor", d)],
+        _ => vec![],
     }
 }
 
@@ -58,15 +44,7 @@ pub(crate) fn value_type(d: DType) -> &'static str {
 fn text(op: &str, d: DType) -> String {
     let wide = d == DType::F64;
     let template = if d.is_float() { float(op) } else { integer(op, d.is_signed_int()) };
-    template
-        .trim_start()
-        .replace("$D", d.name())
-        .replace("$T", value_type(d))
-        .replace("$U", if wide { "u64" } else { "u32" })
-        .replace("$BITS", &d.bits().to_string())
-        .replace("$MANTISSA", if wide { "52" } else { "23" })
-        .replace("$EXPONENT", if wide { "2047" } else { "255" })
-        .replace("$BIAS", if wide { "1023" } else { "127" })
+    fill(template, d).replace("$T", value_type(d)).replace("$U", if wide { "u64" } else { "u32" })
 }
 
 /// Helpers for every type.

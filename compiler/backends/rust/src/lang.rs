@@ -1,11 +1,12 @@
 //! Rust for [`onnxc_source::flow`]: operators where nothing can overflow, wrapping methods where it can.
 
-use crate::helpers::{Helpers, memory_type, value_type};
+use crate::helpers::{memory_type, value_type};
 use crate::roots::Root;
 use onnxc_base::{DType, EntityRef, SecondaryMap};
 use onnxc_ir::loops::{BinOp, Buf, Callee, CmpOp, Func, ParamKind, Program, Scalar, UnOp};
 use onnxc_source::expr::{Expr, Prec};
 use onnxc_source::flow::{Header, Known, Language, Passed};
+use onnxc_source::helpers::Helpers;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The writer of one function.
@@ -52,12 +53,6 @@ pub(crate) fn float_literal(s: Scalar) -> String {
 }
 
 impl Rust<'_> {
-    fn call(&mut self, op: &str, d: DType, args: &[&Expr], out: DType) -> Expr {
-        let name = self.helpers.need(op, d);
-        let args: Vec<&str> = args.iter().map(|a| a.text.as_str()).collect();
-        Expr::primary(format!("{name}({})", args.join(", ")), out)
-    }
-
     /// An expression that a method can be called on.
     fn receiver(e: &Expr) -> String {
         if number(e.text.trim_start_matches('-')) {
@@ -155,6 +150,10 @@ impl Rust<'_> {
 }
 
 impl Language for Rust<'_> {
+    fn helpers(&mut self) -> &mut Helpers {
+        self.helpers
+    }
+
     fn literal(&mut self, s: Scalar, dtype: DType) -> Expr {
         let text = match s.dtype {
             DType::F32 | DType::F64 => float_literal(s),
@@ -184,7 +183,7 @@ impl Language for Rust<'_> {
                 let (ty, bits) = (value_type(d), Self::method(&a, "to_bits", "", d).text);
                 Expr::primary(format!("{ty}::from_bits({bits} & !(1 << {}))", d.bits() - 1), d)
             }
-            op => self.call(op.name(), d, &[&a], d),
+            op => self.help(op.name(), d, &[&a], d),
         }
     }
 
@@ -211,7 +210,7 @@ impl Language for Rust<'_> {
             BinOp::Shl | BinOp::Shr if known.b.lo >= 0 && known.b.hi < d.bits() as i128 => {
                 infix(if op == BinOp::Shl { "<<" } else { ">>" }, Prec::Bits)
             }
-            op => self.call(op.name(), d, &[&a, &b], d),
+            op => self.help(op.name(), d, &[&a, &b], d),
         }
     }
 
@@ -229,17 +228,8 @@ impl Language for Rust<'_> {
         Expr::new(format!("if {} {{ {} }} else {{ {} }}", cond.text, a.text, b.text), Prec::Choice, a.dtype)
     }
 
-    fn cast(&mut self, a: Expr, to: DType) -> Expr {
+    fn convert(&mut self, a: Expr, to: DType) -> Expr {
         let from = a.dtype;
-        let half = |d: DType| matches!(d, DType::F16 | DType::BF16);
-        if half(from) {
-            let single = self.call(&format!("from_{from}"), DType::F32, &[&a], DType::F32);
-            return if to == DType::F32 { single } else { self.cast(single, to) };
-        }
-        if half(to) {
-            let single = if from == DType::F32 { a } else { self.cast(a, DType::F32) };
-            return self.call(&format!("to_{to}"), DType::F32, &[&single], to);
-        }
         match to {
             DType::Bool => {
                 let zero = if from.is_float() { "0.0" } else { "0" };

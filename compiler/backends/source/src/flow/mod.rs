@@ -8,6 +8,7 @@ mod ops;
 mod stmts;
 
 use crate::expr::Expr;
+use crate::helpers::{Helpers, is_half};
 use crate::homes::declared_at_first_set;
 use crate::names::Names;
 use crate::range::Range;
@@ -54,6 +55,32 @@ pub struct Header {
 
 /// How the pieces of a function are written. Operands have the type of the operation already.
 pub trait Language {
+    /// The small functions of the file.
+    fn helpers(&mut self) -> &mut Helpers;
+    /// A conversion of values between types that aren't 16-bit floats. `a` may have fewer bits than its type in the program.
+    fn convert(&mut self, a: Expr, to: DType) -> Expr;
+
+    /// A call of a helper for a type, of result `out`.
+    fn help(&mut self, op: &str, d: DType, args: &[&Expr], out: DType) -> Expr {
+        let name = self.helpers().need(op, d);
+        let args: Vec<&str> = args.iter().map(|a| a.text.as_str()).collect();
+        Expr::primary(format!("{name}({})", args.join(", ")), out)
+    }
+
+    /// A conversion of values; 16-bit floats go through f32.
+    fn cast(&mut self, a: Expr, to: DType) -> Expr {
+        let from = a.dtype;
+        if is_half(from) {
+            let single = self.help(&format!("from_{from}"), DType::F32, &[&a], DType::F32);
+            return if to == DType::F32 { single } else { self.cast(single, to) };
+        }
+        if is_half(to) {
+            let single = if from == DType::F32 { a } else { self.cast(a, DType::F32) };
+            return self.help(&format!("to_{to}"), DType::F32, &[&single], to);
+        }
+        self.convert(a, to)
+    }
+
     /// A constant of a type that holds it.
     fn literal(&mut self, s: Scalar, dtype: DType) -> Expr;
     /// The same integer in another width.
@@ -68,8 +95,6 @@ pub trait Language {
     fn compare(&mut self, op: CmpOp, a: Expr, b: Expr) -> Expr;
     /// A choice.
     fn select(&mut self, cond: Expr, a: Expr, b: Expr) -> Expr;
-    /// A conversion of values. `a` may have fewer bits than its type in the program.
-    fn cast(&mut self, a: Expr, to: DType) -> Expr;
     /// The same bits.
     fn bitcast(&mut self, a: Expr, to: DType) -> Expr;
     /// An element of a buffer; 0 if the mask says no.

@@ -1,0 +1,70 @@
+//! Small functions that a file contains if its kernels use them: what a language has no operator for.
+//!
+//! A language gives a [`Library`] of them: names, what calls what, and texts, which are templates over the types. Here is
+//! which of them a file needs, and what the templates of all languages have in common.
+
+use onnxc_base::DType;
+use std::collections::BTreeMap;
+
+/// The helpers that a language has.
+#[derive(Debug)]
+pub struct Library {
+    /// The name of a helper for a type.
+    pub name: fn(op: &str, d: DType) -> String,
+    /// What a helper calls, which comes before it.
+    pub needs: fn(op: &str, d: DType) -> Vec<(&'static str, DType)>,
+    /// Its definition.
+    pub text: fn(op: &str, d: DType) -> String,
+}
+
+/// The helpers of one file, in the order of definition.
+#[derive(Debug)]
+pub struct Helpers {
+    library: &'static Library,
+    order: Vec<String>,
+    texts: BTreeMap<String, String>,
+}
+
+impl Helpers {
+    /// None yet.
+    pub fn new(library: &'static Library) -> Helpers {
+        Helpers { library, order: vec![], texts: BTreeMap::new() }
+    }
+
+    /// The name of a helper for a type; it and what it needs will be in the file.
+    pub fn need(&mut self, op: &str, d: DType) -> String {
+        let name = (self.library.name)(op, d);
+        if self.texts.contains_key(&name) {
+            return name;
+        }
+        for (op, d) in (self.library.needs)(op, d) {
+            self.need(op, d);
+        }
+        self.texts.insert(name.clone(), (self.library.text)(op, d));
+        self.order.push(name.clone());
+        name
+    }
+
+    /// Their texts, each after what it calls.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().filter_map(|n| self.texts.get(n).map(String::as_str))
+    }
+}
+
+/// A template with what every language says alike: `$D` the type's name in loops IR, `$BITS` its bits, and of the format of a
+/// float `$MANTISSA` (bits), `$EXPONENT` (the greatest) and `$BIAS`.
+pub fn fill(template: &str, d: DType) -> String {
+    let wide = d == DType::F64;
+    template
+        .trim_start()
+        .replace("$D", d.name())
+        .replace("$BITS", &d.bits().to_string())
+        .replace("$MANTISSA", if wide { "52" } else { "23" })
+        .replace("$EXPONENT", if wide { "2047" } else { "255" })
+        .replace("$BIAS", if wide { "1023" } else { "127" })
+}
+
+/// 16-bit floats: they are converted to f32 and back, and nothing else.
+pub fn is_half(d: DType) -> bool {
+    matches!(d, DType::F16 | DType::BF16)
+}
