@@ -6,7 +6,7 @@
 use onnxc_base::{Diagnostic, Diagnostics};
 use std::collections::BTreeSet;
 use std::str::FromStr;
-use target_lexicon::{Architecture, BinaryFormat, Triple};
+use target_lexicon::{Architecture, BinaryFormat, OperatingSystem, Triple};
 
 /// A machine to compile for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,8 @@ pub struct Target {
     pub has_fma: bool,
     /// Bits of an address.
     pub pointer_bits: u32,
+    /// A microcontroller: little RAM and flash, no caches to speak of, no system.
+    pub small: bool,
 }
 
 /// A processor known by name.
@@ -166,7 +168,14 @@ impl Target {
             _ => (64, 16, false),
         };
         let pointer_bits = triple.pointer_width().map_or(64, |w| u32::from(w.bits()));
-        Target { triple, cpu: cpu.into(), features, vector_bits, vector_registers, has_fma, pointer_bits }
+        let small = is_small(&triple);
+        Target { triple, cpu: cpu.into(), features, vector_bits, vector_registers, has_fma, pointer_bits, small }
+    }
+
+    /// What tensors and constants are aligned to, in bytes: a cache line, which is also the widest vector, or on a small
+    /// machine what its widest load wants.
+    pub fn alignment(&self) -> u32 {
+        if self.small { 8 } else { 64 }
     }
 
     /// True if it has an extension, by LLVM's name.
@@ -186,6 +195,13 @@ impl Target {
     pub fn is_elf(&self) -> bool {
         self.triple.binary_format == BinaryFormat::Elf
     }
+}
+
+/// True for cores without an address space of 64 bits that run without a system; wasm's machines are large.
+fn is_small(triple: &Triple) -> bool {
+    let bare = matches!(triple.operating_system, OperatingSystem::None_ | OperatingSystem::Unknown);
+    let core = matches!(triple.architecture, Architecture::Arm(_) | Architecture::Riscv32(_) | Architecture::XTensa);
+    bare && core
 }
 
 /// Armv8.1-M is Armv8-M with more instructions, and the only name that the triple's parser has.

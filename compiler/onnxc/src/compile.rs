@@ -1,8 +1,8 @@
 //! From a model's file to a module's files.
 
-use crate::backends;
 use crate::options::Options;
 use crate::output;
+use crate::{backends, budget};
 use onnxc_base::{Bytes, Diagnostic, Diagnostics, Sym};
 use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, ModuleInfo};
 use onnxc_ir::graph::patch::Editor;
@@ -11,7 +11,7 @@ use onnxc_ir::loops::Program;
 use onnxc_ir::loops::verify::{Stage, verify};
 use onnxc_ops::import::DimRange;
 use onnxc_passes::assemble::c_identifier;
-use onnxc_passes::from_kernel::Machine;
+use onnxc_passes::from_kernel::{Machine, Memory};
 use onnxc_passes::manager::{Manager, Observer, Quiet, Stop, Timings};
 use onnxc_passes::pipeline::{self, Lowered, Wishes};
 use onnxc_passes::specialise;
@@ -190,6 +190,7 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
         l2_bytes: l2_bytes(options.target.vector_bits),
         threads: 1,
         strict: options.strict_fp,
+        memory: if options.target.small { Memory::SCARCE } else { Memory::PLENTY },
     }
 }
 
@@ -207,14 +208,19 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     let backend = backends::find(options.backend.as_deref())?;
     let mut manager = Manager::new(observer);
     manager.verify = options.verify;
-    let mut editor = options.max_patches.map_or_else(Editor::new, Editor::stop_after);
     let mut graph = source.graph.clone();
-    let wishes = Wishes {
+    let chosen = machine(options, backend);
+    let new_editor = || options.max_patches.map_or_else(Editor::new, Editor::stop_after);
+    let mut editor = new_editor();
+    let mut wishes = Wishes {
         profile: options.profile,
         tuner: options.tuner.as_deref().map(|t| t as _),
-        ..Wishes::new(machine(options, backend), options.opt_level)
+        ..Wishes::new(chosen, options.opt_level)
     };
-    let lowered = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
+    let lowered = budget::within(options, chosen, |machine| {
+        (editor, graph, wishes.machine) = (new_editor(), source.graph.clone(), machine);
+        pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)
+    })?;
     let mut program = lowered.assembled.program.clone();
     // The first is compared with first, so it goes in last.
     for (i, hot) in source.hot.iter().enumerate().rev() {
@@ -232,6 +238,7 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
         compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
         model_sha256: source.sha256.clone(),
         flops: Some(total_flops(&lowered)),
+        alignment: options.target.alignment(),
     };
     onnxc_codegen::complete(&mut program);
     let hot = source.hot.iter().map(|h| h.extents.clone()).collect();

@@ -16,6 +16,7 @@
 //! Operators of the user are Rust objects here: see [`onnxc_ops::CustomOp`] and [`Options::registry`].
 
 pub mod backends;
+pub mod budget;
 pub mod cli;
 pub mod compile;
 pub mod options;

@@ -29,6 +29,10 @@ pub struct Options {
     pub name: Option<String>,
     /// Stop after this many graph patches.
     pub max_patches: Option<usize>,
+    /// The most bytes of workspace.
+    pub max_ram: Option<u64>,
+    /// The most bytes of weights and code.
+    pub max_flash: Option<u64>,
     /// Verify after every pass.
     pub verify: bool,
     /// Sums may be reordered, but are computed by their own formula: no transformed domains.
@@ -54,6 +58,8 @@ impl Default for Options {
             rust: onnxc_rust::Options::default(),
             name: None,
             max_patches: None,
+            max_ram: None,
+            max_flash: None,
             verify: cfg!(debug_assertions),
             strict_fp: false,
             hot: vec![],

@@ -3,6 +3,7 @@
 //! A pass of any level is one file with one function, and one line in the tables of [`crate::pipeline`]. Whoever
 //! compiles gives an [`Observer`] that sees the IR after every pass and may end the run there.
 
+use crate::from_kernel::Machine;
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_ir::graph::patch::Editor;
 use onnxc_ir::graph::{self, Graph};
@@ -85,6 +86,8 @@ pub struct GraphPass {
 pub struct GraphCx<'a> {
     /// Every operator.
     pub registry: &'a Registry,
+    /// The machine to compile for.
+    pub machine: Machine,
     /// Applies patches, counts them, and refuses them once a bisection has had enough.
     pub editor: &'a mut Editor,
     /// What passes want the user to know, for the report.
@@ -120,8 +123,8 @@ pub struct LoopsPass {
 pub struct LoopsCx {
     /// What is known of the dims.
     pub ranges: onnxc_base::Ranges,
-    /// The machine has a fused multiply-add.
-    pub fma: bool,
+    /// The machine to compile for.
+    pub machine: Machine,
 }
 
 /// How long each pass took, in order of first run.

@@ -30,6 +30,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,
+    g::order::PASS,
     // Last: the passes before may merge and replace values, which is no longer true of those that have a layout.
     g::channels_last::PASS,
     g::parts::PASS,
@@ -80,6 +81,27 @@ pub struct Lowered {
     pub warnings: Diagnostics,
 }
 
+/// Bytes of code of a statement, about: the usual instruction of a microcontroller.
+const STATEMENT: usize = 4;
+
+/// Bytes of code of a program, about.
+pub fn code_estimate(program: &onnxc_ir::loops::Program) -> usize {
+    STATEMENT * program.funcs.values().map(|f| loops::size(&f.body)).sum::<usize>()
+}
+
+/// Assembles; what would be more code than the machine should have is made again with fewer steps written out.
+fn assemble_within(graph: &Graph, registry: &Registry, wishes: &Wishes) -> Result<Assembled, Diagnostics> {
+    let mut wishes = *wishes;
+    loop {
+        let assembled = assemble(graph, registry, &wishes)?;
+        let (bytes, memory) = (code_estimate(&assembled.program), &mut wishes.machine.memory);
+        if bytes <= memory.code_bytes as usize || memory.unroll == 1 {
+            return Ok(assembled);
+        }
+        memory.unroll /= 2;
+    }
+}
+
 /// Runs everything between import and a backend.
 ///
 /// # Errors
@@ -99,20 +121,21 @@ pub fn lower(
     problems.0.retain(|d| d.code == onnxc_ops::infer::UNDECIDED);
     manager.show("infer", Ir::Graph(graph))?;
     let mut notes = vec![];
+    let machine = wishes.machine;
     for pass in GRAPH.iter().filter(|p| p.level <= wishes.level) {
-        manager.graph(pass, graph, &mut GraphCx { registry, editor, notes: &mut notes })?;
+        manager.graph(pass, graph, &mut GraphCx { registry, machine, editor, notes: &mut notes })?;
     }
-    let mut assembled = manager.time("assemble", || assemble(graph, registry, wishes))?;
+    let mut assembled = manager.time("assemble", || assemble_within(graph, registry, wishes))?;
     for (k, _) in &assembled.kernels {
         manager.show("schedule", Ir::Kernel(k))?;
     }
     manager.show("assemble", Ir::Loops(&assembled.program))?;
-    let cx = LoopsCx { ranges: graph.ranges(), fma: wishes.machine.fma };
+    let cx = LoopsCx { ranges: graph.ranges(), machine };
     let mut stage = Stage::FRESH;
     for pass in LOOPS.iter().filter(|p| p.level <= wishes.level) {
         stage = manager.loops(pass, &mut assembled.program, &cx, stage)?;
     }
-    let memory = manager.time("plan-memory", || loops::plan_memory::plan_memory(&mut assembled.program, &cx.ranges))?;
+    let memory = manager.time("plan-memory", || loops::plan_memory::plan_memory(&mut assembled.program, &cx))?;
     set_workspace_function(&mut assembled.program);
     manager.show("plan-memory", Ir::Loops(&assembled.program))?;
     Ok(Lowered { assembled, memory, notes, warnings: problems })

@@ -54,7 +54,9 @@ const PREAMBLE: &str = "\
 /// What weights and the module's own workspace are aligned to.
 fn alignment(bytes: u32) -> String {
     let bytes = if bytes == 0 { 64 } else { bytes };
-    format!("\n#if defined(__GNUC__)\n#define ONNXC_ALIGNED __attribute__((aligned({bytes})))\n#define ONNXC_NOINLINE __attribute__((noinline))\n#else\n#define ONNXC_ALIGNED\n#define ONNXC_NOINLINE\n#endif\n")
+    format!(
+        "\n#if defined(__GNUC__)\n#define ONNXC_ALIGNED __attribute__((aligned({bytes})))\n#define ONNXC_NOINLINE __attribute__((noinline))\n#else\n#define ONNXC_ALIGNED\n#define ONNXC_NOINLINE\n#endif\n"
+    )
 }
 
 /// Writes the file.

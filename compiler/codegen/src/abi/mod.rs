@@ -30,6 +30,8 @@ pub struct ModuleInfo {
     pub model_sha256: String,
     /// Floating-point operations of a run over the module's dims, as far as they are counted.
     pub flops: Option<Sym>,
+    /// What inputs, outputs and the workspace are best aligned to, in bytes; 0 says nothing.
+    pub alignment: u32,
 }
 
 /// Data and address functions of a module.

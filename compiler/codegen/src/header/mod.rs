@@ -47,7 +47,7 @@ pub fn header_in(program: &Program, info: &ModuleInfo, style: &Style) -> String 
     }
     dims_struct(&mut out, name, face);
     if let Some(bytes) = face.workspace.as_ref().and_then(|w| w.as_int()) {
-        out += "/* Bytes of workspace that a run needs, aligned to 64. */\n";
+        out += "/* Bytes of workspace that a run needs. */\n";
         out += &format!("#define {upper}_WORKSPACE_BYTES {bytes}\n\n");
     }
     ports(&mut out, "Inputs", &face.inputs);
@@ -65,8 +65,9 @@ fn preamble(out: &mut String, program: &Program, info: &ModuleInfo, style: &Styl
     if !info.model_sha256.is_empty() {
         *out += &format!(" * SHA-256 of the model: {}\n", line(&info.model_sha256));
     }
-    *out += " * Any thread may call with a workspace of its own. Buffers are row-major, inputs and workspace aligned to 64 bytes\n";
-    *out += " * for speed (the element's size is enough).";
+    let alignment = if info.alignment == 0 { 64 } else { info.alignment };
+    *out += " * Any thread may call with a workspace of its own. Buffers are row-major; inputs, outputs and workspace are aligned to\n";
+    *out += &format!(" * {alignment} bytes for speed (the size of the largest element is enough).");
     for remark in &style.remarks {
         *out += &format!("\n * {}", line(remark));
     }

@@ -56,7 +56,7 @@ fn symbolic() -> Program {
 }
 
 fn info() -> ModuleInfo {
-    ModuleInfo { compiler: "onnxc 0.1.0".into(), model_sha256: "ab".repeat(32), flops: None }
+    ModuleInfo { compiler: "onnxc 0.1.0".into(), model_sha256: "ab".repeat(32), flops: None, alignment: 64 }
 }
 
 #[test]

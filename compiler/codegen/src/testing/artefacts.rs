@@ -13,7 +13,7 @@ fn with_artefact<R>(
     f: impl FnOnce(&Artefact<'_>, &Program, &ModuleInfo) -> Result<R, String>,
 ) -> Result<R, String> {
     let mut program = sample();
-    let info = ModuleInfo { compiler: "onnxc test".into(), model_sha256: "00".repeat(32), flops: None };
+    let info = ModuleInfo { compiler: "onnxc test".into(), model_sha256: "00".repeat(32), flops: None, alignment: 64 };
     complete(&mut program);
     let options = CompileOptions { opt_level: 2, ..CompileOptions::default() };
     let artefact = compile(backend, &program, &info, &Target::host(), &options).map_err(text)?;

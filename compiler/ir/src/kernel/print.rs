@@ -146,7 +146,8 @@ impl Names {
     /// The line of a stage.
     pub fn stage_line(&self, s: &Stage) -> String {
         let acc = s.acc.map(|d| format!(" acc {}", self.def(d))).unwrap_or_default();
-        let at = s.at.map(|a| format!(" at {} {}", self.def(a.owner), a.depth)).unwrap_or_default();
+        let rolls = if s.at.is_some_and(|a| a.rolls) { " rolls" } else { "" };
+        let at = s.at.map(|a| format!(" at {} {}{rolls}", self.def(a.owner), a.depth)).unwrap_or_default();
         let mut line = format!("stage {}{acc}{at}: loops [{}]", self.def(s.def), loops(&s.loops));
         if !s.over.is_empty() {
             line.push_str(&format!(", over [{}]", loops(&s.over)));

@@ -50,6 +50,9 @@ pub struct At {
     pub owner: DefId,
     /// Inside this many of its loops.
     pub depth: u32,
+    /// The region moves on with the innermost of those, and what it has in common with the one before is kept: memory is
+    /// a ring along the dim that moves, and only what is new is computed.
+    pub rolls: bool,
 }
 
 /// A loop over blocks of one axis.

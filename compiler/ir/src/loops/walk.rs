@@ -33,6 +33,38 @@ pub fn bufs(func: &Func, s: &Stmt, f: &mut dyn FnMut(Buf)) {
     }
 }
 
+/// Replaces every buffer that a statement mentions itself (not in its blocks).
+pub fn map_bufs(func: &mut Func, s: &mut Stmt, f: &mut dyn FnMut(Buf) -> Buf) {
+    match s {
+        Stmt::Let(v) => match &mut func.values[*v].op {
+            Op::Load { buf, .. } | Op::Gather { buf, .. } | Op::IsNull(buf) => *buf = f(*buf),
+            _ => {}
+        },
+        Stmt::Store { buf, .. }
+        | Stmt::Scatter { buf, .. }
+        | Stmt::Alloc { buf, .. }
+        | Stmt::Free(buf)
+        | Stmt::Entry { buf, .. } => *buf = f(*buf),
+        Stmt::View { buf, base: other, .. } | Stmt::Assign { buf, from: other } => {
+            (*buf, *other) = (f(*buf), f(*other));
+        }
+        Stmt::Call { args, .. } => {
+            for a in args {
+                if let Arg::Buf { buf, .. } = a {
+                    *buf = f(*buf);
+                }
+            }
+        }
+        Stmt::Set(..)
+        | Stmt::For { .. }
+        | Stmt::Loop(_)
+        | Stmt::Break
+        | Stmt::If { .. }
+        | Stmt::Return(_)
+        | Stmt::Comment(_) => {}
+    }
+}
+
 /// The blocks of a statement.
 pub fn blocks(s: &Stmt) -> Vec<&Block> {
     match s {

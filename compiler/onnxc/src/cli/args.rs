@@ -98,6 +98,12 @@ pub struct BuildArgs {
     /// An object file or library to link with; may be repeated
     #[arg(long = "link", value_name = "FILE")]
     pub link: Vec<PathBuf>,
+    /// The most bytes of workspace; what needs more is made thriftier, or refused with the tensors that stand in its way
+    #[arg(long, value_name = "BYTES")]
+    pub max_ram: Option<u64>,
+    /// The most bytes of weights and code; what needs more is refused with the largest constants
+    #[arg(long, value_name = "BYTES")]
+    pub max_flash: Option<u64>,
     /// Check the IR after every pass
     #[arg(long)]
     pub verify: bool,

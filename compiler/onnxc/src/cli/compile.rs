@@ -88,7 +88,9 @@ fn finish(
     watch: &mut Watch,
 ) -> Result<Vec<Timing>, Failure> {
     let mut times = vec![];
-    let wants_code = args.report.is_some() || kind.is_some_and(Kind::needs_code);
+    // Source text has no machine code to measure: the compiler of the target makes it.
+    let measured = args.report.is_some() && kind.and_then(Kind::source_backend).is_none();
+    let wants_code = measured || kind.is_some_and(Kind::needs_code);
     let code: Option<Artefact<'_>> = if wants_code {
         watch.progress.backend(options.backend.as_deref());
         let begun = Instant::now();

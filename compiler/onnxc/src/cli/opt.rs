@@ -106,7 +106,9 @@ fn graph_text(text: &str, file: &str, args: &OptArgs) -> Result<String, Diagnost
         }
         let pass = GRAPH.iter().find(|p| p.name == name).ok_or_else(|| unknown(name, "graph"))?;
         graph::verify::verify(&g, graph::verify::Stage::Typed)?;
-        (pass.run)(&mut g, &mut GraphCx { registry: &registry, editor: &mut Editor::new(), notes: &mut vec![] })?;
+        let (mut editor, mut notes) = (Editor::new(), vec![]);
+        let mut cx = GraphCx { registry: &registry, machine: machine()?, editor: &mut editor, notes: &mut notes };
+        (pass.run)(&mut g, &mut cx)?;
         graph::verify::verify(&g, graph::verify::Stage::Typed)?;
     }
     // What was elided before may be so again.
@@ -136,13 +138,13 @@ fn loops_text(text: &str, file: &str, passes: &[String]) -> Result<String, Diagn
     for d in &p.interface.dims {
         ranges.set(d.name.as_str(), d.lo, d.hi.clone());
     }
-    let cx = LoopsCx { ranges, fma: machine()?.fma };
+    let cx = LoopsCx { ranges, machine: machine()? };
     for name in passes {
         loops::verify::verify(&p, loops::verify::Stage::FRESH)?;
         match LOOPS.iter().find(|pass| pass.name == name) {
             Some(pass) => (pass.run)(&mut p, &cx)?,
             None if name == PLAN.0 => {
-                plan_memory(&mut p, &cx.ranges)?;
+                plan_memory(&mut p, &cx)?;
             }
             None => return Err(unknown(name, "loops").into()),
         }

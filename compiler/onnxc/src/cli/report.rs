@@ -1,6 +1,6 @@
 //! What was made: memory, sizes, operations, and what was fused with what.
 
-use crate::Module;
+use crate::{Module, budget};
 use onnxc_base::Sym;
 use onnxc_codegen::Artefact;
 use onnxc_passes::manager::Note;
@@ -36,6 +36,8 @@ pub struct Step {
     pub ops: Vec<String>,
     /// Floating-point operations.
     pub flops: Option<Amount>,
+    /// Multiplications that are added up.
+    pub macs: Option<Amount>,
 }
 
 /// The report of a compilation.
@@ -45,12 +47,18 @@ pub struct Report {
     pub name: String,
     /// Bytes of memory that a run needs beside inputs and outputs.
     pub workspace_bytes: Amount,
+    /// Bytes of stack that a run needs at most: the deepest chain of calls, each frame with all that is alive at one time.
+    pub stack_bytes: u64,
     /// Bytes of weights and tables.
     pub constant_bytes: u64,
-    /// Bytes of machine code.
+    /// Bytes of machine code; of source text an estimate.
     pub code_bytes: u64,
+    /// What goes into flash: weights, tables and code.
+    pub flash_bytes: u64,
     /// Floating-point operations of a run, where they are known.
     pub flops: Amount,
+    /// Multiplications of a run that are added up.
+    pub macs: Amount,
     /// Distinct kernels.
     pub kernels: usize,
     /// What runs, in order.
@@ -89,18 +97,25 @@ impl Report {
             nodes: s.nodes.clone(),
             ops: s.ops.clone(),
             flops: s.flops.clone().map(Amount),
+            macs: s.macs.clone().map(Amount),
         });
         let hot = |(i, extents): (usize, &Vec<(String, i64)>)| {
             let prefix = onnxc_passes::specialise::prefix(&module.program.name, i + 1);
             let list: Vec<String> = extents.iter().map(|(n, v)| format!("{n}={v}")).collect();
             Hot { extents: list.join(", "), code_bytes: code.map_or(0, |c| c.function_bytes(&prefix)) }
         };
+        let constant_bytes = code.map_or_else(|| budget::constant_bytes(&module.program), Artefact::constant_bytes);
+        let code_bytes = code.map_or_else(|| budget::code_bytes(&module.program), Artefact::code_bytes);
+        let macs = module.lowered.assembled.steps.iter().filter_map(|s| s.macs.clone()).fold(Sym::int(0), |a, b| a + b);
         let remark = |n: &Note| Remark { node: n.node.clone(), op: n.op.clone(), message: n.message.clone() };
         Report {
             name: module.program.name.clone(),
             workspace_bytes: Amount(module.lowered.memory.bytes.clone()),
-            constant_bytes: code.map_or(0, Artefact::constant_bytes),
-            code_bytes: code.map_or(0, Artefact::code_bytes),
+            stack_bytes: budget::stack_bytes(&module.program),
+            constant_bytes,
+            code_bytes,
+            flash_bytes: constant_bytes + code_bytes,
+            macs: Amount(macs),
             flops: Amount(module.info.flops.clone().unwrap_or_else(|| Sym::int(0))),
             kernels: module.lowered.assembled.kernels.len(),
             steps: steps.collect(),
@@ -119,14 +134,18 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "module     {}", self.name)?;
         writeln!(f, "workspace  {} bytes", self.workspace_bytes)?;
+        writeln!(f, "stack      {} bytes at most", self.stack_bytes)?;
         writeln!(f, "constants  {} bytes", self.constant_bytes)?;
         writeln!(f, "code       {} bytes", self.code_bytes)?;
+        writeln!(f, "flash      {} bytes", self.flash_bytes)?;
         writeln!(f, "flops      {}", self.flops)?;
+        writeln!(f, "macs       {}", self.macs)?;
         writeln!(f, "steps      {} ({} distinct kernels)", self.steps.len(), self.kernels)?;
         for step in &self.steps {
             let flops = step.flops.as_ref().map_or(String::new(), |s| format!(", {s} flops"));
+            let macs = step.macs.as_ref().filter(|m| !m.0.is_zero()).map_or(String::new(), |m| format!(", {m} macs"));
             let function = step.function.as_deref().unwrap_or("-");
-            writeln!(f, "  {function}: {} ({}){flops}", step.ops.join(" + "), step.nodes.join(", "))?;
+            writeln!(f, "  {function}: {} ({}){flops}{macs}", step.ops.join(" + "), step.nodes.join(", "))?;
         }
         for h in &self.hot {
             writeln!(f, "hot        {}: {} bytes of code of its own", h.extents, h.code_bytes)?;

@@ -45,6 +45,8 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
         tuner,
         name: name.map(String::from),
         max_patches: args.max_patches,
+        max_ram: args.max_ram,
+        max_flash: args.max_flash,
         verify: args.verify || cfg!(debug_assertions),
         strict_fp: args.strict_fp,
         ..Options::default()

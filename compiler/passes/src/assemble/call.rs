@@ -2,16 +2,25 @@
 
 use super::kernels::{StepKernel, lower_nodes};
 use super::{Assembler, StepReport};
-use crate::from_kernel::{KernelArg, from_kernel};
-use crate::kernel::optimise;
+use crate::from_kernel::{KernelArg, Lowered, from_kernel};
+use crate::kernel::{optimise, optimise_with_copy};
+use crate::loops::in_place::in_place;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{Attr, NodeId, TensorType, ValueId};
 use onnxc_ir::kernel::verify::verify;
-use onnxc_ir::kernel::{Body, Kernel};
+use onnxc_ir::kernel::{Body, Kernel, ParamId};
 use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, Func, FuncId, ParamKind, Ty, Value};
-use onnxc_ir::scalar::{BinOp, Scalar};
+use onnxc_ir::scalar::{BinOp, ReduceOp, Scalar};
 use onnxc_ops::RoutineCx;
 use onnxc_ops::routine::TensorBuf;
+
+/// A kernel as a function, and what to pass.
+struct Made {
+    func: Func,
+    args: Vec<KernelArg>,
+    /// The parameter in whose place the output is.
+    taken: Option<ParamId>,
+}
 
 /// Checks a kernel, in debug builds and tests: an error is a defect of ours, so all problems and the kernel are shown.
 fn verified(kernel: &Kernel, after: &str) -> Result<(), Diagnostic> {
@@ -34,13 +43,24 @@ impl Assembler<'_> {
         let StepKernel { mut kernel, inputs, outputs } =
             lower_nodes(self.graph, self.registry, nodes, &outputs, &self.ranges)?;
         verified(&kernel, "lowering its nodes")?;
-        let flops = flops(&kernel);
-        let given = kernel.params.len();
+        let (flops, macs) = (flops(&kernel), macs(&kernel));
         kernel.hints = self.tuner.map(|t| t.hints(&kernel, self.machine)).unwrap_or_default();
+        let (given, plain) = (kernel.params.len(), kernel.clone());
         optimise(&mut kernel, self.machine)?;
         verified(&kernel, "scheduling")?;
         debug_assert!(given <= inputs.len(), "every parameter is a value");
-        let (func, args) = self.function(&kernel)?;
+        let ending = self.ending(&kernel, &inputs, &outputs);
+        let mut made = self.made(&kernel, &ending)?;
+        let tight = self.ends.is_tight() || self.machine.memory.thrift > 0;
+        if made.taken.is_none() && tight {
+            if let Some((k, m)) = self.made_with_copy(&plain, &ending)? {
+                (kernel, made) = (k, m);
+            }
+        }
+        let (func, args, taken) = self.function(&kernel, made);
+        if let Some(p) = taken {
+            self.take_over(&kernel, p, &inputs, outputs[0])?;
+        }
         self.steps.push(StepReport {
             nodes: nodes.iter().map(|&n| self.graph.nodes[n].name.clone()).collect(),
             ops: nodes.iter().map(|&n| self.graph.nodes[n].op.to_string()).collect(),
@@ -48,6 +68,7 @@ impl Assembler<'_> {
             flops: Some(flops),
             inputs: kernel.params.values().map(|p| tensor_type(p.dtype, p.shape.clone())).collect(),
             outputs: kernel.outputs.iter().map(|&d| &kernel.defs[d]).map(|d| tensor_type(d.dtype, d.shape())).collect(),
+            macs: Some(macs),
         });
         self.call_kernel(&kernel, func, &args, &inputs, &outputs)?;
         outputs.iter().try_for_each(|&v| self.define_elements(v))
@@ -61,14 +82,62 @@ impl Assembler<'_> {
         }
     }
 
-    /// The function of a kernel: made now, or the one of an equal kernel.
-    fn function(&mut self, kernel: &Kernel) -> Result<(FuncId, Vec<KernelArg>), Diagnostic> {
-        let lowered = from_kernel(kernel, "kernel", self.machine)?;
-        let (id, new) = self.shared(lowered.func, &kernel.name);
+    /// Lowers a kernel. It writes its output in the place of the first of the parameters `ending` for which that gives
+    /// the same; that is no argument then.
+    fn made(&self, kernel: &Kernel, ending: &[ParamId]) -> Result<Made, Diagnostic> {
+        let Lowered { mut func, mut args } = from_kernel(kernel, "kernel", self.machine)?;
+        let position = |args: &[KernelArg], a: KernelArg| args.iter().position(|x| *x == a);
+        for &p in ending {
+            let (Some(read), Some(written)) =
+                (position(&args, KernelArg::Param(p)), position(&args, KernelArg::Output(0)))
+            else {
+                continue;
+            };
+            if let Some(f) = in_place(&func, read as u32, written as u32) {
+                func = f;
+                args.remove(read);
+                return Ok(Made { func, args, taken: Some(p) });
+            }
+        }
+        Ok(Made { func, args, taken: None })
+    }
+
+    /// A kernel that writes in the place of a parameter because it reads that through a copy of its next block.
+    fn made_with_copy(&self, plain: &Kernel, ending: &[ParamId]) -> Result<Option<(Kernel, Made)>, Diagnostic> {
+        for &p in ending {
+            let mut kernel = plain.clone();
+            optimise_with_copy(&mut kernel, self.machine, p)?;
+            verified(&kernel, "scheduling with a copy")?;
+            let made = self.made(&kernel, &[p])?;
+            let in_workspace = made.args.iter().any(|a| matches!(a, KernelArg::Scratch { .. }));
+            if made.taken.is_some() && !in_workspace {
+                return Ok(Some((kernel, made)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The function of a kernel: a new one, or that of an equal kernel.
+    fn function(&mut self, kernel: &Kernel, made: Made) -> (FuncId, Vec<KernelArg>, Option<ParamId>) {
+        let Made { func, args, taken } = made;
+        let (id, new) = self.shared(func, &kernel.name);
         if new {
             self.kernels.push((kernel.clone(), id));
+        } else if !self.program.funcs[id].doc.contains(&kernel.doc) {
+            let doc = &mut self.program.funcs[id].doc;
+            *doc = format!("{doc}\n{}", kernel.doc);
         }
-        Ok((id, lowered.args))
+        (id, args, taken)
+    }
+
+    /// The output has the memory of a parameter from now on.
+    fn take_over(&mut self, kernel: &Kernel, p: ParamId, inputs: &[ValueId], y: ValueId) -> Result<(), Diagnostic> {
+        let name = &kernel.params[p].name;
+        let from = inputs.iter().copied().find(|v| self.graph.values[*v].name == *name);
+        let from = from.and_then(|v| self.storage[v].clone());
+        let ty = self.tensor(y)?;
+        self.storage[y] = from.map(|t| TensorBuf { buf: t.buf, dtype: ty.dtype, shape: ty.shape });
+        Ok(())
     }
 
     /// The function that is the same code, or this one, which then is new.
@@ -239,6 +308,20 @@ impl Assembler<'_> {
 
 fn tensor_type(dtype: DType, shape: Vec<Sym>) -> TensorType {
     TensorType { dtype, shape }
+}
+
+/// Multiplications of a kernel that are added up.
+fn macs(kernel: &Kernel) -> Sym {
+    use onnxc_ir::kernel::ExprKind::Binary;
+    let mut total = Sym::int(0);
+    for d in kernel.defs.values() {
+        let Body::Reduce { op: ReduceOp::Add, axes, value, .. } = &d.body else { continue };
+        let mut products = 0i64;
+        crate::kernel::expr::walk(value, &mut |e| products += i64::from(matches!(e.kind(), Binary(BinOp::Mul, ..))));
+        let points = d.axes.iter().chain(axes).fold(Sym::int(1), |n, a| &n * &a.extent);
+        total = total + points * products;
+    }
+    total
 }
 
 /// Floating point operations of a kernel: each operation of each point of each definition counts one.

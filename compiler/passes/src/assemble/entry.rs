@@ -2,6 +2,7 @@
 
 use super::symbols::is_early;
 use super::{Assembler, c_identifier};
+use crate::loops::in_place::remove_param;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Diagnostics, SecondaryMap, Sym};
 use onnxc_ir::graph::{SymbolSource, ValueId};
@@ -98,6 +99,7 @@ impl Assembler<'_> {
         self.f.func.ret = Some(Ty::I32);
         self.storage = SecondaryMap::new();
         self.const_bufs.clear();
+        self.owned.clear();
     }
 
     fn finish(&mut self) -> Func {
@@ -363,21 +365,6 @@ impl Assembler<'_> {
         let f = self.taken();
         self.program.interface.entries.call = Some(self.program.funcs.push(f));
         Ok(())
-    }
-}
-
-/// Removes a parameter that nothing uses.
-fn remove_param(f: &mut Func, at: u32) {
-    f.params.remove(at as usize);
-    for b in f.bufs.values_mut() {
-        if let BufKind::Param(i) = &mut b.kind {
-            *i -= u32::from(*i > at);
-        }
-    }
-    for v in f.values.values_mut() {
-        if let onnxc_ir::loops::Op::Param(i) = &mut v.op {
-            *i -= u32::from(*i > at);
-        }
     }
 }
 

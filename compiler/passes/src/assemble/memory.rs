@@ -1,6 +1,7 @@
 //! Where tensors live: constants, allocations, aliases, copies.
 
 use super::Assembler;
+use super::reuse::Owned;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{NodeId, TensorType, ValueDef, ValueId};
 use onnxc_ir::loops::{Buf, BufKind, CmpOp, ConstData, ConstId, LoopKind, Space, Stmt, Value};
@@ -99,7 +100,10 @@ impl Assembler<'_> {
         };
         let n = self.f.sym(&known);
         match bound {
-            Some(bound) => self.f.stmt(Stmt::Alloc { buf, count: n, space: Space::Workspace, bound: Some(bound) }),
+            Some(bound) => {
+                self.owned.insert(buf, Owned { dtype, count: count.clone() });
+                self.f.stmt(Stmt::Alloc { buf, count: n, space: Space::Workspace, bound: Some(bound) });
+            }
             None => {
                 self.heap = true;
                 self.f.stmt(Stmt::Alloc { buf, count: n, space: Space::Heap, bound: None });
@@ -149,6 +153,7 @@ impl Assembler<'_> {
             buf = self.f.buf(dtype, BufKind::Local, &self.graph.values[y].name);
             let byte_offset = self.f.int(0);
             self.f.stmt(Stmt::View { buf, base: from.buf, byte_offset });
+            self.owned.remove(&from.buf);
         }
         let from = TensorBuf { buf, dtype, shape };
         match self.storage[y].clone() {

@@ -18,6 +18,7 @@ mod kernels;
 mod memory;
 mod objects;
 mod profile;
+mod reuse;
 mod symbols;
 
 pub use entry::set_workspace_function;
@@ -35,6 +36,8 @@ use onnxc_ir::loops::{Buf, ConstId, FuncBuilder, FuncId, Program};
 use onnxc_ops::handles::Handles;
 use onnxc_ops::routine::TensorBuf;
 use onnxc_ops::{Lower, OpRef, Registry};
+use reuse::{Ends, Owned};
+use std::collections::BTreeMap;
 
 /// What assembling produces besides the program.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub struct StepReport {
     pub inputs: Vec<TensorType>,
     /// Tensors that it writes.
     pub outputs: Vec<TensorType>,
+    /// Multiplications whose result is added up, of one run.
+    pub macs: Option<Sym>,
 }
 
 impl StepReport {
@@ -97,6 +102,10 @@ struct Assembler<'a> {
     /// A call after each step counts its time.
     profile: bool,
     tuner: Option<&'a dyn Tuner>,
+    /// Which values end where, in the region that is being emitted.
+    ends: Ends,
+    /// Memory of the workspace that has one name only.
+    owned: BTreeMap<Buf, Owned>,
 }
 
 /// Turns a graph whose types are inferred into a program.
@@ -127,6 +136,8 @@ pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> Resu
         heap: false,
         profile: wishes.profile,
         tuner: wishes.tuner,
+        ends: Ends::default(),
+        owned: BTreeMap::new(),
     };
     a.entry()?;
     Ok(Assembled { program: a.program, kernels: a.kernels, steps: a.steps })
@@ -144,23 +155,23 @@ pub fn c_identifier(name: &str) -> String {
 impl Assembler<'_> {
     /// Emits the steps of a region, whose parameters have storage already.
     fn region(&mut self, region: &Region) -> Result<(), Diagnostics> {
-        let mut problems = Diagnostics::new();
-        for step in cut(self.graph, self.registry, region)? {
-            let number = self.steps.len();
-            let done = match &step {
-                Step::Kernel(nodes) => self.kernel_step(nodes).map_err(Diagnostics::from),
-                Step::Node(n) => self.node_step(*n),
-            };
-            match done {
-                Ok(()) => self.mark(number),
-                Err(d) => {
-                    problems.extend(d);
-                    // What depends on this step would only report that it is missing.
-                    return Err(problems);
-                }
-            }
+        let mut steps = cut(self.graph, self.registry, region)?;
+        if self.machine.memory.thrift > 1 {
+            steps = reuse::in_strips(self.graph, region, steps, self.machine.memory.ram);
         }
-        problems.into_result(())
+        let outer = std::mem::replace(&mut self.ends, Ends::of(self.graph, region, &steps));
+        for (i, step) in steps.iter().enumerate() {
+            self.ends.step = i;
+            let number = self.steps.len();
+            // What depends on a step that fails would only report that it is missing.
+            match step {
+                Step::Kernel(nodes) => self.kernel_step(nodes)?,
+                Step::Node(n) => self.node_step(*n)?,
+            }
+            self.mark(number);
+        }
+        self.ends = outer;
+        Ok(())
     }
 
     fn node_step(&mut self, n: NodeId) -> Result<(), Diagnostics> {
@@ -178,6 +189,7 @@ impl Assembler<'_> {
             flops: None,
             inputs: self.tensor_types(node.inputs.iter().flatten()),
             outputs: self.tensor_types(&node.outputs),
+            macs: None,
         });
         self.define_extents(n)?;
         match op {

@@ -221,10 +221,10 @@ impl<'c, 'k> Eval<'c, 'k> {
         let Some(storage) = self.cx.storage(src).cloned() else { return self.inline(src, index) };
         let mut offset = Sym::int(0);
         let mut computed: Vec<(Value, Sym)> = Vec::new();
-        for ((e, stride), lo) in index.iter().zip(&storage.strides).zip(&storage.lo).rev() {
+        for (dim, e) in index.iter().enumerate().rev() {
             match e.as_sym() {
-                Some(s) => offset = offset + (self.resolve(s) - lo) * stride,
-                None => computed.push((self.expr(e)?, stride.clone())),
+                Some(s) => offset = offset + storage.distance(dim, self.resolve(s)),
+                None => computed.push((self.expr(e)?, storage.strides[dim].clone())),
             }
         }
         let offset = self.cx.ranges.simplify(&(offset + &storage.base));
@@ -336,8 +336,8 @@ impl<'c, 'k> Eval<'c, 'k> {
         let def = &self.cx.kernel.defs[d];
         let storage = self.cx.defs[d].as_ref().ok_or_else(|| self.cx.error(format!("{} has no memory", def.name)))?;
         let mut offset = storage.base.clone();
-        for ((axis, stride), lo) in def.axes.iter().zip(&storage.strides).zip(&storage.lo) {
-            offset = offset + (self.resolve(&Sym::var(axis.var.clone())) - lo) * stride;
+        for (dim, axis) in def.axes.iter().enumerate() {
+            offset = offset + storage.distance(dim, self.resolve(&Sym::var(axis.var.clone())));
         }
         Ok((storage.buf, self.cx.ranges.simplify(&offset)))
     }

@@ -8,6 +8,8 @@
 
 mod cuts;
 mod eval;
+mod machine;
+mod roll;
 mod rows;
 mod span;
 mod stage;
@@ -18,31 +20,17 @@ mod visits;
 
 pub use cuts::equal_parts;
 use eval::Eval;
+pub use machine::{Machine, Memory};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::kernel::reach::reached;
 use onnxc_ir::kernel::{Axis, Body, Check, Def, DefId, Expr, Kernel, ParamId, Src, Stage};
 use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, LoopKind, Stmt, Ty};
 use onnxc_ir::scalar::Scalar;
+use roll::Ring;
+pub use roll::{Cost, cost, ring_dim};
 use span::{Domain, whole};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What lowering must know of the machine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Machine {
-    /// Bits of the widest vector to use.
-    pub vector_bits: u32,
-    /// Vector registers.
-    pub registers: u32,
-    /// There is a fused multiply-add.
-    pub fma: bool,
-    /// Bytes of a core's own second-level cache.
-    pub l2_bytes: u32,
-    /// The most threads that run a parallel loop.
-    pub threads: u32,
-    /// Sums are only reordered, never computed by other formulas.
-    pub strict: bool,
-}
 
 /// A lowered kernel.
 #[derive(Clone, Debug)]
@@ -73,9 +61,6 @@ pub enum KernelArg {
     },
 }
 
-/// Scratch of at most this many bytes lives on the stack.
-const STACK_BYTES: i64 = 4096;
-
 /// Where a definition or parameter lives, from the point `lo` on.
 #[derive(Clone, Debug)]
 struct Storage {
@@ -88,6 +73,18 @@ struct Storage {
     shape: Vec<Sym>,
     /// The distance of neighbours along each dim, in elements.
     strides: Vec<Sym>,
+    /// The dim that is a ring, if there is one.
+    ring: Option<Ring>,
+}
+
+impl Storage {
+    /// How far an index of a dim is from the start, in elements.
+    fn distance(&self, dim: usize, index: Sym) -> Sym {
+        match &self.ring {
+            Some(r) if r.dim == dim => index.modulo(&self.shape[dim]) * &self.strides[dim],
+            _ => (index - &self.lo[dim]) * &self.strides[dim],
+        }
+    }
 }
 
 /// Everything that the parts of lowering share.
@@ -111,17 +108,7 @@ struct Cx<'a> {
 /// # Errors
 /// A [`Diagnostic`] if the schedule asks for what can't be lowered.
 pub fn from_kernel(kernel: &Kernel, name: &str, machine: Machine) -> Result<Lowered, Diagnostic> {
-    let mut cx = Cx {
-        kernel,
-        machine,
-        ranges: all_ranges(kernel),
-        reduction_vars: kernel.defs.values().flat_map(reduction_axes).map(|a| a.var.clone()).collect(),
-        f: FuncBuilder::new(name),
-        params: SecondaryMap::new(),
-        defs: SecondaryMap::new(),
-        loops: 0,
-        threaded: false,
-    };
+    let mut cx = Cx { machine, f: FuncBuilder::new(name), ..Cx::bare(kernel) };
     cx.f.func.doc = kernel.doc.clone();
     let args = cx.declare()?;
     let (late, early): (Vec<&Check>, Vec<&Check>) = kernel.checks.iter().partition(|c| reads_stages(kernel, &c.cond));
@@ -206,6 +193,21 @@ pub fn dims_of(kernel: &Kernel) -> Vec<Symbol> {
 }
 
 impl<'a> Cx<'a> {
+    /// Nothing declared yet, on no machine in particular.
+    fn bare(kernel: &'a Kernel) -> Self {
+        Cx {
+            kernel,
+            machine: Machine::USUAL,
+            ranges: all_ranges(kernel),
+            reduction_vars: kernel.defs.values().flat_map(reduction_axes).map(|a| a.var.clone()).collect(),
+            f: FuncBuilder::new(""),
+            params: SecondaryMap::new(),
+            defs: SecondaryMap::new(),
+            loops: 0,
+            threaded: false,
+        }
+    }
+
     /// Declares the function's parameters and the storage behind every parameter and staged definition.
     fn declare(&mut self) -> Result<Vec<KernelArg>, Diagnostic> {
         let mut args = Vec::new();
@@ -216,7 +218,7 @@ impl<'a> Cx<'a> {
         }
         let at_start = |buf: Buf, shape: Vec<Sym>| {
             let (base, lo, strides) = (Sym::int(0), vec![Sym::int(0); shape.len()], row_major(&shape));
-            Storage { buf, base, lo, shape, strides }
+            Storage { buf, base, lo, shape, strides, ring: None }
         };
         for (id, p) in self.kernel.params.iter() {
             let buf = self.f.param_buf(&p.name, p.dtype, false);
@@ -240,7 +242,7 @@ impl<'a> Cx<'a> {
                     None => self.kernel.defs[stage.def].shape(),
                 };
                 let (buf, arg) = self.scratch(stage, &shape);
-                self.defs[stage.def] = Some(at_start(buf, shape));
+                self.defs[stage.def] = Some(Storage { ring: self.ring(stage)?, ..at_start(buf, shape) });
                 args.extend(arg);
             }
         }
@@ -262,7 +264,9 @@ impl<'a> Cx<'a> {
     fn scratch(&mut self, stage: &Stage, shape: &[Sym]) -> (Buf, Option<KernelArg>) {
         let def = &self.kernel.defs[stage.def];
         let count = shape.iter().fold(Sym::int(1), |n, d| &n * d);
-        let fixed = count.as_int().filter(|&n| n * def.dtype.size() as i64 <= STACK_BYTES && !self.per_thread(stage));
+        let fixed = count.as_int().filter(|&n| {
+            n * def.dtype.size() as i64 <= i64::from(self.machine.memory.stack_bytes) && !self.per_thread(stage)
+        });
         match fixed {
             Some(n) => (self.f.buf(def.dtype, BufKind::Stack(n.max(1) as u32), &def.name), None),
             None => {

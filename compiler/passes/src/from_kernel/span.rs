@@ -28,7 +28,7 @@ pub(super) fn whole(kernel: &Kernel, d: DefId) -> Domain {
 }
 
 /// What the first `depth` loops of a stage leave: blocks at unknown places, as large as they get.
-fn typical(kernel: &Kernel, stage: &Stage, depth: usize) -> Domain {
+pub(super) fn typical(kernel: &Kernel, stage: &Stage, depth: usize) -> Domain {
     let mut domain = whole(kernel, stage.def);
     for l in &stage.loops[..depth] {
         if let Some(span) = domain.get_mut(&l.axis) {

@@ -182,8 +182,7 @@ fn lowered(graph: &Graph, inputs: &[Tensor], what: &str) -> (Graph, Assembled) {
     assert!(!problems.has_errors(), "{what}: {problems}");
     let given: Vec<HostValue> = inputs.iter().cloned().map(HostValue::Tensor).collect();
     let want = run(&graph, &Evaluator::new(&registry), &given).expect("the graph runs");
-    let machine = Machine { vector_bits: 256, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false };
-    let wishes = Wishes::new(machine, 2);
+    let wishes = Wishes::new(Machine::USUAL, 2);
     let (mut quiet, mut editor) = (Quiet, Editor::new());
     let mut manager = Manager::new(&mut quiet);
     manager.verify = true;

@@ -9,6 +9,7 @@ pub mod fold_constants;
 pub mod fuse_layer_norm;
 #[cfg(test)]
 mod layout_tests;
+pub mod order;
 pub mod parts;
 mod patterns;
 pub mod quantised_integers;

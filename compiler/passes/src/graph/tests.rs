@@ -1,5 +1,6 @@
 //! Each pass on a small graph: the text before and after, and the same numbers.
 
+use crate::from_kernel::Machine;
 use crate::manager::{GraphCx, GraphPass, Manager, Quiet};
 use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::build::GraphBuilder;
@@ -34,7 +35,7 @@ fn check(mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<Stri
     let mut manager = Manager::new(&mut quiet);
     manager.verify = true;
     for pass in passes {
-        let mut cx = GraphCx { registry: &registry, editor: &mut editor, notes: &mut vec![] };
+        let mut cx = GraphCx { registry: &registry, machine: Machine::USUAL, editor: &mut editor, notes: &mut vec![] };
         manager.graph(pass, &mut graph, &mut cx).expect("the pass leaves a valid graph");
     }
     let after = run(&graph, &eval, &given).expect("the graph still runs");

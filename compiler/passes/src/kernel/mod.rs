@@ -1,7 +1,7 @@
 //! Passes over one kernel: simplify its definitions, then choose its schedule.
 //!
 //! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] → [`pack`] → [`precompute`] →
-//! [`schedule`]. None of them changes what a kernel computes but for the order of sums.
+//! [`schedule`], and where RAM is scarce [`strips`]. None of them changes what a kernel computes but for the order of sums.
 
 pub mod candidates;
 pub mod collapse;
@@ -13,6 +13,7 @@ pub mod plan;
 pub mod precompute;
 pub mod schedule;
 pub mod split;
+pub mod strips;
 pub mod tile;
 pub mod toom_cook;
 pub mod transpose;
@@ -24,7 +25,7 @@ mod tests;
 
 use crate::from_kernel::Machine;
 use onnxc_base::Diagnostic;
-use onnxc_ir::kernel::{Hints, Kernel};
+use onnxc_ir::kernel::{Hints, Kernel, ParamId};
 
 /// Knows what of the chooser's best few is the fastest, for some kernels.
 pub trait Tuner {
@@ -37,16 +38,34 @@ pub trait Tuner {
 /// # Errors
 /// A constant definition that can't be evaluated.
 pub fn optimise(kernel: &mut Kernel, machine: Machine) -> Result<(), Diagnostic> {
+    optimise_reading(kernel, machine, None)
+}
+
+/// As [`optimise`], with reductions that read a parameter through a copy of their next block.
+///
+/// # Errors
+/// A constant definition that can't be evaluated.
+pub fn optimise_with_copy(kernel: &mut Kernel, machine: Machine, copied: ParamId) -> Result<(), Diagnostic> {
+    optimise_reading(kernel, machine, Some(copied))
+}
+
+fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamId>) -> Result<(), Diagnostic> {
     let machine = candidates::machine_for(kernel.hints, machine);
     inline::inline(kernel);
     split::split(kernel);
     collapse::collapse(kernel);
+    if let Some(p) = copied {
+        strips::copy_param(kernel, p);
+    }
     let fast = if machine.strict { None } else { winograd::winograd(kernel, machine) };
     pack::pack(kernel, machine);
     precompute::precompute(kernel)?;
     match fast {
         Some(w) if winograd::schedule(kernel, &w, machine).is_some() => {}
         _ => schedule::schedule(kernel, machine),
+    }
+    if machine.memory.scarce {
+        strips::attach(kernel, machine);
     }
     Ok(())
 }

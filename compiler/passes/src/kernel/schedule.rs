@@ -30,7 +30,7 @@ pub fn schedule(kernel: &mut Kernel, machine: Machine) {
     let owner = inner.last().map(|n| n.def);
     let attached = |n: &Nest, h: bool| !h && shared > 0 && Some(n.def) != owner;
     let stages = nests.iter().zip(&hoisted).map(|(n, &h)| {
-        let at = owner.filter(|_| attached(n, h)).map(|owner| At { owner, depth: shared as u32 });
+        let at = owner.filter(|_| attached(n, h)).map(|owner| At { owner, depth: shared as u32, rolls: false });
         stage(kernel, &ranges, machine, n, at, if h { 0 } else { shared })
     });
     kernel.schedule = Schedule { stages: stages.collect() };
@@ -203,7 +203,9 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
     let over = over.iter().map(|a| match a {
         a if along(a) => block(a),
         a if tile.taps.as_ref() == Some(&a.var) => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
-        a if last.as_ref() == Some(&a.var) && may_unroll(kernel, nest, rows, &a.var) => Loop::new(&a.var, unroll(a)),
+        a if last.as_ref() == Some(&a.var) && may_unroll(kernel, nest, rows, &a.var) => {
+            Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll)))
+        }
         a => Loop::new(&a.var, 1),
     });
     let over = over.collect();
@@ -261,11 +263,13 @@ pub fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) 
     lanes as u16
 }
 
-/// How many steps along the innermost reduction axis to write out.
-fn unroll(a: &Axis) -> u32 {
-    match a.extent.as_int() {
-        Some(e) if e <= MAX_UNROLL => e.max(1) as u32,
-        Some(e) => (1..=UNROLL).rev().find(|u| e % u == 0).unwrap_or(1).max(if e > 16 { 2 } else { 1 }) as u32,
-        None => UNROLL as u32,
-    }
+/// How many steps along the innermost reduction axis to write out, at most `most`.
+fn unroll(a: &Axis, most: i64) -> u32 {
+    let divisor = |e: i64, most: i64| (1..=most).rev().find(|u| e % u == 0).unwrap_or(1);
+    let steps = match a.extent.as_int() {
+        Some(e) if e <= MAX_UNROLL => divisor(e.max(1), most.min(e.max(1))),
+        Some(e) => divisor(e, UNROLL.min(most)).max(if e > 16 { most.min(2) } else { 1 }),
+        None => UNROLL.min(most),
+    };
+    steps as u32
 }

@@ -1,7 +1,7 @@
 //! Scheduled kernels compute what the kernel interpreter says, on machines of several widths, and stay in bounds.
 
 use super::optimise;
-use crate::from_kernel::{KernelArg, Machine, from_kernel};
+use crate::from_kernel::{KernelArg, Machine, Memory, from_kernel};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym, Tensor};
 use onnxc_ir::kernel::build::{cast, constant, int, load, load_at, load_padded, number, select, unary};
@@ -12,9 +12,33 @@ use onnxc_ir::loops::{Program, verify};
 mod windows;
 
 const MACHINES: [Machine; 3] = [
-    Machine { vector_bits: 512, registers: 32, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false },
-    Machine { vector_bits: 128, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false },
-    Machine { vector_bits: 256, registers: 16, fma: false, l2_bytes: 1 << 18, threads: 2, strict: false },
+    Machine {
+        vector_bits: 512,
+        registers: 32,
+        fma: true,
+        l2_bytes: 1 << 20,
+        threads: 1,
+        strict: false,
+        memory: Memory::PLENTY,
+    },
+    Machine {
+        vector_bits: 128,
+        registers: 16,
+        fma: true,
+        l2_bytes: 1 << 20,
+        threads: 1,
+        strict: false,
+        memory: Memory::PLENTY,
+    },
+    Machine {
+        vector_bits: 256,
+        registers: 16,
+        fma: false,
+        l2_bytes: 1 << 18,
+        threads: 2,
+        strict: false,
+        memory: Memory::PLENTY,
+    },
 ];
 
 fn numbers(shape: &[usize]) -> Tensor {

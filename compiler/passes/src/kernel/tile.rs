@@ -22,6 +22,9 @@ pub(super) const TYPICAL: i64 = 128;
 /// Cycles from one fused multiply-add to the next that needs its result.
 const LATENCY: f64 = 4.0;
 
+/// Where fewer steps than these are written out, code is what there is too much of.
+const LITTLE: u32 = 4;
+
 /// What of a stage is computed at once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TileShape {
@@ -71,7 +74,12 @@ pub fn register_tile(
     let n = along.extent.as_int().unwrap_or(TYPICAL);
     // The sites that rows share are loaded once per vector; the others once per row and vector unless uniform.
     let shared_rows = rows.is_none_or(|a| reused(a) == vector_sites.len());
-    let (mr, nv) = best(machine.registers, i64::from(l.lanes), m, n, shared_rows, vector_sites.len() < sites.len());
+    let broadcast = vector_sites.len() < sites.len();
+    let (mut mr, nv) = best(machine.registers, i64::from(l.lanes), m, n, shared_rows, broadcast);
+    if machine.memory.scarce && machine.memory.unroll < LITTLE {
+        // A rest is the tile's code once more.
+        mr = (mr.div_ceil(2)..=mr).rev().find(|r| m % i64::from(*r) == 0).unwrap_or(mr);
+    }
     TileShape { vectors: nv, rows: rows.map(|a| (a.var.clone(), mr)), ..TileShape::default() }
 }
 

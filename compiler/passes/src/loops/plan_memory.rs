@@ -8,12 +8,11 @@
 //! Does NOT reorder statements and does not place heap allocations.
 
 use super::walk::{blocks, blocks_mut, bufs};
+use crate::manager::LoopsCx;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::loops::{Block, Buf, BufKind, DimSource, Func, FuncBuilder, FuncId, Program, Space, Stmt, Value};
 
-/// Alignment of every buffer, in bytes.
-const ALIGN: i64 = 64;
 /// The entry's parameter that is the workspace.
 const WORKSPACE: &str = "workspace";
 
@@ -28,7 +27,7 @@ pub struct Placed {
     pub from: usize,
     /// Last statement.
     pub to: usize,
-    /// Bytes, a multiple of 64, over the dims.
+    /// Bytes, a multiple of the alignment, over the dims.
     pub bytes: Sym,
     /// Where, in bytes.
     pub offset: Sym,
@@ -58,9 +57,10 @@ impl Plan {
 ///
 /// # Errors
 /// An allocation that has no bound, or a plan that the checker refuses (a defect of ours).
-pub fn plan_memory(program: &mut Program, ranges: &Ranges) -> Result<Plan, Diagnostic> {
+pub fn plan_memory(program: &mut Program, cx: &LoopsCx) -> Result<Plan, Diagnostic> {
+    let ranges = &cx.ranges;
     let Some(run) = program.interface.entries.run else { return Ok(Plan::new(vec![])) };
-    let mut plan = Plan::new(lifetimes(&program.funcs[run], ranges)?);
+    let mut plan = Plan::new(lifetimes(&program.funcs[run], ranges, i64::from(cx.machine.memory.alignment))?);
     place(&mut plan, ranges);
     super::check_memory::check(&program.funcs[run], &plan, ranges)?;
     apply(program, run, &plan)?;
@@ -72,6 +72,8 @@ pub fn plan_memory(program: &mut Program, ranges: &Ranges) -> Result<Plan, Diagn
 struct Lives<'a> {
     f: &'a Func,
     ranges: &'a Ranges,
+    /// Of every buffer, in bytes.
+    align: i64,
     clock: usize,
     /// For each buffer, the allocation behind it.
     root: SecondaryMap<Buf, Option<usize>>,
@@ -79,8 +81,8 @@ struct Lives<'a> {
     placed: Vec<Placed>,
 }
 
-fn lifetimes(f: &Func, ranges: &Ranges) -> Result<Vec<Placed>, Diagnostic> {
-    let mut lives = Lives { f, ranges, clock: 0, root: SecondaryMap::new(), placed: vec![] };
+fn lifetimes(f: &Func, ranges: &Ranges, align: i64) -> Result<Vec<Placed>, Diagnostic> {
+    let mut lives = Lives { f, ranges, align, clock: 0, root: SecondaryMap::new(), placed: vec![] };
     lives.block(&f.body)?;
     Ok(lives.placed)
 }
@@ -99,7 +101,7 @@ impl Lives<'_> {
                 let bound = bound.as_ref().ok_or_else(|| {
                     Diagnostic::error("E4102", "a workspace allocation has no bound").tensor(def.name.clone())
                 })?;
-                let bytes = rounded(&(bound * def.dtype.size() as i64), self.ranges);
+                let bytes = rounded(&(bound * def.dtype.size() as i64), self.align, self.ranges);
                 self.root[*buf] = Some(self.placed.len());
                 self.placed.push(Placed {
                     buf: *buf,
@@ -134,11 +136,11 @@ impl Lives<'_> {
 
 /// Up to the next multiple of the alignment; an empty buffer takes none. Extents that come from values may be negative
 /// until the run refuses them, which is after the memory was given.
-fn rounded(bytes: &Sym, ranges: &Ranges) -> Sym {
+fn rounded(bytes: &Sym, align: i64, ranges: &Ranges) -> Sym {
     match bytes.as_int() {
-        Some(n) => Sym::int((n.max(0) + ALIGN - 1) / ALIGN * ALIGN),
+        Some(n) => Sym::int((n.max(0) + align - 1) / align * align),
         None => {
-            let up = bytes.ceildiv(&Sym::int(ALIGN)) * ALIGN;
+            let up = bytes.ceildiv(&Sym::int(align)) * align;
             if ranges.prove_le(&Sym::int(0), &up) == Some(true) { up } else { Sym::max(&up, &Sym::int(0)) }
         }
     }

@@ -24,13 +24,13 @@ impl Parser<'_> {
         T::try_from(value).map_err(|_| self.c.error_at(at, format!("{value} is too large here")))
     }
 
-    /// `y acc c at z 2: loops [m 1, o 64], over [r 1, s ~4], vector o 16, parallel`
+    /// `y acc c at z 2 rolls: loops [m 1, o 64], over [r 1, s ~4], vector o 16, parallel`
     fn stage(&mut self) -> Result<Stage, Diagnostic> {
         let def = self.find_def()?;
         let acc = if self.c.eat("acc") { Some(self.find_def()?) } else { None };
         let at = if self.c.eat("at") {
             let owner = self.find_def()?;
-            Some(At { owner, depth: self.number()? })
+            Some(At { owner, depth: self.number()?, rolls: self.c.eat("rolls") })
         } else {
             None
         };

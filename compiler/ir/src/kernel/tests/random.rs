@@ -237,7 +237,7 @@ impl Maker {
             };
             let (loops, over, axis, owner) = (some(self), some(self), self.pick(&symbols), self.pick(&defs));
             let lanes = Lanes { axis, lanes: self.roll(70) as u16 };
-            let at = At { owner, depth: self.roll(4) as u32 };
+            let at = At { owner, depth: self.roll(4) as u32, rolls: self.roll(2) == 0 };
             let stage = Stage {
                 def,
                 acc: (self.roll(2) == 0).then_some(acc),

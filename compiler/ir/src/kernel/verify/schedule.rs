@@ -21,9 +21,11 @@ const MAX_LANES: u16 = 64;
 ///
 /// Attached stages
 /// - The owner is a later stage that isn't attached itself and has as many loops as the depth says.
-/// - Only the owner and stages attached to it no less deep load them, at symbolic indices and without pad.
+/// - Only the owner and stages attached to it no less deep load them, at symbolic indices.
 /// - One that stores an output is loaded by its owner at the owner's own variables, all of them as long as its axes.
 /// - They aren't parallel.
+/// - One that rolls does so along a loop of blocks of one point, the only one of its axis, in an owner that isn't
+///   parallel. (That its region moves along one dim only is checked where regions are computed.)
 ///
 /// Loops
 /// - Each axis of the definition has a loop; each reduction axis exactly one in `over`. Blocks aren't empty, and those
@@ -170,6 +172,12 @@ impl<'c, 'a> Rules<'c, 'a> {
         };
         self.require(owner.at.is_none(), |_| "the owner is attached itself".into());
         self.require(at.depth as usize <= owner.loops.len(), |_| "the owner has fewer loops".into());
+        if at.rolls {
+            let innermost = (at.depth as usize).checked_sub(1).and_then(|i| owner.loops.get(i));
+            let alone = |l: &Loop| l.block == 1 && owner.loops.iter().filter(|o| o.axis == l.axis).count() == 1;
+            let ok = innermost.is_some_and(alone) && !owner.parallel && !self.kernel.outputs.contains(&s.def);
+            self.require(ok, |_| "a region can't roll along that loop".into());
+        }
         if self.kernel.outputs.contains(&s.def) {
             let covered = self.covers(s.def, owner);
             self.require(covered, |_| "the owner doesn't need all of this output".into());
@@ -215,7 +223,7 @@ impl<'c, 'a> Rules<'c, 'a> {
         let Some(at) = self.schedule.stages[home.stage].at else { return };
         let inside = s.def == at.owner || s.at.is_some_and(|b| b.owner == at.owner && b.depth >= at.depth);
         self.require(inside, |_| format!("'{name}' is attached elsewhere"));
-        let known = !l.padded && l.index.iter().all(Option::is_some);
+        let known = l.index.iter().all(Option::is_some);
         self.require(known, |_| format!("the region of '{name}' isn't known"));
     }
 

@@ -1,6 +1,7 @@
 //! Quantised graphs before and after: which operators are left, and the same numbers within one step of the output.
 
 use super::PASS;
+use crate::from_kernel::Machine;
 use crate::graph::dead_code;
 use crate::manager::{GraphCx, Manager, Note, Quiet};
 use onnxc_base::{DType, Tensor};
@@ -75,7 +76,8 @@ impl Case {
         let mut manager = Manager::new(&mut quiet);
         manager.verify = true;
         for pass in [&PASS, &dead_code::PASS] {
-            let mut cx = GraphCx { registry: &registry, editor: &mut editor, notes: &mut notes };
+            let mut cx =
+                GraphCx { registry: &registry, machine: Machine::USUAL, editor: &mut editor, notes: &mut notes };
             manager.graph(pass, &mut graph, &mut cx).expect("the pass leaves a valid graph");
         }
         let after = run(&graph, &eval, &given).expect("the graph still runs");

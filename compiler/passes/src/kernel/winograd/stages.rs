@@ -41,7 +41,7 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
         Loop::guarded(&column.var, w.m as u32),
         Loop::new(&channel.var, u32::from(lanes.lanes)),
     ]);
-    let at = |depth: u32| Some(At { owner: last, depth });
+    let at = |depth: u32| Some(At { owner: last, depth, rolls: false });
     let copy = stage(kernel, &ranges, machine, &nest(data), None, 0);
     let vector = |l: &Axis| Some(Lanes { axis: l.var.clone(), lanes: lanes.lanes });
     let stages = vec![

@@ -29,7 +29,7 @@ pub const PASS: LoopsPass = LoopsPass {
     about: "replace math functions by polynomials",
     level: 0,
     run: |p, cx| {
-        expand(p, cx.fma);
+        expand(p, cx.machine.fma);
         Ok(())
     },
     ensures: Stage { unrolled: false, planned: false, expanded: true },

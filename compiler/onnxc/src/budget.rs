@@ -1,0 +1,119 @@
+//! Budgets: how much RAM and flash a module needs, and compiling within what there is.
+//!
+//! RAM is the workspace, which the caller provides; the stack is reported beside it. A budget that isn't met as it stands is
+//! tried again more thriftily: tensors in the place of larger ones, operands read through copies so that results can take
+//! their place, chains of kernels strip by strip. What can't be met is refused, with what stands in its way.
+
+use crate::options::Options;
+use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_ir::loops::Program;
+use onnxc_passes::from_kernel::Machine;
+use onnxc_passes::loops;
+use onnxc_passes::loops::plan_memory::{Placed, Plan};
+use onnxc_passes::manager::Stop;
+use onnxc_passes::pipeline::{Lowered, code_estimate};
+
+/// How many tensors or constants an error names.
+const NAMED: usize = 12;
+
+/// Bytes of weights and tables, as they are aligned in an object.
+pub fn constant_bytes(program: &Program) -> u64 {
+    program.consts.values().map(|c| c.data.len() as u64).sum()
+}
+
+/// Bytes of code, about, where nobody has compiled it yet.
+pub fn code_bytes(program: &Program) -> u64 {
+    code_estimate(program) as u64
+}
+
+/// Bytes of stack that a run needs at most.
+pub fn stack_bytes(program: &Program) -> u64 {
+    program.interface.entries.run.map_or(0, |run| loops::stack::bound(program, run))
+}
+
+/// Lowers within the budgets of the options: `attempt` for one machine after the other, each thriftier.
+///
+/// # Errors
+/// What `attempt` reports, and a budget that can't be met.
+pub(crate) fn within(
+    options: &Options,
+    machine: Machine,
+    mut attempt: impl FnMut(Machine) -> Result<Lowered, Stop>,
+) -> Result<Lowered, Stop> {
+    let mut machine = machine;
+    machine.memory.ram = options.max_ram.unwrap_or(u64::MAX);
+    let mut best: Option<Lowered> = None;
+    loop {
+        let lowered = attempt(machine)?;
+        let ram = ram(options, &lowered)?;
+        if options.max_ram.is_none_or(|most| ram <= most) {
+            flash(options, &lowered.assembled.program)?;
+            return Ok(lowered);
+        }
+        let least = best.as_ref().and_then(|b| b.memory.bytes.as_int()).unwrap_or(i64::MAX);
+        if lowered.memory.bytes.as_int().is_some_and(|n| n < least) {
+            best = Some(lowered);
+        }
+        if machine.memory.thrift == Machine::MOST_THRIFT {
+            break;
+        }
+        machine.memory.scarce = true;
+        machine.memory.thrift += 1;
+    }
+    let most = options.max_ram.unwrap_or(u64::MAX);
+    Err(Stop::Failed(best.map_or_else(Diagnostics::new, |b| too_much_ram(&b.memory, most).into())))
+}
+
+fn ram(options: &Options, lowered: &Lowered) -> Result<u64, Diagnostic> {
+    match lowered.memory.bytes.as_int() {
+        Some(n) => Ok(n.max(0) as u64),
+        None if options.max_ram.is_none() => Ok(0),
+        None => Err(Diagnostic::error("E5031", "--max-ram needs a workspace of fixed size")
+            .expected(format!("a number, but the workspace has {} bytes", lowered.memory.bytes))
+            .help("fix the dims (--dim NAME=EXTENT)")),
+    }
+}
+
+fn too_much_ram(plan: &Plan, most: u64) -> Diagnostic {
+    let need = plan.bytes.as_int().unwrap_or(0);
+    let mut alive = at_peak(plan);
+    alive.sort_by_key(|p| (std::cmp::Reverse(p.bytes.as_int()), p.offset.as_int()));
+    let names: Vec<String> = alive.iter().take(NAMED).map(|p| format!("'{}' {} bytes", p.name, p.bytes)).collect();
+    let names = format!("{}{}", names.join(", "), rest(alive.len()));
+    Diagnostic::error("E5030", format!("the model needs {need} bytes of RAM; alive at one time: {names}"))
+        .expected(format!("at most {most} bytes (--max-ram)"))
+        .help(format!("the smallest budget that works is --max-ram {need}"))
+}
+
+fn rest(count: usize) -> String {
+    if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() }
+}
+
+/// The buffers of the moment when most bytes are alive.
+fn at_peak(plan: &Plan) -> Vec<&Placed> {
+    let alive = |t: usize| plan.placed.iter().filter(move |p| p.from <= t && t <= p.to);
+    let bytes = |t: usize| alive(t).filter_map(|p| p.bytes.as_int()).sum::<i64>();
+    let when = plan.placed.iter().map(|p| p.from).max_by_key(|&t| (bytes(t), std::cmp::Reverse(t)));
+    when.map(|t| alive(t).collect()).unwrap_or_default()
+}
+
+fn flash(options: &Options, program: &Program) -> Result<(), Diagnostic> {
+    let Some(most) = options.max_flash else { return Ok(()) };
+    let (weights, code) = (constant_bytes(program), code_bytes(program));
+    if weights + code <= most {
+        return Ok(());
+    }
+    let mut all: Vec<_> = program.consts.values().collect();
+    all.sort_by_key(|c| std::cmp::Reverse(c.data.len()));
+    let names: Vec<String> = all.iter().take(NAMED).map(|c| format!("'{}' {} bytes", c.name, c.data.len())).collect();
+    let need = weights + code;
+    let names = format!("{}{}", names.join(", "), rest(all.len()));
+    Err(Diagnostic::error(
+        "E5032",
+        format!(
+            "the model needs {need} bytes of flash: {weights} of weights, about {code} of code; the largest: {names}"
+        ),
+    )
+    .expected(format!("at most {most} bytes (--max-flash)"))
+    .help("quantise the model: weights of 8 bits are a quarter"))
+}

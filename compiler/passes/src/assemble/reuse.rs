@@ -1,0 +1,186 @@
+//! Which operands end with a step, so that its result can have their memory.
+//!
+//! An operand ends if no later step of the region that made it reads it, nor anything else that lies in its memory. Only
+//! memory of the workspace is taken over, and only by a tensor of the same type: of the same size, or, as it would keep the
+//! rest of it alive, of a smaller one where there is no room for both.
+
+use super::Assembler;
+use super::cut::{Step, captured};
+use onnxc_base::{DType, Sym};
+use onnxc_ir::graph::{Graph, Region, ValueId};
+use onnxc_ir::kernel::{Kernel, ParamId};
+use onnxc_ir::loops::Buf;
+use std::collections::BTreeMap;
+
+/// The last step that reads each value of one region.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ends {
+    /// The step that is being emitted.
+    pub step: usize,
+    last: BTreeMap<ValueId, usize>,
+    /// Bytes of the tensors that are alive at each step.
+    live: Vec<i64>,
+    /// How many of them a step spares if it writes in the place of an operand.
+    saved: Vec<i64>,
+    /// The most of them, if every step wrote in the place of an operand that ends there and is large enough.
+    least: i64,
+}
+
+impl Ends {
+    /// Of the values that a region's own nodes make.
+    pub(super) fn of(graph: &Graph, region: &Region, steps: &[Step]) -> Ends {
+        let mut last = BTreeMap::new();
+        for (i, step) in steps.iter().enumerate() {
+            let nodes = match step {
+                Step::Kernel(nodes) => nodes.as_slice(),
+                Step::Node(n) => std::slice::from_ref(n),
+            };
+            for &n in nodes {
+                let node = &graph.nodes[n];
+                let mut read = |v: ValueId| {
+                    last.entry(v).and_modify(|l: &mut usize| *l = (*l).max(i));
+                };
+                node.inputs.iter().flatten().for_each(|&v| read(v));
+                node.regions.iter().for_each(|r| captured(graph, r, &mut read));
+                node.outputs.iter().for_each(|&v| {
+                    last.insert(v, i);
+                });
+            }
+        }
+        for v in &region.results {
+            last.entry(*v).and_modify(|l| *l = usize::MAX);
+        }
+        let mut ends = Ends { step: 0, last, live: vec![0; steps.len()], saved: vec![0; steps.len()], least: 0 };
+        ends.measure(graph, steps);
+        ends
+    }
+
+    /// Finds how many bytes are alive where. Tensors that are another's memory count twice, results not at all.
+    fn measure(&mut self, graph: &Graph, steps: &[Step]) {
+        let bytes = |v: ValueId| {
+            let t = graph.tensor_type(v)?;
+            t.count().as_int().map(|n| n * t.dtype.size() as i64)
+        };
+        for (i, step) in steps.iter().enumerate() {
+            let Step::Kernel(nodes) = step else { continue };
+            let Some(&y) = nodes.last().and_then(|n| graph.nodes[*n].outputs.first()) else { continue };
+            let (Some(size), Some(&last)) = (bytes(y), self.last.get(&y)) else { continue };
+            if last == usize::MAX {
+                continue;
+            }
+            self.live[i..=last].iter_mut().for_each(|l| *l += size);
+            let inputs = nodes.iter().flat_map(|n| graph.nodes[*n].inputs.iter().flatten());
+            let dying = |v: &ValueId| self.last.get(v) == Some(&i) && bytes(*v).is_some_and(|b| b >= size);
+            let inside = |v: &ValueId| nodes.iter().any(|n| graph.nodes[*n].outputs.contains(v));
+            if inputs.into_iter().any(|v| dying(v) && !inside(v)) {
+                self.saved[i] = size;
+            }
+        }
+        self.least = self.live.iter().zip(&self.saved).map(|(l, s)| l - s).max().unwrap_or(0);
+    }
+
+    /// True if the present step has the memory that all need at least, unless it writes in place.
+    pub(super) fn is_tight(&self) -> bool {
+        self.is_tight_with(0)
+    }
+
+    /// The same where so many more bytes are alive than the tensors have.
+    fn is_tight_with(&self, more: i64) -> bool {
+        self.live.get(self.step).is_some_and(|l| *l + more > self.least)
+    }
+
+    /// True if a value was made in this region and nobody reads it after the present step.
+    fn ends(&self, v: ValueId) -> bool {
+        self.last.get(&v).is_some_and(|&l| l <= self.step)
+    }
+}
+
+/// Joins steps that need more memory than there is with the step that reads their result, if only that does: then the result
+/// exists strip by strip.
+pub(super) fn in_strips(graph: &Graph, region: &Region, mut steps: Vec<Step>, ram: u64) -> Vec<Step> {
+    let mut at = 0;
+    while at < steps.len() {
+        let ends = Ends::of(graph, region, &steps);
+        let small = |i: usize| ends.live[i] - ends.saved[i] <= ram.min(i64::MAX as u64) as i64;
+        if let Some(next) = reader(graph, region, &steps, at).filter(|&n| !small(at) || !small(n)) {
+            if let (Step::Kernel(a), Step::Kernel(b)) = (steps[at].clone(), &mut steps[next]) {
+                b.splice(0..0, a);
+                steps.remove(at);
+                at = next.saturating_sub(1);
+                // One convolution in another is enough: rows of rows are more work.
+                at += 1;
+                continue;
+            }
+        }
+        at += 1;
+    }
+    steps
+}
+
+/// The only step that reads the result of a step, if both are kernels and nobody else wants it.
+fn reader(graph: &Graph, region: &Region, steps: &[Step], at: usize) -> Option<usize> {
+    let Step::Kernel(nodes) = &steps[at] else { return None };
+    let [y] = graph.nodes[*nodes.last()?].outputs[..] else { return None };
+    let reads = |s: &Step| {
+        let nodes = match s {
+            Step::Kernel(n) => n.as_slice(),
+            Step::Node(n) => std::slice::from_ref(n),
+        };
+        nodes.iter().any(|n| {
+            let mut found = graph.nodes[*n].inputs.contains(&Some(y));
+            graph.nodes[*n].regions.iter().for_each(|r| captured(graph, r, &mut |v| found |= v == y));
+            found
+        })
+    };
+    let mut readers = (at + 1..steps.len()).filter(|&i| reads(&steps[i]));
+    let first = readers.next()?;
+    let alone = readers.next().is_none() && !region.results.contains(&y) && graph.frame(y).is_none();
+    (alone && matches!(steps[first], Step::Kernel(_))).then_some(first)
+}
+
+/// Memory of the workspace that one tensor has been given.
+#[derive(Clone, Debug)]
+pub(super) struct Owned {
+    pub dtype: DType,
+    /// Elements.
+    pub count: Sym,
+}
+
+impl Assembler<'_> {
+    /// Parameters of a kernel in whose memory its only output could lie.
+    pub(super) fn ending(&self, kernel: &Kernel, inputs: &[ValueId], outputs: &[ValueId]) -> Vec<ParamId> {
+        let [y] = outputs else { return vec![] };
+        let Some(ty) = self.graph.tensor_type(*y) else { return vec![] };
+        if !self.machine.memory.scarce || self.storage[*y].is_some() || self.graph.frame(*y).is_some() {
+            return vec![];
+        }
+        let fits = |v: ValueId, buf: Buf| {
+            let owned = self.owned.get(&buf)?;
+            let (room, size) = (owned.count.as_int(), ty.count().as_int());
+            // What is left of a larger operand stays alive with the result: only where that costs nothing.
+            let larger = || {
+                let held = self.graph.tensor_type(v)?.count().as_int()?;
+                let unused = (room? - held) * ty.dtype.size() as i64;
+                (room? >= size? && (self.machine.memory.thrift > 0 || self.ends.is_tight_with(unused))).then_some(())
+            };
+            (owned.dtype == ty.dtype && (owned.count == ty.count() || larger().is_some())).then_some(())
+        };
+        let buf_of = |name: &str| {
+            let v = inputs.iter().copied().find(|v| self.graph.values[*v].name == name)?;
+            Some((v, self.storage[v].as_ref()?.buf))
+        };
+        let takes = |(_, p): &(ParamId, &onnxc_ir::kernel::Param)| {
+            let (v, buf) = buf_of(&p.name)?;
+            // The same memory under another shape may be a parameter, too.
+            let alone = kernel.params.values().filter(|q| buf_of(&q.name).is_some_and(|(_, b)| b == buf)).count() == 1;
+            fits(v, buf).filter(|()| alone && self.graph.frame(v).is_none() && self.everything_ends(buf))
+        };
+        kernel.params.iter().filter(|p| takes(p).is_some()).map(|(id, _)| id).collect()
+    }
+
+    /// True if no value in a buffer is read later.
+    fn everything_ends(&self, buf: Buf) -> bool {
+        let there = |v: &ValueId| self.storage[*v].as_ref().is_some_and(|t| t.buf == buf);
+        self.graph.values.keys().filter(there).all(|v| self.ends.ends(v))
+    }
+}

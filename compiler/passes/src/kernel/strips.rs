@@ -1,0 +1,212 @@
+//! strips: where RAM is scarce, what a reduction reads through a copy is copied bit by bit.
+//!
+//! A copy with padding, or in another order, is needed by one nest only. Instead of making all of it before, the nest
+//! copies what its next block reads, inside as many of its loops as is cheap: mostly a few pixels' neighbourhood, which
+//! fits the stack. Where neighbourhoods overlap by much (a depthwise convolution), rows are kept in a ring; then the axis
+//! that reductions don't mix, the channels, is outermost, so that the ring holds a few channels only.
+//!
+//! What such a copy reads of an earlier part of the kernel, another convolution say, is computed inside, too: then its rows
+//! are in a ring, and none is computed twice.
+//!
+//! Holds afterwards: the schedule is legal. Does NOT change a definition, but for [`copy_param`].
+
+use super::expr::{def_loads, map_parts, rewrite};
+use super::pack::insert_before;
+use crate::from_kernel::{Machine, cost, reduction_axes, ring_dim};
+use onnxc_base::Sym;
+use onnxc_base::sym::Symbol;
+use onnxc_ir::kernel::build::int;
+use onnxc_ir::kernel::reach::reached_by;
+use onnxc_ir::kernel::{At, Axis, Body, Cut, Def, DefId, Expr, ExprKind, Kernel, ParamId, Src, Stage};
+use onnxc_ir::scalar::Scalar;
+
+/// A copy may cost this part of the nest's own work.
+const PART: i64 = 8;
+
+/// Elements that a copy moves at once.
+const AT_ONCE: i64 = 8;
+
+/// One way to compute a copy inside of its user's nest.
+struct Choice {
+    depth: u32,
+    rolls: bool,
+    loops: Vec<onnxc_ir::kernel::Loop>,
+    computed: i64,
+    bytes: i64,
+    /// Elements of the region along its last dim.
+    row: i64,
+}
+
+/// Attaches what can be.
+pub fn attach(kernel: &mut Kernel, machine: Machine) {
+    let Some(last) = kernel.schedule.stages.len().checked_sub(1) else { return };
+    if kernel.schedule.stages.iter().any(|s| s.at.is_some()) {
+        return;
+    }
+    for i in (0..last).rev() {
+        if let Some(c) = choose(kernel, machine, i) {
+            let owner = kernel.schedule.stages[last].def;
+            let stages = &mut kernel.schedule.stages;
+            stages[last].loops = c.loops;
+            stages[last].parallel &= !c.rolls;
+            widen(&mut stages[i], c.row);
+            stages[i].parallel = false;
+            stages[i].at = Some(At { owner, depth: c.depth, rolls: c.rolls });
+        }
+    }
+}
+
+/// Copies several vectors of a region's rows at once, so that tests and addresses are done for all of them.
+fn widen(s: &mut Stage, row: i64) {
+    let Some(v) = s.vector.as_ref().filter(|_| s.acc.is_none() && s.over.is_empty()) else { return };
+    let lanes = i64::from(v.lanes);
+    let most = (1..=AT_ONCE / lanes).rev().find(|n| row % (n * lanes) == 0).unwrap_or(1);
+    if let Some(l) = s.loops.iter_mut().rev().find(|l| l.axis == v.axis) {
+        l.block = l.block.max((most * lanes) as u32);
+    }
+}
+
+/// The best way for stage number `i`, if there is one that is better than all of it at once.
+fn choose(kernel: &Kernel, machine: Machine, i: usize) -> Option<Choice> {
+    let (s, owner) = (&kernel.schedule.stages[i], kernel.schedule.stages.last()?);
+    if kernel.outputs.contains(&s.def) {
+        return None;
+    }
+    let deepest = deepest(kernel, i, owner)?;
+    let size = |d: DefId| kernel.defs[d].axes.iter().try_fold(1i64, |n, a| n.checked_mul(a.extent.as_int()?));
+    let whole = size(s.def)?;
+    let work = work(kernel, owner)?;
+    let element = kernel.defs[s.def].dtype.size() as i64;
+    let copies = s.acc.is_none() && matches!(kernel.defs[s.def].body, Body::Map(_));
+    let attached = kernel.schedule.stages.iter().any(|x| x.at.is_some());
+    let mut best: Option<Choice> = None;
+    for loops in orders(kernel, owner).into_iter().filter(|l| !attached || *l == owner.loops) {
+        let moved = Stage { loops, parallel: false, ..owner.clone() };
+        for depth in 1..=deepest {
+            for rolls in [false, true] {
+                if rolls && !may_roll(kernel, &moved, s, depth) {
+                    continue;
+                }
+                let Some(c) = cost(kernel, s.def, &moved, depth, rolls) else { continue };
+                let choice = Choice {
+                    depth: depth as u32,
+                    rolls,
+                    loops: moved.loops.clone(),
+                    computed: c.computed,
+                    bytes: c.elements * element,
+                    row: c.shape.last().copied().unwrap_or(1),
+                };
+                let again = if copies { whole / 4 + work / PART } else { whole / 8 };
+                let cheap = choice.computed <= whole + again && choice.bytes < whole * element;
+                if cheap && best.as_ref().is_none_or(|b| better(&choice, b, machine)) {
+                    best = Some(choice);
+                }
+            }
+        }
+    }
+    best
+}
+
+/// On the stack before in the workspace, then the one that computes less, then the smaller one.
+fn better(a: &Choice, b: &Choice, machine: Machine) -> bool {
+    let key = |c: &Choice| (c.bytes > i64::from(machine.memory.stack_bytes), c.computed, c.bytes);
+    key(a) < key(b)
+}
+
+/// Steps of the owner's reduction, or its points.
+fn work(kernel: &Kernel, owner: &Stage) -> Option<i64> {
+    let over = owner.acc.map_or(&kernel.defs[owner.def], |a| &kernel.defs[a]);
+    let axes = kernel.defs[owner.def].axes.iter().chain(reduction_axes(over));
+    axes.into_iter().try_fold(1i64, |n, a| n.checked_mul(a.extent.as_int()?))
+}
+
+/// Inside of how many of the owner's loops a stage can be: only the owner and what is attached to it load it, at known
+/// indices, and not in the tile's own checks.
+fn deepest(kernel: &Kernel, i: usize, owner: &Stage) -> Option<usize> {
+    let stages = &kernel.schedule.stages;
+    let homes = |d: DefId| stages.iter().any(|s| s.def == d || s.acc == Some(d));
+    let inline = |d: DefId| !homes(d) && matches!(kernel.defs[d].body, Body::Map(_));
+    let mut deepest = owner.loops.len();
+    let mut used = false;
+    for (j, user) in stages.iter().enumerate() {
+        let parts = [Some(user.def), user.acc].into_iter().flatten();
+        let loads: Vec<_> =
+            parts.flat_map(|d| reached_by(kernel, d, &inline)).filter(|l| l.src == Src::Def(stages[i].def)).collect();
+        if loads.is_empty() {
+            continue;
+        }
+        used = true;
+        let known = loads.iter().all(|l| l.index.iter().all(Option::is_some));
+        match user.at {
+            _ if !known || j <= i => return None,
+            Some(at) if at.owner == owner.def => deepest = deepest.min(at.depth as usize),
+            None if user.def == owner.def => {}
+            _ => return None,
+        }
+    }
+    used.then_some(deepest)
+}
+
+/// A region can roll along a loop of single points if the dim that moves is across no lanes, of who writes it or reads it,
+/// and is written point by point. What is copied of another stage doesn't roll: that stage does.
+fn may_roll(kernel: &Kernel, owner: &Stage, s: &Stage, depth: usize) -> bool {
+    let l = &owner.loops[depth - 1];
+    let alone = owner.loops.iter().filter(|o| o.axis == l.axis).count() == 1;
+    let Some(dim) = ring_dim(kernel, s.def, owner, depth) else { return false };
+    let axis = &kernel.defs[s.def].axes[dim].var;
+    let single = s.loops.iter().all(|x| x.axis != *axis || x.block == 1);
+    let across =
+        s.vector.as_ref().is_some_and(|v| v.axis == *axis) || owner.vector.as_ref().is_some_and(|v| v.axis == l.axis);
+    let stored = |d: DefId| kernel.schedule.stages.iter().any(|x| x.def == d || x.acc == Some(d));
+    let of_stage = s.acc.is_none()
+        && reached_by(kernel, s.def, &|d| !stored(d)).iter().any(|r| matches!(r.src, Src::Def(d) if stored(d)));
+    l.block == 1 && l.cut != Cut::Guarded && alone && single && !across && !of_stage
+}
+
+/// The owner's loops as they are, and with the lane axis outermost, if every load of the reduction goes along it.
+fn orders(kernel: &Kernel, owner: &Stage) -> Vec<Vec<onnxc_ir::kernel::Loop>> {
+    let mut all = vec![owner.loops.clone()];
+    let Some(v) = &owner.vector else { return all };
+    let Some(at) = owner.loops.iter().position(|l| l.axis == v.axis).filter(|&i| i > 0) else { return all };
+    let reduced = owner.acc.unwrap_or(owner.def);
+    let own = super::plan::Nest { def: owner.def, acc: owner.acc };
+    let Some(axis) = super::lanes::own_axis(kernel, &own, &v.axis) else { return all };
+    let along = |s: &super::expr::Site| s.index.iter().flatten().any(|i| i.contains(&axis));
+    if super::expr::loads(kernel.defs[reduced].value()).iter().all(along) {
+        let mut loops = owner.loops.clone();
+        let l = loops.remove(at);
+        loops.insert(0, l);
+        all.push(loops);
+    }
+    all
+}
+
+/// Lets the reductions of a kernel read a parameter through a copy, which [`attach`] makes bit by bit: so the parameter
+/// is read before anything that lies in its place is written.
+pub fn copy_param(kernel: &mut Kernel, p: ParamId) {
+    let reads = |d: &Def| matches!(d.body, Body::Reduce { .. }) && def_loads(d).iter().any(|s| s.src == Src::Param(p));
+    let Some(first) = kernel.defs.iter().find(|(_, d)| reads(d)).map(|(id, _)| id) else { return };
+    let param = &kernel.params[p];
+    let name = format!("{}.copy", param.name);
+    let var = |i: usize| Symbol::new(&format!("{name}{i}"));
+    let axes: Vec<Axis> =
+        param.shape.iter().enumerate().map(|(i, e)| Axis { var: var(i), extent: e.clone() }).collect();
+    let index = axes.iter().map(|a| int(Sym::var(a.var.clone()))).collect();
+    // The pad marks it as a copy that is worth storing; every index is in range.
+    let pad = Some(Scalar::from_i64(param.dtype, 0));
+    let load = Expr::new(ExprKind::Load { src: Src::Param(p), index, pad });
+    let def = Def { name, dtype: param.dtype, axes, body: Body::Map(load) };
+    let (copy, _) = insert_before(kernel, first, def);
+    for (id, d) in kernel.defs.iter_mut() {
+        if id != copy && matches!(d.body, Body::Reduce { .. }) {
+            map_parts(d, &mut |e| {
+                rewrite(e, &mut |n| match n.kind() {
+                    ExprKind::Load { src, index, pad } if *src == Src::Param(p) => {
+                        Some(Expr::new(ExprKind::Load { src: Src::Def(copy), index: index.clone(), pad: *pad }))
+                    }
+                    _ => None,
+                })
+            });
+        }
+    }
+}
