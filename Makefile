@@ -9,7 +9,7 @@ VENV  := target/python
 export LLVM_SYS_221_PREFIX ?= $(LLVM)
 FEATURES = $$(test -x $(LLVM)/bin/llvm-config && echo "--features llvm")
 
-.PHONY: demo test test-python firmware bench setup build clean
+.PHONY: demo test test-python test-source firmware bench setup build clean
 
 demo: build
 	@mkdir -p $(OUT)
@@ -37,10 +37,13 @@ test: setup
 	@$(MAKE) --no-print-directory demo
 	@$(MAKE) --no-print-directory firmware
 
-# Says what it leaves out where cross compilers, QEMU or NumPy (in the environment of test-python) are missing.
+# Installs cross compilers and QEMU on Debian; says what it leaves out where they, or NumPy (in the environment of
+# test-python), are missing.
 firmware: build
-	@echo "== models as C on emulated boards"
-	@test -x $(VENV)/bin/python && PY=$(VENV)/bin/python || PY=python3; $$PY tests/firmware/check.py --onnxc target/release/onnxc
+	@tools/cross.sh
+	@echo "== models as C and Rust, on emulated boards and here"
+	@test -x $(VENV)/bin/python && PY=$(VENV)/bin/python || PY=python3; \
+	   $$PY tests/firmware/check.py --onnxc target/release/onnxc --targets m4,m55,rv32imac,host,rust-host,rust-m4 --formats f32,qdq,qop
 	@echo "== examples/kws-c on an emulated Cortex-M4F"
 	@examples/kws-c/run.sh
 
@@ -60,6 +63,12 @@ test-python:
 bench: build
 	@echo "== measuring models"
 	@test -x $(VENV)/bin/python && PY=$(VENV)/bin/python || PY=python3; $${PYTHON:-$$PY} tools/bench.py --json target/bench.json $(BENCH) $(MODELS)
+
+# ONNX's official suite through the backends that write source, compiled in batches: C with sanitizers (about half an hour on
+# one core), and Rust. Not part of `make test`.
+test-source: build test-python
+	@. tools/env.sh; for language in c rust; do echo "== the official suite through source: $$language"; \
+	   $(VENV)/bin/python tests/suite/source.py --onnxc target/release/onnxc --language $$language --expect tests/suite/$$language.txt || exit 1; done
 
 setup:
 	@tools/setup.sh

@@ -31,8 +31,7 @@ fn levels(model: &str) -> Texts {
     let options = Options::default();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("models/{model}.onnx"));
     let mut graph = Source::open(&path, &options).expect("the model is right").graph;
-    let machine = Machine { vector_bits: 256, registers: 16, fma: true, l2_bytes: 1 << 20, threads: 1, strict: false };
-    let wishes = Wishes::new(machine, 2);
+    let wishes = Wishes::new(Machine::USUAL, 2);
     let mut texts = Texts::default();
     let mut manager = Manager::new(&mut texts);
     manager.verify = true;

@@ -6,6 +6,7 @@ mod files;
 mod hot;
 mod numbers;
 mod quantize;
+mod source;
 mod stored;
 mod texts;
 mod tune;

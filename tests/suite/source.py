@@ -2,10 +2,12 @@
 """The official ONNX backend cases through the source backends: every model becomes text, a batch becomes one program.
 
     python3 tests/suite/source.py --onnxc target/debug/onnxc --language c|rust [--only REGEX] [--batch 40] [--cflags=".."] [--json OUT]
+                                  [--expect tests/suite/c.txt [--update]] [--part 0/2]
 
 Needs the package onnx (for the cases) and numpy, and gcc or rustc. C is compiled with -fsanitize=address,undefined. Cases that
 need memory during the run, strings, sequences or several possible shapes are counted as 'not for source'.
-Exit code 0 unless a case gives wrong numbers, doesn't compile as C or Rust, or crashes.
+Exit code 0 unless a case gives wrong numbers, doesn't compile as C or Rust, or crashes; with --expect also unless the cases that
+don't pass, and why, are those that the file lists.
 """
 import argparse, collections, json, os, pathlib, re, subprocess, sys, tempfile
 import numpy as np, onnx
@@ -204,6 +206,7 @@ def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--onnxc", default="target/debug/onnxc"); a.add_argument("--language", choices=["c", "rust"], default="c")
     a.add_argument("--only"); a.add_argument("--batch", type=int, default=40); a.add_argument("--json"); a.add_argument("--part", default="0/1")
+    a.add_argument("--expect"); a.add_argument("--update", action="store_true")
     a.add_argument("--cflags", default="-fsanitize=address,undefined -fno-sanitize-recover=all")
     o = a.parse_args()
     o.onnxc = str(pathlib.Path(o.onnxc).resolve())
@@ -237,7 +240,23 @@ def main():
         if v.startswith("FAIL"):
             print(f"{name}: {v}")
     print(dict(count))
-    return 1 if count["wrong"] else 0
+    return 1 if differs(o, results) or count["wrong"] else 0
+
+
+def differs(o, results):
+    """True if other cases than the listed ones don't pass."""
+    if not o.expect:
+        return False
+    line = lambda name: f"{name}: {' '.join(results[name].split())[:160]}"
+    found = [f"{sum(v == 'ok' for v in results.values())} of {len(results)} cases pass"] + [line(n) for n in sorted(results) if results[n] != "ok"]
+    path = pathlib.Path(o.expect)
+    if o.update:
+        path.write_text("\n".join(found) + "\n")
+        return False
+    listed = path.read_text().splitlines()
+    for text in sorted(set(found) ^ set(listed)):
+        print(("+ " if text in found else "- ") + text)
+    return found != listed
 
 
 if __name__ == "__main__":

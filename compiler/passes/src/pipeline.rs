@@ -90,7 +90,7 @@ pub fn code_estimate(program: &onnxc_ir::loops::Program) -> usize {
 }
 
 /// Assembles; what would be more code than the machine should have is made again with fewer steps written out.
-fn assemble_within(graph: &Graph, registry: &Registry, wishes: &Wishes) -> Result<Assembled, Diagnostics> {
+fn assemble_within(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> Result<Assembled, Diagnostics> {
     let mut wishes = *wishes;
     loop {
         let assembled = assemble(graph, registry, &wishes)?;

@@ -6,8 +6,7 @@ mod kws {
     include!(concat!(env!("OUT_DIR"), "/kws.rs"));
 }
 
-const WORDS: [&str; 12] =
-    ["down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes", "silence", "unknown"];
+const WORDS: [&str; 12] = ["down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes", "silence", "unknown"];
 /// The first stored input of the model, 490 little-endian f32.
 static SAMPLE: &[u8; 1960] = include_bytes!("../sample.f32");
 

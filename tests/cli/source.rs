@@ -1,0 +1,176 @@
+//! C as a firmware developer uses it: each way to place weights and workspace, budgets, and code for microcontrollers, which
+//! this machine's compiler takes as well. Said aloud and skipped where there is no C compiler.
+
+use super::{Ran, assert_snapshot, folder, onnxc, run_in};
+use onnxc_base::Tensor;
+use onnxc_host::files::npy;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const STRICT: &[&str] = &[
+    "-std=c99",
+    "-pedantic",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wconversion",
+    "-O1",
+    "-fsanitize=undefined",
+    "-fno-sanitize-recover",
+];
+
+fn has_cc() -> bool {
+    let found = Command::new("cc").arg("--version").output().is_ok_and(|o| o.status.success());
+    if !found {
+        eprintln!("SKIPPED: no C compiler (cc)");
+    }
+    found
+}
+
+fn has_openmp() -> bool {
+    let dir = folder();
+    std::fs::write(dir.path().join("t.c"), "int main(void) { return 0; }\n").expect("it is writable");
+    run_in(dir.path(), Path::new("cc"), &["-fopenmp", "t.c", "-o", "t"]).code == 0
+}
+
+fn firmware(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/models").join(file)
+}
+
+/// The first stored case of a model: input and expected output.
+fn case(model: &str) -> (Tensor, Vec<f64>) {
+    let read = |name: String| {
+        npy::read(std::fs::read(firmware(&name)).expect("it is in the repository").into()).expect("it is .npy")
+    };
+    let (x, y) = (read(format!("{model}_in.npy")), read(format!("{model}_out_f32.npy")));
+    let all = y.to_f64().expect("numbers");
+    let cases = y.shape()[0];
+    (x, all[..all.len() / cases].to_vec())
+}
+
+/// A `main` that reads one input from in.bin and writes the output to out.bin.
+fn driver(inputs: usize, outputs: usize, before: &str, workspace: bool) -> String {
+    let (memory, passed) =
+        if workspace { ("static uint64_t ws[M_WORKSPACE_BYTES / 8 + 1];", ", ws") } else { ("", "") };
+    format!(
+        "#include <stdio.h>\n#include <stdint.h>\n#include \"m.h\"\n{memory}\nstatic float x[{inputs}], y[{outputs}];\n\
+         static uint64_t weights[1 << 16];\nint main(void) {{\n    FILE *f = fopen(\"in.bin\", \"rb\");\n    (void)weights;\n    \
+         if (!f || fread(x, 4, {inputs}, f) != {inputs}) return 9;\n    {before}\n    int s = m_run(x, y{passed});\n    if (s) return s;\n    \
+         f = fopen(\"out.bin\", \"wb\");\n    return !f || fwrite(y, 4, {outputs}, f) != {outputs} || fclose(f);\n}}\n"
+    )
+}
+
+/// Compiles a model's `.onnx` to C with some arguments, builds and runs it; gives the outputs.
+fn outputs(model: &str, args: &[&str], cc: &[&str], before: &str) -> Vec<f32> {
+    let dir = folder();
+    let (x, want) = case(model);
+    let count = x.shape()[1..].iter().product::<usize>();
+    let path = firmware(&format!("{model}_f32.onnx")).display().to_string();
+    onnxc(dir.path(), &[&[path.as_str(), "-o", "m.c"], args].concat()).ok();
+    std::fs::write(dir.path().join("in.bin"), &x.bytes()[..count * 4]).expect("it is writable");
+    let own = args.contains(&"--static-workspace");
+    std::fs::write(dir.path().join("main.c"), driver(count, want.len(), before, !own)).expect("it is writable");
+    if args.contains(&"extern") {
+        let bytes = std::fs::read(dir.path().join("m.weights")).expect("it is written");
+        let list: Vec<String> = bytes.iter().map(u8::to_string).collect();
+        let text = format!(
+            "#include <stdint.h>\nextern const uint8_t m_constants[];\nconst uint8_t m_constants[] __attribute__((aligned(64))) = {{{}}};\n",
+            list.join(",")
+        );
+        std::fs::write(dir.path().join("weights.c"), text).expect("it is writable");
+        cc_ok(dir.path(), &["-c", "weights.c", "-o", "weights.o"]);
+    }
+    cc_ok(dir.path(), &[STRICT, cc, &["-c", "m.c", "-o", "m.o"]].concat());
+    let mut link = [&["-fsanitize=undefined"], cc, &["main.c", "m.o", "-o", "run"]].concat();
+    if args.contains(&"extern") {
+        link.push("weights.o");
+    }
+    cc_ok(dir.path(), &link);
+    run_in(dir.path(), &dir.path().join("run"), &[]).ok();
+    let bytes = std::fs::read(dir.path().join("out.bin")).expect("it is written");
+    let got: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    for (a, b) in got.iter().zip(&want) {
+        assert!((f64::from(*a) - b).abs() <= 1e-5, "{model} {args:?}: {a} is not {b}");
+    }
+    assert_eq!(got.len(), want.len());
+    got
+}
+
+fn cc_ok(folder: &Path, args: &[&str]) {
+    run_in(folder, Path::new("cc"), args).ok();
+}
+
+#[test]
+fn every_place_of_weights_and_workspace_gives_the_same() {
+    if !has_cc() {
+        return;
+    }
+    let plain = outputs("dscnn", &[], &[], "");
+    let read = "f = fopen(\"m.weights\", \"rb\");\n    if (!f || fread(weights, 1, sizeof weights, f) == 0) return 8;\n    m_weights = (const uint8_t *)weights;";
+    let ways: [(&[&str], &[&str], &str); 6] = [
+        (&["--weights", "extern"], &[], ""),
+        (&["--weights", "file"], &[], read),
+        (&["--section", ".flash_weights"], &[], ""),
+        (&["--static-workspace"], &[], ""),
+        (&["--openmp"], &[], ""),
+        (&["--openmp", "--weights", "extern", "--static-workspace"], &["-fopenmp"], ""),
+    ];
+    for (args, cc, before) in ways {
+        if cc.contains(&"-fopenmp") && !has_openmp() {
+            eprintln!("SKIPPED: this C compiler has no OpenMP");
+            continue;
+        }
+        assert_eq!(outputs("dscnn", args, cc, before), plain, "{args:?}");
+    }
+}
+
+#[test]
+fn code_for_a_microcontroller_agrees() {
+    if !has_cc() {
+        return;
+    }
+    for model in ["lenet5", "resnet8", "dscnn", "fcae", "mbv1"] {
+        outputs(model, &["--target", "thumbv7em-none-eabihf", "--target-cpu", "cortex-m4"], &[], "");
+    }
+}
+
+/// What a module's header says of its workspace.
+fn workspace(model: &str, args: &[&str]) -> Result<i64, Ran> {
+    let dir = folder();
+    let path = firmware(&format!("{model}_f32.onnx")).display().to_string();
+    let target = ["--target", "thumbv7em-none-eabihf", "--target-cpu", "cortex-m4"];
+    let ran = onnxc(dir.path(), &[&[path.as_str(), "-o", "m.c"], &target[..], args].concat());
+    if ran.code != 0 {
+        return Err(ran);
+    }
+    let header = std::fs::read_to_string(dir.path().join("m.h")).expect("it is written");
+    let bytes = header.lines().find_map(|l| l.strip_prefix("#define M_WORKSPACE_BYTES "));
+    Ok(bytes.and_then(|b| b.parse().ok()).expect("the size is fixed"))
+}
+
+/// Peaks of live tensors with activations and residual sums in place, and depthwise and pointwise convolutions too.
+#[test]
+fn microcontrollers_get_the_least_memory() {
+    for (model, most) in
+        [("lenet5", 23_520), ("resnet8", 131_072), ("dscnn", 32_000), ("fcae", 1_024), ("mbv1", 221_184)]
+    {
+        let bytes = workspace(model, &[]).map_err(|r| r.err).expect("it compiles");
+        assert!(bytes <= most, "{model}: {bytes} bytes, not {most}");
+    }
+}
+
+#[test]
+fn a_budget_is_met_or_refused_with_what_stands_in_its_way() {
+    for (model, most) in [("resnet8", 98_304), ("mbv1", 165_888)] {
+        let bytes = workspace(model, &["--max-ram", &most.to_string()]).map_err(|r| r.err).expect("it fits");
+        assert!(bytes <= most, "{model}: {bytes} bytes, not {most}");
+        if has_cc() {
+            outputs(model, &["--target", "thumbv7em-none-eabihf", "--max-ram", &most.to_string()], &[], "");
+        }
+    }
+    let dir = folder();
+    for (name, args) in [("max_ram", ["--max-ram", "1000"]), ("max_flash", ["--max-flash", "1000"])] {
+        let Err(refused) = workspace("dscnn", &args) else { panic!("{name} is met") };
+        assert_snapshot(&format!("budget_{name}"), &refused.seen(dir.path()));
+    }
+}

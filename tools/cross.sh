@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Installs what the firmware tests need on Debian: cross compilers for Cortex-M and RISC-V, and QEMU. As root by apt; as
+# another user it prints the one line to run. Elsewhere, or offline, it says so: the tests skip what is missing, aloud.
+set -u
+need=(gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm qemu-system-misc gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf cmake)
+have() { command -v "$1" >/dev/null 2>&1; }
+if have arm-none-eabi-gcc && have qemu-system-arm && have riscv64-unknown-elf-gcc && have qemu-system-riscv32 && have cmake; then exit 0; fi
+if ! have apt-get; then
+    echo "== no apt-get here: firmware tests run with the cross tools that there are"
+elif [ "$(id -u)" -ne 0 ]; then
+    echo "== firmware tests want cross tools: sudo apt-get install -y --no-install-recommends ${need[*]}"
+else
+    echo "== installing cross compilers and QEMU (about 2 minutes)"
+    # A distribution that lacks one of them may have the others.
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null 2>&1 ||
+        for p in "${need[@]}"; do
+            apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1 || echo "== not available: $p"
+        done
+fi
+exit 0
