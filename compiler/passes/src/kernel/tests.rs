@@ -11,7 +11,7 @@ use onnxc_ir::loops::{Program, verify};
 
 mod windows;
 
-const MACHINES: [Machine; 3] = [
+const MACHINES: [Machine; 4] = [
     Machine {
         vector_bits: 512,
         registers: 32,
@@ -38,6 +38,15 @@ const MACHINES: [Machine; 3] = [
         threads: 2,
         strict: false,
         memory: Memory::PLENTY,
+    },
+    Machine {
+        vector_bits: 64,
+        registers: 16,
+        fma: false,
+        l2_bytes: 1 << 18,
+        threads: 1,
+        strict: false,
+        memory: Memory::SCARCE,
     },
 ];
 
