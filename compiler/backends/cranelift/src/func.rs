@@ -302,7 +302,8 @@ impl<'a, 'f> Translator<'a, 'f> {
                 self.ret(*v);
                 self.unreachable();
             }
-            Stmt::Comment(_) => {}
+            // Cranelift has no such instruction.
+            Stmt::Prefetch { .. } | Stmt::Comment(_) => {}
         }
     }
 

@@ -47,6 +47,7 @@ impl<'c> FuncGen<'_, 'c> {
             Stmt::If { cond, then, els } => return self.branch(*cond, then, els),
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result)?,
             Stmt::Return(v) => return self.give_back(*v),
+            Stmt::Prefetch { buf, offset } => self.m.e.prefetch(self.elements(*buf)?, self.value(*offset)?)?,
             Stmt::Comment(_) => {}
         }
         Ok(true)

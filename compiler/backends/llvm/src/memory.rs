@@ -33,6 +33,15 @@ impl<'c> Emit<'c> {
         })
     }
 
+    /// A hint that an element, inside of the buffer or not, will be read soon.
+    pub fn prefetch(&self, at: Elements<'c>, offset: Val<'c>) -> Res<()> {
+        let address = self.address(at, offset, false)?;
+        // To be read, into the nearest cache, as data.
+        let how = [0, 3, 1].map(|n| self.cx.i32_type().const_int(n, false).into());
+        self.intrinsic("llvm.prefetch", &[address.get_type().into()], &[&[address.into()], &how[..]].concat())?;
+        Ok(())
+    }
+
     /// An address some bytes on.
     pub fn address_bytes(&self, base: PointerValue<'c>, bytes: IntValue<'c>) -> Res<PointerValue<'c>> {
         // SAFETY: as above.

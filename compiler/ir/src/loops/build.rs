@@ -243,6 +243,11 @@ impl FuncBuilder {
         self.stmt(Stmt::Store { buf, offset, value, mask });
     }
 
+    /// Hints that what is at an offset will be read soon.
+    pub fn prefetch(&mut self, buf: Buf, offset: Value) {
+        self.stmt(Stmt::Prefetch { buf, offset });
+    }
+
     /// Reads a variable.
     pub fn get(&mut self, var: Var, index: &[Value]) -> Value {
         self.op(self.func.vars[var].ty, Op::Get(Place { var, index: index.to_vec() }))

@@ -316,6 +316,13 @@ pub enum Stmt {
         /// What it points to from now on.
         from: Buf,
     },
+    /// A hint that elements from an offset on will be read soon. It may lie outside of the buffer, and does nothing else.
+    Prefetch {
+        /// From where.
+        buf: Buf,
+        /// i64 scalar, in elements.
+        offset: Value,
+    },
     /// Runs the body for index = lo, lo + step, ... while index < hi.
     For {
         /// The index: an i64 defined here (`Op::Index`).

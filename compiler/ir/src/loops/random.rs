@@ -276,6 +276,16 @@ impl Gen<'_> {
         body.0.push(Stmt::Comment("once\n\"is\" enough \\".into()));
         body.0.push(Stmt::Break);
         self.b.stmt(Stmt::Loop(body));
+        self.hint();
+    }
+
+    /// `prefetch %buf[offset]`, anywhere.
+    fn hint(&mut self) {
+        let readable = self.b.func.bufs.iter().find(|(_, b)| matches!(b.kind, BufKind::Param(_)));
+        if let Some(buf) = readable.map(|(id, _)| id) {
+            let offset = self.get(Ty::I64);
+            self.b.prefetch(buf, offset);
+        }
     }
 
     fn call(&mut self) {

@@ -10,6 +10,7 @@ pub fn bufs(func: &Func, s: &Stmt, f: &mut dyn FnMut(Buf)) {
             _ => {}
         },
         Stmt::Store { buf, .. }
+        | Stmt::Prefetch { buf, .. }
         | Stmt::Scatter { buf, .. }
         | Stmt::Alloc { buf, .. }
         | Stmt::Free(buf)
@@ -135,6 +136,7 @@ pub fn map_reads(s: &mut Stmt, f: &mut dyn FnMut(Value) -> Value) {
         Stmt::Scatter { offsets, value, mask, .. } => {
             [Some(offsets), Some(value), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v))
         }
+        Stmt::Prefetch { offset, .. } => *offset = f(*offset),
         Stmt::Alloc { count, .. } => *count = f(*count),
         Stmt::View { byte_offset, .. } => *byte_offset = f(*byte_offset),
         Stmt::For { lo, hi, .. } => [lo, hi].into_iter().for_each(|v| *v = f(*v)),

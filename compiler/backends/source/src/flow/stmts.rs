@@ -70,6 +70,8 @@ impl<L: Language> Flow<'_, L> {
                 self.line(line);
             }
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result),
+            // The languages have no portable word for it.
+            Stmt::Prefetch { .. } => {}
             Stmt::Comment(text) => {
                 let line = self.lang.comment(text);
                 self.line(line);

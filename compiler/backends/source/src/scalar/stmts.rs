@@ -75,6 +75,7 @@ impl Splitter<'_> {
                 let byte_offset = self.one(*byte_offset);
                 self.stmt(Stmt::View { buf: *buf, base: *base, byte_offset });
             }
+            Stmt::Prefetch { .. } => {}
             Stmt::Free(_) | Stmt::Entry { .. } | Stmt::Assign { .. } | Stmt::Break | Stmt::Comment(_) => {
                 self.stmt(s.clone());
             }

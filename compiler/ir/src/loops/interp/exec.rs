@@ -155,7 +155,7 @@ impl<'p> Interp<'p> {
                 }
                 return Ok(Flow::Return);
             }
-            Stmt::Comment(_) => {}
+            Stmt::Prefetch { .. } | Stmt::Comment(_) => {}
         }
         Ok(Flow::Next)
     }

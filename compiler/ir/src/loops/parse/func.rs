@@ -164,6 +164,10 @@ impl Parser<'_> {
                 let (buf, offsets, value, mask) = self.write_to(b)?;
                 Stmt::Scatter { buf, offsets, value, mask }
             }
+            "prefetch" => {
+                let buf = self.buf(b)?;
+                Stmt::Prefetch { buf, offset: self.bracketed(b)? }
+            }
             "alloc" | "view" | "entry" => self.local(b, &word)?,
             "free" => Stmt::Free(self.buf(b)?),
             "assign" => {

@@ -116,6 +116,7 @@ impl FuncText<'_> {
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result),
             Stmt::Return(None) => "return".to_owned(),
             Stmt::Return(Some(v)) => format!("return {}", self.value(*v)),
+            Stmt::Prefetch { buf, offset } => format!("prefetch {}[{}]", self.buf(*buf), self.value(*offset)),
             Stmt::Comment(text) => format!("note {}", quoted(text, '"')),
         }
     }

@@ -117,6 +117,10 @@ impl<'a> Checker<'a> {
             Stmt::For { .. } | Stmt::Loop(_) | Stmt::Break | Stmt::If { .. } | Stmt::Return(_) => {
                 return self.control(s);
             }
+            Stmt::Prefetch { buf, offset } => {
+                self.reads(*buf);
+                self.index(*offset, "the offset");
+            }
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result),
             Stmt::Comment(_) => {}
         }
