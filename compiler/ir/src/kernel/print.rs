@@ -155,6 +155,9 @@ impl Names {
         if let Some(Lanes { axis, lanes }) = &s.vector {
             line.push_str(&format!(", vector {axis} {lanes}"));
         }
+        if let Some(axis) = &s.ahead {
+            line.push_str(&format!(", ahead {axis}"));
+        }
         if s.parallel {
             line.push_str(", parallel");
         }

@@ -41,6 +41,8 @@ pub struct Stage {
     pub over: Vec<Loop>,
     /// The axis across lanes.
     pub vector: Option<Lanes>,
+    /// The axis of the definition whose next block of constants is fetched into the caches while this one is computed.
+    pub ahead: Option<Symbol>,
 }
 
 /// A place in the nest of another stage.

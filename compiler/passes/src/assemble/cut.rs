@@ -16,7 +16,7 @@ use onnxc_ops::{Lower, OpRef, Registry};
 use std::collections::BTreeSet;
 
 /// The most nodes of one kernel: beyond this, code grows without saving much traffic.
-const MAX_NODES: usize = 32;
+pub(super) const MAX_NODES: usize = 32;
 
 /// One step of a region.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,7 +61,8 @@ struct Cutter<'a> {
     uses: Vec<Vec<usize>>,
 }
 
-fn uses(graph: &Graph, region: &Region) -> Vec<Vec<usize>> {
+/// Where in a region each value is used.
+pub(super) fn uses(graph: &Graph, region: &Region) -> Vec<Vec<usize>> {
     let mut uses = vec![Vec::new(); graph.values.len()];
     let inside: BTreeSet<NodeId> = region.nodes.iter().copied().collect();
     for (at, &n) in region.nodes.iter().enumerate() {

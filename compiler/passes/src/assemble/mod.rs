@@ -11,6 +11,7 @@
 mod arrange;
 mod border;
 mod call;
+mod chain;
 mod control;
 pub mod cut;
 mod entry;
@@ -155,7 +156,8 @@ pub fn c_identifier(name: &str) -> String {
 impl Assembler<'_> {
     /// Emits the steps of a region, whose parameters have storage already.
     fn region(&mut self, region: &Region) -> Result<(), Diagnostics> {
-        let mut steps = cut(self.graph, self.registry, region)?;
+        let steps = cut(self.graph, self.registry, region)?;
+        let mut steps = chain::join(self.graph, self.registry, self.machine, region, steps)?;
         if self.machine.memory.thrift > 1 {
             steps = reuse::in_strips(self.graph, region, steps, self.machine.memory.ram);
         }

@@ -8,6 +8,7 @@
 //! load. What is off is never read.
 
 use super::{Cx, Env};
+use crate::kernel::expr::Site;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::kernel::{Body, DefId, Expr, ExprKind, Src};
@@ -238,6 +239,19 @@ impl<'c, 'k> Eval<'c, 'k> {
             return Ok(v);
         }
         Ok(self.load_offset(storage.buf, &offset, &computed))
+    }
+
+    /// Fetches what a load reads in lane 0.
+    pub fn fetch(&mut self, site: &Site) {
+        let Some(storage) = self.cx.storage(site.src).cloned() else { return };
+        let mut offset = storage.base.clone();
+        for ((i, stride), lo) in site.index.iter().zip(&storage.strides).zip(&storage.lo) {
+            let Some(i) = i else { return };
+            offset = offset + (self.resolve(i) - lo) * stride;
+        }
+        let offset = self.cx.ranges.simplify(&offset);
+        let at = self.uniform(&self.lane_zero(&self.shifted(&offset)));
+        self.cx.f.prefetch(storage.buf, at);
     }
 
     /// Loads at a symbolic offset plus computed indices times strides.

@@ -6,6 +6,7 @@
 //!
 //! Does NOT choose anything (see `kernel::schedule`), and does not hoist or unroll (see `loops`).
 
+mod ahead;
 mod cuts;
 mod eval;
 mod machine;

@@ -1,6 +1,6 @@
 //! A stage whose lanes run along a reduction axis: sums, maxima and dot products over contiguous rows.
 //!
-//! Each output point has several vector accumulators; they are combined as a balanced tree at the end, then their
+//! Each output point of a tile has several vector accumulators; they are combined as a balanced tree at the end, then their
 //! lanes. Lanes beyond the extent contribute the identity.
 
 use super::cuts::{Kind, cut};
@@ -14,56 +14,68 @@ use onnxc_ir::kernel::{Axis, Body, DefId, Expr, Stage};
 use onnxc_ir::loops::{Op, Ty, Value, Var};
 use onnxc_ir::scalar::ReduceOp;
 
-/// The reduction of one point.
+/// The reduction of the points of a tile.
 struct Row<'a> {
     reduced: DefId,
     op: ReduceOp,
     value: &'a Expr,
     lanes: u16,
     axis: Axis,
+    /// Of each point, its vectors.
     var: Var,
     vectors: u32,
+    /// The coordinates of each point.
+    points: Vec<Vec<(Symbol, i64)>>,
 }
 
 impl<'k> Cx<'k> {
-    /// One output point.
+    /// The output points of a tile.
     pub(super) fn row_tile(&mut self, stage: &'k Stage, domain: &Domain) -> Result<(), Diagnostic> {
         let reduced = stage.acc.unwrap_or(stage.def);
         let def = &self.kernel.defs[reduced];
         let (Body::Reduce { op, init, value, .. }, Some(lanes)) = (&def.body, &stage.vector) else {
             return Err(self.error("lanes along a reduction axis need a reduction"));
         };
-        let own: Env = domain.iter().map(|(a, s)| (a.clone(), s.lo.clone())).collect();
-        let env = self.reduced_env(stage, &own)?;
+        let mut own = self.tile_of(stage, domain)?;
+        in_order(&mut own.rows);
+        let env = self.reduced_env(stage, &own.env)?;
         let mut outer = self.reduction(stage)?;
         let at = outer.iter().position(|(a, _)| a.var == lanes.axis);
         let (axis, block) = outer.remove(at.ok_or_else(|| self.error("the lane axis isn't known"))?);
         let vectors = block / u32::from(lanes.lanes);
-        let var = self.f.var(Ty::vector(def.dtype, lanes.lanes), &[vectors], &def.name);
-        let row = Row { reduced, op: *op, value, lanes: lanes.lanes, axis, var, vectors };
-        for v in 0..vectors {
-            let (i, start) = (self.f.int(i64::from(v)), self.f.scalar(op.identity(def.dtype)));
-            self.f.set(var, &[i], start);
+        let points = own.rows.clone();
+        let var = self.f.var(Ty::vector(def.dtype, lanes.lanes), &[points.len() as u32, vectors], &def.name);
+        let row = Row { reduced, op: *op, value, lanes: lanes.lanes, axis, var, vectors, points };
+        for (p, v) in (0..row.points.len()).flat_map(|p| (0..vectors).map(move |v| (p, v))) {
+            let index = [self.f.int(p as i64), self.f.int(i64::from(v))];
+            let start = self.f.scalar(op.identity(def.dtype));
+            self.f.set(var, &index, start);
         }
         self.reduce(&outer, env.clone(), vec![vec![]], &mut |cx, env, steps| {
             steps.iter().try_for_each(|s| cx.row_loops(&row, &env, s))
         })?;
 
-        let sum = self.combine(&row);
-        let result = self.f.var(Ty::scalar(def.dtype), &[1, 1], &def.name);
-        let zero = self.f.int(0);
-        let total = match init {
-            Some(init) => {
-                let start = Eval::new(self, None, env).expr(init)?;
-                self.f.binary(op.binary(), start, sum)
-            }
-            None => sum,
-        };
-        self.f.set(result, &[zero, zero], total);
-        let mut e = Eval::new(self, None, own);
-        e.acc = Some(Acc { def: row.reduced, var: result, index: vec![zero, zero] });
-        let stored = e.stage_value(stage.def)?;
-        e.store(stage.def, stored)
+        let result = self.f.var(Ty::scalar(def.dtype), &[row.points.len() as u32, 1], &def.name);
+        for p in 0..row.points.len() {
+            let sum = self.combine(&row, p);
+            let index = vec![self.f.int(p as i64), self.f.int(0)];
+            let total = match init {
+                Some(init) => {
+                    let mut e = Eval::new(self, None, env.clone());
+                    e.at(&own, (p, 0), &[]);
+                    let start = e.expr(init)?;
+                    self.f.binary(op.binary(), start, sum)
+                }
+                None => sum,
+            };
+            self.f.set(result, &index, total);
+            let mut e = Eval::new(self, None, own.env.clone());
+            e.at(&own, (p, 0), &[]);
+            e.acc = Some(Acc { def: row.reduced, var: result, index });
+            let stored = e.stage_value(stage.def)?;
+            e.store(stage.def, stored)?;
+        }
+        Ok(())
     }
 
     /// The loops along the lane axis: whole tiles, single vectors, the masked rest.
@@ -75,7 +87,7 @@ impl<'k> Cx<'k> {
             self.part(&row.axis.var, &part, false, |cx, lo| {
                 let mut tile = Tile {
                     env: env.clone(),
-                    rows: vec![step.to_vec()],
+                    rows: row.points.iter().map(|p| p.iter().chain(step).cloned().collect()).collect(),
                     lane: Some(Lane { axis: Symbol::new(&format!("{}.lane", row.axis.var)), lanes: row.lanes }),
                     along: None,
                     vectors: part.len.as_int().map_or(1, |n| (n + lanes - 1) / lanes) as u32,
@@ -104,7 +116,7 @@ impl<'k> Cx<'k> {
             let mut e = Eval::new(self, tile.lane.clone(), tile.env.clone());
             e.memo = memo;
             e.at(tile, point, &[]);
-            let index = vec![e.cx.f.int(i64::from(point.1))];
+            let index = vec![e.cx.f.int(point.0 as i64), e.cx.f.int(i64::from(point.1))];
             let old = e.cx.f.get(row.var, &index);
             let mut next = e.step(row.var, &index, row.op.binary(), row.value)?;
             if let Some(t) = e.tail {
@@ -116,12 +128,12 @@ impl<'k> Cx<'k> {
         Ok(())
     }
 
-    /// All accumulators of a row as one scalar.
-    fn combine(&mut self, row: &Row) -> Value {
+    /// All accumulators of a point as one scalar.
+    fn combine(&mut self, row: &Row, point: usize) -> Value {
         let mut parts: Vec<Value> = Vec::new();
         for v in 0..row.vectors {
-            let i = self.f.int(i64::from(v));
-            parts.push(self.f.get(row.var, &[i]));
+            let index = [self.f.int(point as i64), self.f.int(i64::from(v))];
+            parts.push(self.f.get(row.var, &index));
         }
         while parts.len() > 1 {
             let half = parts.len().div_ceil(2);
@@ -132,5 +144,15 @@ impl<'k> Cx<'k> {
         }
         let ty = Ty::scalar(self.f.ty(parts[0]).elem);
         self.f.op(ty, Op::Reduce(row.op, parts[0]))
+    }
+}
+
+/// The coordinate of more points outside: then few of the vectors that points share are in use at a time.
+fn in_order(points: &mut [Vec<(Symbol, i64)>]) {
+    let Some(last) = points.last() else { return };
+    if let [(_, a), (_, b)] = &last[..] {
+        if b > a {
+            points.sort_by_key(|p| (p[1].1, p[0].1));
+        }
     }
 }

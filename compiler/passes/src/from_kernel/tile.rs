@@ -106,7 +106,7 @@ impl<'k> Cx<'k> {
         stored
     }
 
-    fn tile_of(&mut self, stage: &Stage, domain: &Domain) -> Result<Tile, Diagnostic> {
+    pub(super) fn tile_of(&mut self, stage: &Stage, domain: &Domain) -> Result<Tile, Diagnostic> {
         let mut tile = Tile { env: Env::new(), rows: vec![vec![]], lane: None, along: None, vectors: 1, tail: None };
         for a in &self.kernel.defs[stage.def].axes {
             let span = &domain[&a.var];
@@ -194,6 +194,9 @@ impl<'k> Cx<'k> {
         let over = self.reduction(stage)?;
         self.reduce(&over, env, vec![vec![]], &mut |cx, env, steps| {
             let mut memo = Memo::default();
+            for step in steps {
+                cx.fetch_ahead(stage, tile, &env, step, value)?;
+            }
             for (step, point) in cx.visits(tile, &env, steps, value) {
                 let mut e = Eval::new(cx, tile.lane.clone(), env.clone());
                 e.memo = memo;

@@ -7,8 +7,9 @@
 
 use super::regions::{Seen, owners, region};
 use crate::assemble::lower_alone;
-use crate::from_kernel::all_ranges;
+use crate::from_kernel::{Machine, all_ranges};
 use crate::kernel::expr::{Site, def_loads};
+use crate::kernel::winograd;
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostics, Ranges, Sym};
@@ -40,7 +41,9 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
             let inputs: BTreeSet<ValueId> = graph.nodes[n].inputs.iter().flatten().copied().filter(eligible).collect();
             if !inputs.is_empty() && may_pad(graph, n) {
                 let kernel = lower_alone(graph, cx.registry, n)?;
-                inputs.into_iter().for_each(|v| wants(graph, &kernel, v, wanted.entry(v).or_default()));
+                for v in inputs {
+                    wants(graph, &kernel, cx.machine, v, wanted.entry(v).or_default());
+                }
             }
         }
         for (v, fills) in wanted {
@@ -67,13 +70,16 @@ fn may_pad(graph: &Graph, n: NodeId) -> bool {
 }
 
 /// What a kernel's reductions read beyond the edges of a value.
-fn wants(graph: &Graph, kernel: &Kernel, v: ValueId, fills: &mut BTreeMap<Scalar, Widths>) {
+fn wants(graph: &Graph, kernel: &Kernel, machine: Machine, v: ValueId, fills: &mut BTreeMap<Scalar, Widths>) {
     let Some(p) = kernel.params.iter().find(|(_, p)| p.name == graph.values[v].name).map(|(p, _)| p) else { return };
     let ranges = all_ranges(kernel);
     let vars: BTreeSet<Symbol> = index_vars(kernel);
+    // Whole tiles in a transformed domain reach further.
+    let further = winograd::overhang(kernel, machine).filter(|o| o.0 == Src::Param(p)).map(|o| o.1);
     for d in kernel.defs.values().filter(|d| matches!(d.body, Body::Reduce { .. })) {
         for site in def_loads(d).into_iter().filter(|s| s.src == Src::Param(p)) {
-            if let (Some(fill), Some(needs)) = (site.pad, widths(&ranges, &vars, &site, &kernel.params[p].shape)) {
+            if let (Some(fill), Some(mut needs)) = (site.pad, widths(&ranges, &vars, &site, &kernel.params[p].shape)) {
+                further.iter().flatten().for_each(|(d, more)| needs[*d].1 += more);
                 let all = fills.entry(fill).or_insert_with(|| vec![(0, 0); needs.len()]);
                 all.iter_mut().zip(needs).for_each(|(a, n)| *a = (a.0.max(n.0), a.1.max(n.1)));
             }

@@ -248,6 +248,19 @@ fn results_are_row_major() {
 fn networks_of_few_channels_stay_as_they_are() {
     let mut net = Net::new(3);
     let x = net.b.tensor_input("x", DType::F32, &["1", "3", "8", "8"]);
+    let a = net.conv(x, [3, 12], 1, 1);
+    let b = net.conv(a, [12, 3], 1, 1);
+    let mut dice = Dice(5);
+    let graph = check(&net.b.finish(&[b]), &[dice.tensor(&[1, 3, 8, 8])], "few");
+    assert!(graph.layouts.values().all(|l| l.order().is_sorted()), "{graph}");
+}
+
+/// Kernels that are large enough for the transformed domain make their results channels last; vectors of the last
+/// convolution, whose output stays as it is wanted, go along the channels that it sums over.
+#[test]
+fn large_kernels_make_channels_last() {
+    let mut net = Net::new(3);
+    let x = net.b.tensor_input("x", DType::F32, &["1", "3", "8", "8"]);
     let w = net.weights(&[64, 3, 9, 9]);
     let a = net.node("Conv", Attrs::default().with("pads", Attr::Ints(vec![4; 4])), &[x, w]);
     let r = net.node("Relu", Attrs::default(), &[a]);
@@ -256,7 +269,8 @@ fn networks_of_few_channels_stay_as_they_are() {
     let c = net.conv(b, [32, 3], 1, 1);
     let mut dice = Dice(5);
     let graph = check(&net.b.finish(&[c]), &[dice.tensor(&[1, 3, 8, 8])], "srcnn");
-    assert!(graph.layouts.values().all(|l| l.order().is_sorted()), "{graph}");
+    let last = |l: &onnxc_ir::graph::Layout| l.order() == [0, 2, 3, 1];
+    assert_eq!(graph.layouts.values().filter(|l| last(l)).count(), 3, "{graph}");
 }
 
 /// The steps that copy for a Concat, Slice or Split.

@@ -13,13 +13,14 @@ use onnxc_ir::kernel::{Axis, Body, DefId, Expr, ExprKind, Kernel, Src};
 /// Merges as many axes as possible, output axes and reduction axes alike.
 pub fn collapse(kernel: &mut Kernel) {
     drop_ones(kernel);
+    let sums: Vec<DefId> = nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).map(|n| n.def).collect();
     for nest in nests(kernel) {
         let group: Vec<DefId> = [nest.acc, Some(nest.def)].into_iter().flatten().collect();
         let mut at = kernel.defs[nest.def].axes.len();
         while at > 1 {
             at -= 1;
             let ranges = all_ranges(kernel);
-            if let Some(pairs) = mergeable(kernel, &group, nest.def, at - 1, &ranges) {
+            if let Some(pairs) = mergeable(kernel, &group, &sums, at - 1, &ranges) {
                 for (d, position) in pairs {
                     merge(kernel, d, position);
                 }
@@ -79,7 +80,19 @@ fn reindex(kernel: &mut Kernel, id: DefId, f: &dyn Fn(&[Expr]) -> Vec<Expr>) {
 }
 
 /// The definitions of a nest whose axes at these positions can merge together; `None` if that changes an access.
-fn mergeable(kernel: &Kernel, group: &[DefId], head: DefId, at: usize, ranges: &Ranges) -> Option<Vec<(DefId, usize)>> {
+fn mergeable(
+    kernel: &Kernel,
+    group: &[DefId],
+    sums: &[DefId],
+    at: usize,
+    ranges: &Ranges,
+) -> Option<Vec<(DefId, usize)>> {
+    let head = *group.last()?;
+    // What another reduction has left apart stays apart, so that its loops can be shared.
+    let apart = |s: &Site, a: &Axis, b: &Axis| {
+        let other = matches!(s.src, Src::Def(d) if sums.contains(&d) && !group.contains(&d));
+        other && adjacent(s, &a.var, &b.var).is_some()
+    };
     let (a, b) = pair(&kernel.defs[head].axes, at)?;
     let mut pairs = vec![(head, at)];
     for site in def_loads(&kernel.defs[head]) {
@@ -90,7 +103,7 @@ fn mergeable(kernel: &Kernel, group: &[DefId], head: DefId, at: usize, ranges: &
                     pairs.push((d, position));
                 }
             }
-            _ if !walks_as_one(kernel, &site, &a, &b, ranges) => return None,
+            _ if !walks_as_one(kernel, &site, &a, &b, ranges) || apart(&site, &a, &b) => return None,
             _ => {}
         }
     }
@@ -103,7 +116,8 @@ fn mergeable(kernel: &Kernel, group: &[DefId], head: DefId, at: usize, ranges: &
         if kernel.outputs_of(d).any(|o| !stored_as_one(kernel, o, position, &b.extent, ranges)) {
             return None;
         }
-        if d != head && !def_loads(def).iter().all(|s| walks_as_one(kernel, s, &a, &b, ranges)) {
+        let walks = |s: &Site| walks_as_one(kernel, s, &a, &b, ranges) && !apart(s, &a, &b);
+        if d != head && !def_loads(def).iter().all(walks) {
             return None;
         }
     }

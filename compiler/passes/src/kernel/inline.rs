@@ -4,7 +4,7 @@
 //! index is provably in range. An expensive definition stays if it is loaded in more than one place, or for more
 //! points than it has.
 
-use super::expr::{live, loads, map_parts, parts, rewrite, substitute, walk};
+use super::expr::{Site, live, loads, map_parts, parts, rewrite, substitute, walk};
 use crate::from_kernel::all_ranges;
 use onnxc_base::{EntityRef, Ranges, Sym};
 use onnxc_ir::kernel::{Axis, BinOp, Body, DefId, Expr, ExprKind, Kernel, Src};
@@ -51,10 +51,31 @@ fn inlinable(kernel: &Kernel, id: DefId, ranges: &Ranges) -> bool {
     let direct = sites
         .into_iter()
         .all(|s| s.index.iter().all(Option::is_some) && (s.pad.is_none() || in_range(&s.index, &def.axes, ranges)));
-    if !direct || in_checks {
+    if !direct || in_checks || users.iter().any(|u| summed_again(kernel, u.0, id)) {
         return false;
     }
     cheap(e) || (users.len() == 1 && users[0].1 == 1 && !reused(kernel, users[0].0, id))
+}
+
+/// What a reduction's result becomes (its bias, its activation) is computed once where another one sums over it again
+/// and again.
+fn summed_again(kernel: &Kernel, user: DefId, id: DefId) -> bool {
+    let def = &kernel.defs[id];
+    let is_sum = |d: DefId| matches!(kernel.defs[d].body, Body::Reduce { .. });
+    // Along an axis of extent 1 there is only one point.
+    let own = |i: &Option<Sym>, a: &Axis| a.extent.is_one() || i.as_ref().and_then(Sym::as_symbol) == Some(&a.var);
+    let finishes =
+        |s: &Site| matches!(s.src, Src::Def(d) if is_sum(d)) && s.index.iter().zip(&def.axes).all(|(i, a)| own(i, a));
+    let Body::Reduce { axes, value, .. } = &kernel.defs[user].body else { return false };
+    let over = |s: &Site| axes.iter().any(|a| s.index.iter().flatten().any(|i| i.contains(&a.var)));
+    loads(value).iter().any(|s| s.src == Src::Def(id) && over(s))
+        && reused(kernel, user, id)
+        && loads(def.value()).iter().any(finishes)
+}
+
+/// True if a definition finishes a reduction (see above) for another one.
+pub fn finishes(kernel: &Kernel, id: DefId) -> bool {
+    users(kernel, id).iter().any(|u| summed_again(kernel, u.0, id))
 }
 
 /// A load by a user that runs over more points than the definition has computes each of them more than once.

@@ -47,8 +47,10 @@ pub fn choose(kernel: &Kernel, ranges: &Ranges, nest: &Nest) -> Option<(Symbol, 
     if let Some(r) = nest.reduction(kernel) {
         if let Body::Reduce { axes, value, .. } = &kernel.defs[r].body {
             for a in axes {
-                let gathers =
-                    loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Gather).count();
+                // Constants are packed, as for lanes along the output.
+                let constant = |s: &Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
+                let gather = |s: &Site| !constant(s) && access(kernel, ranges, s, &a.var) == Access::Gather;
+                let gathers = loads(value).iter().filter(|s| gather(s)).count();
                 let units = loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Unit).count();
                 if units > 0 && wide(a, 8) {
                     offer(2 + 3 * gathers as u32, &a.var, true);

@@ -4,7 +4,9 @@
 //! [`schedule`], and where RAM is scarce [`strips`]. None of them changes what a kernel computes but for the order of sums.
 
 pub mod candidates;
+pub mod chain;
 pub mod collapse;
+pub mod dot;
 pub mod expr;
 pub mod inline;
 pub mod lanes;
@@ -62,6 +64,7 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     precompute::precompute(kernel)?;
     match fast {
         Some(w) if winograd::schedule(kernel, &w, machine).is_some() => {}
+        _ if chain::schedule(kernel, machine) => {}
         _ => schedule::schedule(kernel, machine),
     }
     if machine.memory.scarce {

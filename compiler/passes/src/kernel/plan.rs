@@ -58,7 +58,10 @@ fn must_store(kernel: &Kernel, id: DefId) -> bool {
                 .flat_map(def_loads)
                 .chain(kernel.checks.iter().flat_map(|c| super::expr::loads(&c.cond)))
                 .any(|s| s.src == Src::Def(id) && s.index.iter().any(Option::is_none));
-            computed || !super::inline::cheap(e) || padded_for_reduction(kernel, id)
+            computed
+                || !super::inline::cheap(e)
+                || padded_for_reduction(kernel, id)
+                || super::inline::finishes(kernel, id)
         }
     }
 }

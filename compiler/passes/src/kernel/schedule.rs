@@ -7,14 +7,19 @@
 use super::expr::{Site, def_loads, loads};
 use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
-use super::{lanes, transpose};
+use super::{dot, lanes, transpose};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
+use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
 use onnxc_ir::kernel::reach::{Reached, reached_by};
 use onnxc_ir::kernel::{At, Axis, Cut, DefId, Kernel, Lanes, Loop, Schedule, Src, Stage};
 
 /// Vector accumulators of a row reduction: the latency of an addition times its throughput.
 const ROW_VECTORS: u32 = 4;
+/// Up to so many uses of a panel it is worth fetching the next one meanwhile.
+const PASSES: i64 = 16;
+/// The extent that stands for one that isn't known.
+const TYPICAL: i64 = 64;
 /// Steps of a reduction that are written out.
 const UNROLL: i64 = 4;
 /// A reduction axis of up to this extent is written out whole.
@@ -170,46 +175,71 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
             vector = Some(Lanes { axis: axis.clone(), lanes });
             if along {
                 tile.vectors = ROW_VECTORS.min(fit(&extent, lanes)).max(1);
+                tile.rows = dot::tile(kernel, machine, nest, own);
+                if !tile.rows.is_empty() {
+                    tile.vectors = dot::vectors(&tile.rows, tile.vectors);
+                }
             } else if let Some(l) = vector.as_ref().filter(|_| nest.reduction(kernel).is_some()) {
                 tile = register_tile(kernel, ranges, machine, nest, own, l);
             } else if let Some(rows) = transpose::rows(kernel, ranges, nest, own, &axis) {
-                tile = TileShape { rows: Some((rows, u32::from(lanes))), cut: Cut::Aligned, ..tile };
+                tile = TileShape { rows: vec![(rows, u32::from(lanes))], cut: Cut::Aligned, ..tile };
             }
         }
     }
-    let block = |a: &Axis| match (&vector, &tile.rows) {
+    let rows_of = |a: &Symbol| tile.rows.iter().find(|r| r.0 == *a).map(|r| r.1);
+    let block = |a: &Axis| match (&vector, rows_of(&a.var)) {
         (Some(l), _) if l.axis == a.var => {
             let block = u32::from(l.lanes) * tile.vectors;
-            let overlap = lanes::may_overlap(kernel, ranges, nest, a, block, tile.rows.is_some());
+            let overlap = lanes::may_overlap(kernel, ranges, nest, a, block, !tile.rows.is_empty());
             Loop { axis: a.var.clone(), block, cut: if overlap { Cut::Even } else { Cut::Aligned } }
         }
-        (_, Some((axis, rows))) if *axis == a.var => Loop { axis: a.var.clone(), block: *rows, cut: tile.cut },
+        (_, Some(rows)) => Loop { axis: a.var.clone(), block: rows, cut: tile.cut },
         _ => Loop::new(&a.var, 1),
     };
     let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).chain(own.iter().map(block)).collect();
-    // The rows axis goes just outside of the lane axis: a block of rows runs over the lanes before the next block.
-    if let (Some((rows, _)), Some(l)) = (&tile.rows, &vector) {
-        let from = loops.iter().position(|x| x.axis == *rows);
-        let row_loop = from.map(|i| loops.remove(i));
+    // The rows' axes go just outside of the lane axis: a block of rows runs over the lanes before the next block.
+    if let (false, Some(l)) = (tile.rows.is_empty(), &vector) {
+        let (row_loops, others) = loops.into_iter().partition(|x: &Loop| rows_of(&x.axis).is_some());
+        loops = others;
         let to = loops.iter().position(|x| x.axis == l.axis).unwrap_or(loops.len());
-        loops.splice(to..to, row_loop);
+        loops.splice(to..to, row_loops as Vec<Loop>);
         if weights_bytes(kernel, nest) > i64::from(machine.l2_bytes / 2) {
             panels_outermost(kernel, nest, &mut loops, shared, l);
         }
     }
     let along = |a: &Axis| vector.as_ref().is_some_and(|l| l.axis == a.var);
-    let rows = tile.rows.as_ref().map(|r| &r.0);
     let last = over.last().map(|a| a.var.clone());
     let over = over.iter().map(|a| match a {
         a if along(a) => block(a),
         a if tile.taps.as_ref() == Some(&a.var) => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
-        a if last.as_ref() == Some(&a.var) && may_unroll(kernel, nest, rows, &a.var) => {
+        a if last.as_ref() == Some(&a.var) && may_unroll(kernel, nest, &tile.rows, &a.var) => {
             Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll)))
         }
         a => Loop::new(&a.var, 1),
     });
     let over = over.collect();
-    Stage { def: nest.def, acc: nest.acc, at, parallel: at.is_none(), loops, over, vector }
+    let ahead = ahead(kernel, machine, nest, &tile, vector.as_ref());
+    Stage { def: nest.def, acc: nest.acc, at, parallel: at.is_none(), loops, over, vector, ahead }
+}
+
+/// The axis along which constants are fetched ahead: where they come from beyond the second-level cache, and each panel
+/// is used so few times that waiting for it counts.
+fn ahead(kernel: &Kernel, machine: Machine, nest: &Nest, tile: &TileShape, l: Option<&Lanes>) -> Option<Symbol> {
+    let l = l.filter(|l| kernel.defs[nest.def].axes.iter().any(|a| a.var == l.axis))?;
+    if weights_bytes(kernel, nest) <= i64::from(machine.l2_bytes / 2) {
+        return None;
+    }
+    let r = nest.reduction(kernel)?;
+    let sites = loads(kernel.defs[r].value());
+    let constant = |s: &&Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
+    let in_weights = |a: &Axis| {
+        let Some(v) = lanes::own_axis(kernel, nest, &a.var) else { return true };
+        sites.iter().filter(constant).any(|s| s.index.iter().flatten().any(|i| i.contains(&v)))
+    };
+    let others = kernel.defs[nest.def].axes.iter().filter(|a| !in_weights(a));
+    let points: i64 = others.map(|a| a.extent.as_int().unwrap_or(TYPICAL)).product();
+    let rows: i64 = tile.rows.iter().map(|r| i64::from(r.1)).product();
+    (points / rows.max(1) <= PASSES).then(|| l.axis.clone())
 }
 
 /// Bytes of the constants that a reduction reads.

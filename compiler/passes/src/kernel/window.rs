@@ -58,7 +58,7 @@ pub fn window_tile(
     let row = lanes::own_axis(kernel, nest, &slide.rows.var)?;
     let weights = sites.iter().filter(|s| !s.index.iter().flatten().any(|i| i.contains(&row))).count() as i64;
     let rows = best(machine.registers, &slide, weights * slide.count);
-    Some(TileShape { rows: Some((slide.rows.var, rows)), taps: Some(slide.taps), ..TileShape::default() })
+    Some(TileShape { rows: vec![(slide.rows.var, rows)], taps: Some(slide.taps), ..TileShape::default() })
 }
 
 /// Data that is known at compile time, or a copy of such.

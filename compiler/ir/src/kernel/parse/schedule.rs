@@ -37,17 +37,19 @@ impl Parser<'_> {
         self.c.expect(":")?;
         self.c.expect("loops")?;
         let loops = self.loops()?;
-        let mut stage = Stage { def, acc, at, parallel: false, loops, over: vec![], vector: None };
+        let mut stage = Stage { def, acc, at, parallel: false, loops, over: vec![], vector: None, ahead: None };
         while self.c.eat(",") {
             if self.c.eat("vector") {
                 let axis = self.c.symbol()?;
                 stage.vector = Some(Lanes { axis, lanes: self.number()? });
             } else if self.c.eat("over") {
                 stage.over = self.loops()?;
+            } else if self.c.eat("ahead") {
+                stage.ahead = Some(self.c.symbol()?);
             } else if self.c.eat("parallel") {
                 stage.parallel = true;
             } else {
-                return Err(self.c.expected("over, vector or parallel"));
+                return Err(self.c.expected("over, vector, ahead or parallel"));
             }
         }
         Ok(stage)

@@ -246,6 +246,7 @@ impl Maker {
                 loops,
                 over,
                 vector: (self.roll(2) == 0).then_some(lanes),
+                ahead: (self.roll(2) == 0).then(|| self.pick(&symbols)),
             };
             self.kernel.schedule.stages.push(stage);
         }

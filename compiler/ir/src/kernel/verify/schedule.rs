@@ -30,6 +30,7 @@ const MAX_LANES: u16 = 64;
 /// Loops
 /// - Each axis of the definition has a loop; each reduction axis exactly one in `over`. Blocks aren't empty, and those
 ///   inside aren't larger.
+/// - What is fetched ahead is along an axis of the definition.
 /// - Lanes are a power of two up to 64, of an axis with a loop whose last block is a multiple of them.
 pub fn verify_schedule(kernel: &Kernel) -> Result<(), Diagnostics> {
     let mut c = Checker::new(kernel);
@@ -154,6 +155,10 @@ impl<'c, 'a> Rules<'c, 'a> {
         for (i, l) in s.loops.iter().enumerate().filter(|(_, l)| l.cut == Cut::Guarded) {
             let last = s.is_tile_loop(i) && s.acc.is_some();
             self.require(last, |_| format!("loop '{}' can't be guarded", l.axis));
+        }
+        if let Some(axis) = &s.ahead {
+            let known = own.iter().any(|a| a.var == *axis);
+            self.require(known, |_| format!("the definition has no axis '{axis}' to fetch ahead along"));
         }
         if let Some(l) = &s.vector {
             let lanes = l.lanes.is_power_of_two() && l.lanes <= MAX_LANES;

@@ -81,6 +81,7 @@ fn broken_data() {
         loops: vec![],
         over: vec![],
         vector: None,
+        ahead: None,
     });
     assert!(verify_schedule(&k).is_err());
 }

@@ -23,7 +23,7 @@ pub const PASS: GraphPass =
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     for owner in owners(graph) {
-        let plan = plan::plan(graph, cx.registry, region(graph, owner))?;
+        let plan = plan::plan(graph, cx.registry, cx.machine, region(graph, owner))?;
         let Some(&first) = plan.last.iter().next() else { continue };
         if cx.editor.note(PASS.name, &graph.values[first].name.clone()) {
             apply(graph, owner, &plan);

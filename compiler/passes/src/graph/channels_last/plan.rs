@@ -1,15 +1,17 @@
 //! Which values are stored channels last.
 //!
 //! Values that nodes pass on to each other without mixing channels with anything else form a *component*: one layout
-//! suits them all. A component is stored channels last if most of the multiplications of its convolutions are in those
-//! whose channels fill vectors on both sides, or whose rows don't. So networks from a few channels to a few channels over large images
-//! (super-resolution, 3 -> 64 -> 32 -> 3) stay row-major, where vectors of pixels serve them better.
+//! suits them all. A component is stored channels last if that makes its convolutions cheaper: those whose channels fill
+//! vectors on both sides want it, and those from a few channels whose kernels are large enough for the transformed
+//! domain or whose rows don't fill vectors; convolutions to a few channels are better off row-major, where vectors are
+//! pixels.
 //!
 //! A value of fewer than [`CHANNELS`] channels stays row-major: a first convolution reads the image as it came, a last
 //! one writes the image as it is wanted.
 
 use super::roles::{Role, role};
 use crate::assemble::cut::captured;
+use crate::from_kernel::Machine;
 use onnxc_base::{Diagnostic, Sym};
 use onnxc_ir::graph::{Graph, Layout, NodeId, Region, ValueId};
 use onnxc_ops::Registry;
@@ -17,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer channels than this don't fill a vector: such tensors stay row-major.
 const CHANNELS: i64 = 8;
-/// A convolution from and to at least so many channels is good work for vectors of channels.
+/// So many channels are good work for vectors of channels.
 const WIDE: i64 = 16;
 /// Lanes of the vectors that count here: fewer are filled more easily.
 const LANES: f64 = 8.0;
@@ -39,7 +41,7 @@ pub(super) struct Plan {
 ///
 /// # Errors
 /// A node that can't be lowered.
-pub(super) fn plan(graph: &Graph, registry: &Registry, region: &Region) -> Result<Plan, Diagnostic> {
+pub(super) fn plan(graph: &Graph, registry: &Registry, machine: Machine, region: &Region) -> Result<Plan, Diagnostic> {
     let convolves = |n: &NodeId| matches!(&*graph.nodes[*n].op.name, "Conv" | "ConvTranspose");
     if !region.nodes.iter().any(convolves) {
         return Ok(Plan::default());
@@ -49,7 +51,7 @@ pub(super) fn plan(graph: &Graph, registry: &Registry, region: &Region) -> Resul
         roles.insert(n, role(graph, registry, n)?);
     }
     let mut components = Components::new(eligible(graph, region, &roles));
-    let work = |n: NodeId| if roles[&n] == Role::Convolves { conv_work(graph, n) } else { (0.0, 0.0) };
+    let work = |n: NodeId| if roles[&n] == Role::Convolves { conv_cost(graph, machine, n) } else { (0.0, 0.0) };
     for &n in region.nodes.iter().filter(|n| matches!(roles[n], Role::Convolves | Role::Follows | Role::Reshapes)) {
         let node = &graph.nodes[n];
         components.join(node.outputs.iter().chain(node.inputs.iter().flatten()), work(n));
@@ -95,8 +97,8 @@ fn worth_it(graph: &Graph, v: ValueId) -> bool {
     t.shape[1].as_int().is_some_and(|c| c >= CHANNELS) && !Layout::channels_last(t.rank()).is_row_major(&t.shape)
 }
 
-/// Multiplications of a convolution: those that suit vectors of channels, and others.
-fn conv_work(graph: &Graph, n: NodeId) -> (f64, f64) {
+/// What a convolution costs with its tensors channels last, and row-major: multiplications, weighted.
+fn conv_cost(graph: &Graph, machine: Machine, n: NodeId) -> (f64, f64) {
     let node = &graph.nodes[n];
     let shape = |v: Option<ValueId>| v.and_then(|v| graph.tensor_type(v)).map(|t| t.shape.clone());
     let weights = node.inputs.get(1).copied().flatten();
@@ -107,15 +109,32 @@ fn conv_work(graph: &Graph, n: NodeId) -> (f64, f64) {
     let count = |s: &Sym| s.eval(&|_| Some(TYPICAL)).map_or(1.0, |n| n as f64);
     // Each weight meets each pixel: of the output for a convolution, of the input for a transposed one.
     let pixels: &[Sym] = if node.op.name == "Conv" { &y[2..] } else { &x[2..] };
-    let all = pixels.iter().chain(&w).map(count).product();
+    let all: f64 = pixels.iter().chain(&w).map(count).product();
     let wide = |channels: &Sym| count(channels) >= WIDE as f64;
     // Rows so narrow that vectors of pixels would be half empty.
     let filled = |n: f64| n / ((n / LANES).ceil() * LANES);
     let narrow = y.last().is_some_and(|w| filled(count(w)) < ENOUGH * filled(count(&y[1])));
-    if wide(&y[1]) && (wide(&x[1]) || narrow) { (all, 0.0) } else { (0.0, all) }
+    let (last, row_major) = match (wide(&x[1]), wide(&y[1])) {
+        (true, true) => (1.0, 2.0),
+        (false, true) if nests(graph, machine, n, &w) => (0.4, 1.0),
+        (false, true) if narrow => (1.0, 2.0),
+        (false, true) => (1.0, 1.0),
+        (true, false) => (1.15, 1.0),
+        (false, false) => (2.0, 1.0),
+    };
+    (all * last, all * row_major)
 }
 
-/// Disjoint sets of values, each with the work of its convolutions.
+/// True if a kernel is large enough to be a sum of small ones in the transformed domain (see `kernel::winograd`).
+fn nests(graph: &Graph, machine: Machine, n: NodeId, weights: &[Sym]) -> bool {
+    let node = &graph.nodes[n];
+    let ones = |a: &str| node.attrs.ints(a).is_none_or(|v| v.iter().all(|v| *v == 1));
+    let large = weights[2..].iter().all(|t| t.as_int().is_some_and(|t| (5..=11).contains(&t)));
+    let conv = node.op.name == "Conv" && node.attrs.int("group").unwrap_or(1) == 1;
+    weights.len() == 4 && large && conv && !machine.strict && ones("strides") && ones("dilations")
+}
+
+/// Disjoint sets of values, each with the costs of its convolutions.
 struct Components {
     /// The set of each value.
     of: BTreeMap<ValueId, usize>,
@@ -145,8 +164,8 @@ impl Components {
         for from in roots {
             let from = self.root(from);
             if from != to {
-                let (good, other) = std::mem::take(&mut self.work[from]);
-                self.work[to] = (self.work[to].0 + good, self.work[to].1 + other);
+                let (last, row_major) = std::mem::take(&mut self.work[from]);
+                self.work[to] = (self.work[to].0 + last, self.work[to].1 + row_major);
                 self.parent[from] = to;
             }
         }
@@ -154,7 +173,7 @@ impl Components {
     }
 
     fn paying(&self) -> BTreeSet<ValueId> {
-        let pays = |s: usize| self.work[s].0 > self.work[s].1;
+        let pays = |s: usize| self.work[s].0 < self.work[s].1;
         self.of.iter().filter(|(_, s)| pays(self.root(**s))).map(|(v, _)| *v).collect()
     }
 }

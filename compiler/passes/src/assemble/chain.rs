@@ -1,0 +1,77 @@
+//! chain: two kernels become one where the second does nothing but sum over what the first makes at the same point (a
+//! 1×1 convolution after another one), and what passes between is too large to stay in a cache.
+//!
+//! The kernel's schedule computes it block by block (see `kernel::chain`). Does NOT fuse where weights are so large that
+//! they'd be read again and again.
+
+use super::cut::{MAX_NODES, Step, uses};
+use super::kernels::lower_nodes;
+use crate::from_kernel::Machine;
+use crate::kernel::{chain, collapse, inline, plan};
+use onnxc_base::{Diagnostic, EntityRef, Sym};
+use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
+use onnxc_ir::kernel::Kernel;
+use onnxc_ops::Registry;
+
+/// What an extent that isn't known counts as.
+const TYPICAL: i64 = 256;
+/// A core's share of the caches, in units of its second-level one.
+const SHARE: i64 = 8;
+
+/// Joins steps of a region.
+///
+/// # Errors
+/// A node that can't be lowered.
+pub(super) fn join(
+    graph: &Graph,
+    registry: &Registry,
+    machine: Machine,
+    region: &Region,
+    mut steps: Vec<Step>,
+) -> Result<Vec<Step>, Diagnostic> {
+    let uses = uses(graph, region);
+    for i in 0..steps.len() {
+        let Step::Kernel(first) = &steps[i] else { continue };
+        let Some(between) = passes_on(graph, first).filter(|v| large(graph, machine, *v)) else { continue };
+        let [user] = uses[between.index()][..] else { continue };
+        let Some(user) = region.nodes.get(user).copied() else { continue };
+        let second = steps[i + 1..].iter().position(|s| matches!(s, Step::Kernel(n) if n[0] == user));
+        let Some((j, Step::Kernel(second))) = second.map(|j| (i + 1 + j, &steps[i + 1 + j])) else { continue };
+        let nodes: Vec<NodeId> = first.iter().chain(second).copied().collect();
+        if nodes.len() <= MAX_NODES && fits(graph, registry, machine, &nodes)? {
+            steps[j] = Step::Kernel(nodes);
+            steps[i] = Step::Kernel(vec![]);
+        }
+    }
+    steps.retain(|s| !matches!(s, Step::Kernel(n) if n.is_empty()));
+    Ok(steps)
+}
+
+/// The one value that leaves a kernel, if it has its memory to itself.
+fn passes_on(graph: &Graph, nodes: &[NodeId]) -> Option<ValueId> {
+    let [v] = graph.nodes[*nodes.last()?].outputs[..] else { return None };
+    graph.frame(v).is_none().then_some(v)
+}
+
+/// True if a value is larger than a core's share of the caches.
+fn large(graph: &Graph, machine: Machine, v: ValueId) -> bool {
+    let Some(t) = graph.tensor_type(v) else { return false };
+    let elements = t.shape.iter().product::<Sym>().eval(&|_| Some(TYPICAL)).unwrap_or(0);
+    elements.saturating_mul(t.dtype.size() as i64) > SHARE * i64::from(machine.l2_bytes)
+}
+
+/// True if the nodes make a kernel of the right form.
+fn fits(graph: &Graph, registry: &Registry, machine: Machine, nodes: &[NodeId]) -> Result<bool, Diagnostic> {
+    let Some(last) = nodes.last() else { return Ok(false) };
+    let outputs = &graph.nodes[*last].outputs;
+    let mut kernel = lower_nodes(graph, registry, nodes, outputs, &graph.ranges())?.kernel;
+    let weights: usize = kernel.params.values().filter_map(|p| Some(p.value.as_ref()?.bytes().len())).sum();
+    inline::inline(&mut kernel);
+    collapse::collapse(&mut kernel);
+    Ok(weights < machine.l2_bytes as usize / 4 && is_chain(&kernel))
+}
+
+fn is_chain(kernel: &Kernel) -> bool {
+    let [first, second] = plan::nests(kernel)[..] else { return false };
+    first.acc.is_some() && chain::feeds(kernel, &first, &second)
+}

@@ -1,0 +1,59 @@
+//! Whether a convolution pays in the transformed domain, and by how large a tile.
+//!
+//! Cycles of the transforms and the bandwidth of weights that the second-level cache can't hold are measured ones of
+//! cores with two multiply-add units; only the ranking counts.
+
+use super::TAPS;
+use super::find::Conv;
+use crate::from_kernel::Machine;
+use onnxc_base::Sym;
+use onnxc_ir::kernel::Kernel;
+
+/// Fewest channels for which lanes of the transforms are full.
+const FEWEST: i64 = 16;
+/// What an extent that isn't known counts as.
+const TYPICAL: i64 = 64;
+/// The share of the peak that products and direct sums reach.
+const EFFICIENCY: f64 = 0.95;
+/// Bytes a cycle of weights that come from beyond the second-level cache.
+const STREAM: f64 = 5.5;
+
+/// A way to compute it: outputs of a tile along an axis, cycles of the two transforms of a tile for one vector of
+/// channels.
+type Way = (i64, f64, f64);
+
+/// Kernels of three taps.
+const SMALL: [Way; 2] = [(4, 213.0, 110.0), (2, 90.0, 45.0)];
+/// Longer ones are sums of such kernels, as far apart as a tile is large, which so share the transforms of the data.
+const NESTED: [Way; 1] = [(3, 140.0, 75.0)];
+
+/// The tile that takes the fewest cycles, if that beats a direct sum.
+pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<i64> {
+    let lanes = f64::from(machine.vector_bits / 32);
+    let ([ic, oc], parts) = (conv.channels(), conv.parts());
+    let nested = parts != [1, 1];
+    let scalar = !conv.channels_last || ic < FEWEST;
+    // The transforms of few channels go one element after the other.
+    if lanes < 4.0 || oc < FEWEST || (scalar && !(nested && ic < FEWEST)) {
+        return None;
+    }
+    let number = |s: &Sym| s.eval(&|_| Some(TYPICAL)).unwrap_or(TYPICAL);
+    let [h, w] = conv.extents(kernel).map(|s| number(&s));
+    let (i, o) = (ic as f64, oc as f64);
+    let fma = 2.0 * lanes * EFFICIENCY;
+    let vectors = |c: f64| (c / lanes).ceil();
+    let stream = |bytes: f64| if bytes > f64::from(machine.l2_bytes) { bytes / STREAM } else { 0.0 };
+    let [taps, parts] = [conv.taps(), parts].map(|[a, b]| (a * b) as f64);
+    let mut best = (((h * w) as f64 * taps * i * o / fma).max(stream(taps * i * o * 4.0)), None);
+    for (m, into, out) in if nested { &NESTED[..] } else { &SMALL[..] } {
+        let points = ((m + TAPS - 1) * (m + TAPS - 1)) as f64;
+        let tiles = (((h + m - 1) / m) * ((w + m - 1) / m)) as f64;
+        let products = (tiles * points * parts * i * o / fma).max(stream(points * parts * i * o * 4.0));
+        let into = if scalar { into * i } else { into * vectors(i) };
+        let cost = products + tiles * (into + out * vectors(o));
+        if cost < best.0 {
+            best = (cost, Some(*m));
+        }
+    }
+    best.1
+}
