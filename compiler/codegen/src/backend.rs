@@ -19,7 +19,10 @@
 //!   of a NaN, which are free. `Fma` is one rounding: on a target without it ([`Target::has_fma`]) it is an error.
 //! - **Errors.** No panic on any program: what the verifier lets through but the backend can't do is a [`Diagnostics`].
 //!   Math functions (`UnOp::is_math`, `Pow` on floats) are gone by then; meeting one is such an error.
-//! - **Threads.** `LoopKind::Parallel` may run in order on the calling thread; `ThreadId` is then 0.
+//! - **Threads.** `LoopKind::Parallel` may run in order on the calling thread; `ThreadId` is then 0. `Stmt::Fork` calls
+//!   [`FORK`], `void (void (*task)(void *record, int64_t from, int64_t to, int64_t thread), void *record, int64_t count,
+//!   int64_t team)`, with a local function as the task that calls the callee with the arguments in the record; only
+//!   where [`Backend::forks`].
 //! - The object is position independent, needs no executable stack and no symbol but those named above.
 
 use crate::constants::ConstLayout;
@@ -30,6 +33,9 @@ use onnxc_ir::loops::Program;
 /// The parameter through which a function gets the caller's `onnxc_allocator`.
 pub const ALLOCATOR_PARAM: &str = "allocator";
 
+/// The runtime's function that shares out the ranges of a task.
+pub const FORK: &str = "onnxc_threads_fork";
+
 /// A way from loops IR to machine code.
 pub trait Backend: Sync {
     /// The name on the command line.
@@ -38,6 +44,11 @@ pub trait Backend: Sync {
     /// True if its form of a module is source text, for somebody else's compiler.
     fn writes_source(&self) -> bool {
         false
+    }
+
+    /// True if `Stmt::Fork` may be in what this backend gets.
+    fn forks(&self) -> bool {
+        !self.writes_source()
     }
 
     /// The widest vector that the backend makes good code for on this target; the scheduler asks.

@@ -125,6 +125,8 @@ pub struct LoopsCx {
     pub ranges: onnxc_base::Ranges,
     /// The machine to compile for.
     pub machine: Machine,
+    /// The most threads of a fork; 1: parallel loops stay loops.
+    pub threads: u32,
 }
 
 /// How long each pass took, in order of first run.
@@ -150,6 +152,8 @@ pub struct Manager<'a> {
     pub observer: &'a mut dyn Observer,
     /// Verify after every pass.
     pub verify: bool,
+    /// The backend forks functions; otherwise parallel loops stay loops.
+    pub forks: bool,
     /// Filled while running.
     pub timings: Timings,
 }
@@ -157,7 +161,7 @@ pub struct Manager<'a> {
 impl<'a> Manager<'a> {
     /// A manager that verifies in debug builds.
     pub fn new(observer: &'a mut dyn Observer) -> Self {
-        Self { observer, verify: cfg!(debug_assertions), timings: Timings::default() }
+        Self { observer, verify: cfg!(debug_assertions), forks: true, timings: Timings::default() }
     }
 
     /// Times one step.

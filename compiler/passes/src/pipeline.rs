@@ -39,6 +39,8 @@ pub static GRAPH: &[GraphPass] = &[
 
 /// Passes over the program, in order.
 pub static LOOPS: &[LoopsPass] = &[
+    // First: what a loop shares with the code around it isn't spread yet.
+    loops::outline_parallel::PASS,
     loops::unroll::PASS,
     loops::expand_storage::PASS,
     loops::math::PASS,
@@ -130,7 +132,8 @@ pub fn lower(
         manager.show("schedule", Ir::Kernel(k))?;
     }
     manager.show("assemble", Ir::Loops(&assembled.program))?;
-    let cx = LoopsCx { ranges: graph.ranges(), machine };
+    let threads = if manager.forks { machine.threads } else { 1 };
+    let cx = LoopsCx { ranges: graph.ranges(), machine, threads };
     let mut stage = Stage::FRESH;
     for pass in LOOPS.iter().filter(|p| p.level <= wishes.level) {
         stage = manager.loops(pass, &mut assembled.program, &cx, stage)?;

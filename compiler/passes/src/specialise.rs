@@ -258,8 +258,14 @@ impl<'a> Merge<'a> {
 
 fn renumber(block: &mut Block, new: &dyn Fn(Callee) -> Callee) {
     for s in &mut block.0 {
-        if let Stmt::Call { callee, .. } = s {
-            *callee = new(*callee);
+        match s {
+            Stmt::Call { callee, .. } => *callee = new(*callee),
+            Stmt::Fork { callee, .. } => {
+                if let Callee::Func(f) = new(Callee::Func(*callee)) {
+                    *callee = f;
+                }
+            }
+            _ => {}
         }
         blocks_mut(s).into_iter().for_each(|b| renumber(b, new));
     }

@@ -72,21 +72,23 @@ impl Translator<'_, '_> {
         self.b.seal_block(exit);
     }
 
+    /// What is passed for an argument.
+    pub fn argument(&mut self, arg: &l::Arg) -> ir::Value {
+        match *arg {
+            l::Arg::Value(v) => self.scalar(v),
+            l::Arg::Buf { buf, offset: None } => self.address(buf),
+            l::Arg::Buf { buf, offset: Some(offset) } => {
+                let (base, at) = self.element(buf, offset);
+                let at = self.int(self.cx.pointer, i64::from(at));
+                self.b.ins().iadd(base, at)
+            }
+            l::Arg::Table(i) => self.params[i as usize],
+        }
+    }
+
     /// A call of a function of the program or a linked one.
     pub fn call(&mut self, callee: l::Callee, args: &[l::Arg], result: Option<Value>) {
-        let args: Vec<ir::Value> = args
-            .iter()
-            .map(|arg| match *arg {
-                l::Arg::Value(v) => self.scalar(v),
-                l::Arg::Buf { buf, offset: None } => self.address(buf),
-                l::Arg::Buf { buf, offset: Some(offset) } => {
-                    let (base, at) = self.element(buf, offset);
-                    let at = self.int(self.cx.pointer, i64::from(at));
-                    self.b.ins().iadd(base, at)
-                }
-                l::Arg::Table(i) => self.params[i as usize],
-            })
-            .collect();
+        let args: Vec<ir::Value> = args.iter().map(|a| self.argument(a)).collect();
         let Some(&f) = self.callees.get(&callee.into()) else {
             return self.fail("a call of a function that isn't there");
         };

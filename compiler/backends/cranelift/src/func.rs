@@ -61,6 +61,10 @@ pub(crate) struct Translator<'a, 'f> {
 pub(crate) enum Callee {
     Func(l::FuncId),
     Extern(l::ExternId),
+    /// The function for the runtime to call behind a forked one.
+    Task(l::FuncId),
+    /// The runtime's function that forks.
+    Fork,
 }
 
 impl From<l::Callee> for Callee {
@@ -286,7 +290,7 @@ impl<'a, 'f> Translator<'a, 'f> {
                     None => self.fail(format!("buffer {buf} isn't a pointer")),
                 }
             }
-            // Parallel loops run in order: threads come with a program that asks for them.
+            // What `outline-parallel` has left of parallel loops runs in order.
             Stmt::For { index, lo, hi, step, body, .. } => self.for_loop(*index, *lo, *hi, *step, body),
             Stmt::Loop(body) => self.loop_forever(body),
             Stmt::Break => match self.exits.last() {
@@ -298,6 +302,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             },
             Stmt::If { cond, then, els } => self.if_else(*cond, then, els),
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result),
+            Stmt::Fork { callee, args, count, team } => self.fork(*callee, args, *count, *team),
             Stmt::Return(v) => {
                 self.ret(*v);
                 self.unreachable();

@@ -2,18 +2,19 @@
 //!
 //! - `isa`: Cranelift's settings for a target.
 //! - `module`: one object file from one program.
-//! - `func`: one function and its statements; `control` its loops and calls, `vars` its variables, `memory` its accesses,
+//! - `func`: one function and its statements; `control` its loops and calls, `fork` what threads run, `vars` its variables, `memory` its accesses,
 //!   `value` its operations.
 //! - `rep`, `lanes`: how a loops value of any width is held in CLIF values.
 //! - `arith`, `compare`, `cast`, `half`, `iterate`: the operations themselves.
 //!
 //! Wider vectors are lists of 128-bit ones, narrower ones lists of scalars; all semantics are those of loops IR.
-//! Does NOT run parallel loops on threads, expand math functions or see constants.
+//! Does NOT gather threads, expand math functions or see constants.
 
 mod arith;
 mod cast;
 mod compare;
 mod control;
+mod fork;
 mod func;
 mod half;
 mod isa;

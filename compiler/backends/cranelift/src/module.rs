@@ -1,7 +1,7 @@
 //! One object file (or its text) from one program: declares every symbol, then defines the functions one by one.
 
 use crate::func::{Callee, Surroundings, Translator, signature};
-use crate::isa;
+use crate::{fork, isa};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -19,6 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Symbols {
     funcs: PrimaryMap<l::FuncId, FuncId>,
     externs: PrimaryMap<l::ExternId, FuncId>,
+    /// For each function that is forked, the one that the runtime calls.
+    tasks: BTreeMap<l::FuncId, FuncId>,
+    fork: Option<FuncId>,
     constants: DataId,
 }
 
@@ -45,6 +48,12 @@ pub(crate) fn compile(unit: &Unit<'_>, target: &Target, options: &CompileOptions
         let found = define(&mut module, &cx, &symbols, id, func, options.emit, &mut scratch, &mut text);
         problems.extend(found);
     }
+    for (&of, &id) in &symbols.tasks {
+        if let Err(d) = fork::define_task(&mut module, &cx, symbols.funcs[of], of, id, options.emit, &mut scratch, &mut text)
+        {
+            problems.push(d);
+        }
+    }
     for f in unit.address_functions {
         if let Err(d) = define_address_function(&mut module, &cx, f, options.emit, &mut scratch, &mut text) {
             problems.push(d);
@@ -57,7 +66,7 @@ pub(crate) fn compile(unit: &Unit<'_>, target: &Target, options: &CompileOptions
     Ok(module.finish().emit().map_err(|e| broken("the object file", e))?)
 }
 
-fn broken(what: &str, e: impl std::fmt::Display) -> Diagnostic {
+pub(crate) fn broken(what: &str, e: impl std::fmt::Display) -> Diagnostic {
     Diagnostic::error("E5103", format!("Cranelift could not make {what}: {e}"))
         .help("this is a bug of the compiler: please report it")
 }
@@ -77,8 +86,9 @@ fn declare(module: &mut ObjectModule, cx: &Surroundings<'_>) -> Result<Symbols, 
         };
         funcs.push(module.declare_function(&f.name, linkage, &sig).map_err(|e| broken(&f.name, e))?);
     }
+    let (tasks, fork) = fork::declare(module, cx)?;
     let constants = module.declare_data(&cx.constants.symbol, Linkage::Import, false, false);
-    Ok(Symbols { funcs, externs, constants: constants.map_err(|e| broken(&cx.constants.symbol, e))? })
+    Ok(Symbols { funcs, externs, tasks, fork, constants: constants.map_err(|e| broken(&cx.constants.symbol, e))? })
 }
 
 #[allow(clippy::too_many_arguments, reason = "one call; the scratch space is what makes it fast")]
@@ -98,12 +108,14 @@ fn define(
     ctx.func = Function::with_name_signature(UserFuncName::user(0, symbols.funcs[id].as_u32()), sig);
     let callees: BTreeMap<Callee, FuncRef> = callees(&func.body)
         .into_iter()
-        .map(|c| {
+        .filter_map(|c| {
             let id = match c {
                 Callee::Func(f) => symbols.funcs[f],
                 Callee::Extern(x) => symbols.externs[x],
+                Callee::Task(f) => *symbols.tasks.get(&f)?,
+                Callee::Fork => symbols.fork?,
             };
-            (c, module.declare_func_in_func(id, &mut ctx.func))
+            Some((c, module.declare_func_in_func(id, &mut ctx.func)))
         })
         .collect();
     let constants = near_data(module, symbols.constants, &mut ctx.func);
@@ -130,7 +142,7 @@ fn near_data(module: &mut ObjectModule, data: DataId, func: &mut Function) -> Gl
 }
 
 /// Compiles the function in `ctx` and appends its text if text is wanted.
-fn finish(
+pub(crate) fn finish(
     module: &mut ObjectModule,
     id: FuncId,
     name: &str,
@@ -153,19 +165,15 @@ fn finish(
     Ok(())
 }
 
-fn callees(block: &l::Block) -> BTreeSet<Callee> {
+pub(crate) fn callees(block: &l::Block) -> BTreeSet<Callee> {
     fn walk(block: &l::Block, out: &mut BTreeSet<Callee>) {
         for stmt in &block.0 {
             match stmt {
                 Stmt::Call { callee, .. } => {
                     out.insert((*callee).into());
                 }
-                Stmt::For { body, .. } | Stmt::Loop(body) => walk(body, out),
-                Stmt::If { then, els, .. } => {
-                    walk(then, out);
-                    walk(els, out);
-                }
-                _ => {}
+                Stmt::Fork { callee, .. } => out.extend([Callee::Task(*callee), Callee::Fork]),
+                _ => l::walk::blocks(stmt).into_iter().for_each(|b| walk(b, out)),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! How each [`Stmt`] becomes instructions and basic blocks.
 //!
 //! Loops test at their end, behind one test before their start, which is the form that LLVM's loop passes want. A
-//! `Parallel` loop runs in order here: [`FuncGen::parallel`] is where a thread pool would enter.
+//! `Parallel` loop that `outline-parallel` has left runs in order.
 
 use crate::error::{Res, program};
 use crate::func::FuncGen;
@@ -40,12 +40,12 @@ impl<'c> FuncGen<'_, 'c> {
             Stmt::Alloc { .. } | Stmt::Free(_) | Stmt::View { .. } | Stmt::Entry { .. } | Stmt::Assign { .. } => {
                 self.buffer_stmt(s)?;
             }
-            Stmt::For { kind: LoopKind::Parallel, .. } => self.parallel(s)?,
             Stmt::For { .. } => self.for_loop(s)?,
             Stmt::Loop(body) => self.endless(body)?,
             Stmt::Break => return self.leave_loop(),
             Stmt::If { cond, then, els } => return self.branch(*cond, then, els),
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result)?,
+            Stmt::Fork { callee, args, count, team } => self.fork(*callee, args, *count, *team)?,
             Stmt::Return(v) => return self.give_back(*v),
             Stmt::Prefetch { buf, offset } => self.m.e.prefetch(self.elements(*buf)?, self.value(*offset)?)?,
             Stmt::Comment(_) => {}
@@ -57,13 +57,8 @@ impl<'c> FuncGen<'_, 'c> {
         self.m.e.cx.append_basic_block(self.f, name)
     }
 
-    fn here(&self) -> Res<BasicBlock<'c>> {
+    pub fn here(&self) -> Res<BasicBlock<'c>> {
         self.m.e.b.get_insert_block().map_or_else(|| program("there is no open block"), Ok)
-    }
-
-    /// Iterations that don't depend on each other, in order on the calling thread.
-    fn parallel(&mut self, s: &Stmt) -> Res<()> {
-        self.for_loop(s)
     }
 
     fn for_loop(&mut self, s: &Stmt) -> Res<()> {
@@ -197,7 +192,7 @@ impl<'c> FuncGen<'_, 'c> {
         Ok(())
     }
 
-    fn argument(&self, arg: &Arg) -> Res<BasicMetadataValueEnum<'c>> {
+    pub fn argument(&self, arg: &Arg) -> Res<BasicMetadataValueEnum<'c>> {
         let e = &self.m.e;
         match arg {
             Arg::Value(v) => Ok(e.as_stored(self.value(*v)?, self.func.values[*v].ty.elem)?.into()),

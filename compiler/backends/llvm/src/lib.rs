@@ -1,6 +1,6 @@
 //! Loops IR to machine code with LLVM.
 //!
-//! The way of a unit: `module` declares everything, `func` / `control` / `value` / `buffer` build each function with the
+//! The way of a unit: `module` declares everything, `func` / `control` / `fork` / `value` / `buffer` build each function with the
 //! instruction helpers of `emit`, `arith`, `divide`, `round`, `cast` and `memory`; LLVM verifies the module; `optimize`
 //! runs a short list of passes; [`Llvm`] emits the object or text. `machine` knows targets, `raw` the few calls that
 //! inkwell doesn't wrap.
@@ -15,6 +15,7 @@ mod control;
 mod divide;
 mod emit;
 mod error;
+mod fork;
 mod func;
 mod machine;
 mod memory;

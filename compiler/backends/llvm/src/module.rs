@@ -114,7 +114,7 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
     }
 
     /// Visibility, section and the processor that a function is compiled for.
-    fn common(&self, f: FunctionValue<'c>, name: &str, exported: bool) {
+    pub fn common(&self, f: FunctionValue<'c>, name: &str, exported: bool) {
         self.flag(f, AttributeLoc::Function, "nounwind");
         let text = |key: &str, value: &str| {
             f.add_attribute(AttributeLoc::Function, self.e.cx.create_string_attribute(key, value));

@@ -56,7 +56,7 @@ impl<'c> FuncGen<'_, 'c> {
             Op::Reduce(op, a) => e.reduce(*op, elem, self.value(*a)?),
             Op::Shuffle(a, b, pick) => e.shuffle(self.value(*a)?, self.value(*b)?, pick),
             Op::IsNull(buf) => Ok(e.b.build_is_null(self.base(*buf)?, "")?.into()),
-            // Parallel loops run on the calling thread.
+            // Parallel loops that are left run on the calling thread.
             Op::ThreadId => Ok(e.cx.i64_type().const_zero().into()),
         }
     }

@@ -22,6 +22,7 @@ pub use externs::{ExternCall, ExternFn};
 use memory::{Memory, Origin, Ptr};
 pub use module::{infer_dims, run_module};
 use onnxc_base::tensor::Element;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -166,6 +167,8 @@ pub struct Interp<'p> {
     steps_left: u64,
     heap_limit: usize,
     backwards: bool,
+    /// How many threads a team has, at most.
+    threads: Rc<Cell<i64>>,
     /// What the last `return` gave: its lanes.
     returned: Vec<u64>,
     /// The function and line of the innermost statement that failed.
@@ -177,12 +180,18 @@ impl<'p> Interp<'p> {
     pub fn new(program: &'p Program) -> Self {
         let mut mem = Memory::default();
         let consts = program.consts.values().map(|c| mem.add_shared(c.data.clone())).collect();
+        let threads = Rc::new(Cell::new(1));
+        let team = threads.clone();
+        let begin: ExternFn<'p> =
+            Box::new(move |c| Ok(Some(Scalar::i64(team.get().min(c.scalar(0)?.to_i64()).max(1)))));
+        let end: ExternFn<'p> = Box::new(|_| Ok(None));
         Self {
+            threads,
             program,
             layouts: program.funcs.values().map(|f| Rc::new(Layout::new(f))).collect(),
             consts,
             mem,
-            externs: BTreeMap::new(),
+            externs: [(TEAM_BEGIN.to_owned(), begin), (TEAM_END.to_owned(), end)].into_iter().collect(),
             steps_left: u64::MAX,
             heap_limit: usize::MAX,
             backwards: false,
@@ -209,6 +218,11 @@ impl<'p> Interp<'p> {
     /// Runs the iterations of parallel loops in reverse order.
     pub fn parallel_backwards(&mut self, backwards: bool) {
         self.backwards = backwards;
+    }
+
+    /// Cuts what is forked into up to this many ranges: one unless said.
+    pub fn threads(&mut self, threads: u32) {
+        self.threads.set(i64::from(threads));
     }
 
     /// Calls a function. Afterwards the buffers in `args` hold what was written, also after an error.

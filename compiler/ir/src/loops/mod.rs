@@ -32,6 +32,11 @@ pub use crate::scalar::{BinOp, CmpOp, ReduceOp, Scalar, UnOp};
 pub use build::FuncBuilder;
 use onnxc_base::{Bytes, DType, PrimaryMap, Sym, entity_impl};
 
+/// The linked function that gathers the threads of one run: `i64 (i64 most)`, the team, never more than `most` threads.
+pub const TEAM_BEGIN: &str = "onnxc_threads_begin";
+/// The linked function that lets a team go: `void (i64 team)`.
+pub const TEAM_END: &str = "onnxc_threads_end";
+
 /// A value: defined once, of a fixed type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(u32);
@@ -359,6 +364,20 @@ pub enum Stmt {
         args: Vec<Arg>,
         /// What it returns (`Op::Result`), if it does.
         result: Option<Value>,
+    },
+    /// Calls a function for ranges that together are 0 .. `count`, on up to `team` threads at once: its first parameters
+    /// are the range's start and end and the number of the thread (i64, below `team`; calls that run at once have
+    /// different ones), then come `args`. It returns nothing, and no range depends on another. `outline-parallel` makes
+    /// these of parallel loops.
+    Fork {
+        /// Which.
+        callee: FuncId,
+        /// What every call gets after its range and thread.
+        args: Vec<Arg>,
+        /// How many there are, an i64 scalar.
+        count: Value,
+        /// What [`TEAM_BEGIN`] gave, or 1: the calling thread alone. An i64 scalar.
+        team: Value,
     },
     /// Ends the function.
     Return(Option<Value>),

@@ -26,6 +26,7 @@
 //! - A function that returns a value does so on every way out, and of its own type.
 //!
 //! Calls (E4105)
+//! - A function forked takes three i64, the range and the thread, before the arguments, and returns nothing.
 //! - A callee exists and, so that nothing recurs, comes before its caller; arguments and result match its signature.
 //!
 //! Program (E4106)

@@ -17,7 +17,7 @@ pub fn bufs(func: &Func, s: &Stmt, f: &mut dyn FnMut(Buf)) {
         | Stmt::Entry { buf, .. } => f(*buf),
         Stmt::View { buf, base, .. } => [*buf, *base].into_iter().for_each(f),
         Stmt::Assign { buf, from } => [*buf, *from].into_iter().for_each(f),
-        Stmt::Call { args, .. } => {
+        Stmt::Call { args, .. } | Stmt::Fork { args, .. } => {
             for a in args {
                 if let Arg::Buf { buf, .. } = a {
                     f(*buf);
@@ -141,16 +141,19 @@ pub fn map_reads(s: &mut Stmt, f: &mut dyn FnMut(Value) -> Value) {
         Stmt::View { byte_offset, .. } => *byte_offset = f(*byte_offset),
         Stmt::For { lo, hi, .. } => [lo, hi].into_iter().for_each(|v| *v = f(*v)),
         Stmt::If { cond, .. } => *cond = f(*cond),
-        Stmt::Call { args, .. } => {
-            for a in args {
-                match a {
-                    Arg::Value(v) => *v = f(*v),
-                    Arg::Buf { offset: Some(v), .. } => *v = f(*v),
-                    Arg::Buf { offset: None, .. } | Arg::Table(_) => {}
-                }
-            }
+        Stmt::Call { args, .. } => args.iter_mut().for_each(|a| map_arg(a, f)),
+        Stmt::Fork { args, count, team, .. } => {
+            args.iter_mut().for_each(|a| map_arg(a, f));
+            [count, team].into_iter().for_each(|v| *v = f(*v));
         }
         Stmt::Return(Some(v)) => *v = f(*v),
         Stmt::Return(None) => {}
+    }
+}
+
+fn map_arg(a: &mut Arg, f: &mut dyn FnMut(Value) -> Value) {
+    match a {
+        Arg::Value(v) | Arg::Buf { offset: Some(v), .. } => *v = f(*v),
+        Arg::Buf { offset: None, .. } | Arg::Table(_) => {}
     }
 }

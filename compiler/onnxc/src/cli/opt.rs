@@ -36,7 +36,7 @@ pub fn run(args: &OptArgs) -> Result<(), Failure> {
     let out = match first.and_then(|l| l.split_whitespace().next()) {
         Some("graph") => graph_text(&text, &file, args)?,
         Some("kernel") => kernel_text(&text, &file, &args.passes)?,
-        Some("program") => loops_text(&text, &file, &args.passes)?,
+        Some("program") => loops_text(&text, &file, args)?,
         _ => {
             let d = Diagnostic::error("E7001", "the text is of no IR").file(file);
             return Err(d.expected("`graph`, `kernel` or `program` at the beginning").into());
@@ -132,13 +132,13 @@ fn machine() -> Result<Machine, Diagnostics> {
     Ok(crate::compile::machine(&Options::default(), crate::backends::find(None)?))
 }
 
-fn loops_text(text: &str, file: &str, passes: &[String]) -> Result<String, Diagnostics> {
+fn loops_text(text: &str, file: &str, args: &OptArgs) -> Result<String, Diagnostics> {
     let mut p = loops::parse::parse_program(text, Some(file))?;
     let mut ranges = onnxc_base::Ranges::new();
     for d in &p.interface.dims {
         ranges.set(d.name.as_str(), d.lo, d.hi.clone());
     }
-    let cx = LoopsCx { ranges, machine: machine()? };
+    let cx = LoopsCx { ranges, machine: machine()?, threads: args.threads };
     for name in passes {
         loops::verify::verify(&p, loops::verify::Stage::FRESH)?;
         match LOOPS.iter().find(|pass| pass.name == name) {

@@ -122,7 +122,7 @@ impl Assembler<'_> {
         let Made { func, args, taken } = made;
         let (id, new) = self.shared(func, &kernel.name);
         if new {
-            self.kernels.push((kernel.clone(), id));
+            self.kernels.push((kernel.clone(), self.program.funcs[id].name.clone()));
         } else if !self.program.funcs[id].doc.contains(&kernel.doc) {
             let doc = &mut self.program.funcs[id].doc;
             *doc = format!("{doc}\n{}", kernel.doc);

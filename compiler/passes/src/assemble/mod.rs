@@ -45,8 +45,8 @@ use std::collections::BTreeMap;
 pub struct Assembled {
     /// The program.
     pub program: Program,
-    /// Every distinct kernel with its schedule, and the function that it became.
-    pub kernels: Vec<(Kernel, FuncId)>,
+    /// Every distinct kernel with its schedule, and the name of the function that it became.
+    pub kernels: Vec<(Kernel, String)>,
     /// What ran where: one entry per step, in order.
     pub steps: Vec<StepReport>,
 }
@@ -94,7 +94,7 @@ struct Assembler<'a> {
     const_bufs: IndexMap<ConstId, Buf>,
     /// Kernel functions by their sizes, so that equal kernels are compiled once.
     functions: IndexMap<(usize, usize, usize), Vec<FuncId>>,
-    kernels: Vec<(Kernel, FuncId)>,
+    kernels: Vec<(Kernel, String)>,
     steps: Vec<StepReport>,
     /// Symbols whose value is known before the run.
     early: Vec<Symbol>,

@@ -5,6 +5,7 @@ pub mod expand_storage;
 pub mod hoist;
 pub mod in_place;
 pub mod math;
+pub mod outline_parallel;
 pub mod plan_memory;
 pub mod release;
 pub mod simplify;

@@ -104,6 +104,7 @@ impl<L: Language> Flow<'_, L> {
                 self.lines_or(made);
             }
             Stmt::Scatter { .. } => self.fail("a vector is left".into()),
+            Stmt::Fork { .. } => self.fail("a fork is left".into()),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Splitter;
 use crate::range::Range;
 use onnxc_base::DType;
-use onnxc_ir::loops::{Arg, Block, LoopKind, Op, Scalar, Stmt, Value};
+use onnxc_ir::loops::{Arg, Block, Callee, LoopKind, Op, Scalar, Stmt, Value};
 use onnxc_ir::scalar::BinOp;
 use std::collections::BTreeMap;
 
@@ -62,6 +62,13 @@ impl Splitter<'_> {
                     v
                 });
                 self.stmt(Stmt::Call { callee: *callee, args, result });
+            }
+            Stmt::Fork { callee, args, count, .. } => {
+                // In order: all of it, as the only thread.
+                let zero = self.int(0);
+                let own = [zero, self.one(*count), zero].map(Arg::Value);
+                let args = own.into_iter().chain(args.iter().map(|a| self.arg(a))).collect();
+                self.stmt(Stmt::Call { callee: Callee::Func(*callee), args, result: None });
             }
             Stmt::Return(v) => {
                 let v = v.map(|v| self.one(v));

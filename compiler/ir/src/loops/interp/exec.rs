@@ -146,6 +146,7 @@ impl<'p> Interp<'p> {
                 return self.block(f, taken);
             }
             Stmt::Call { callee, args, result } => self.call_stmt(f, *callee, args, *result)?,
+            Stmt::Fork { callee, args, count, team } => self.fork(f, *callee, args, *count, *team)?,
             Stmt::Return(v) => {
                 self.returned.clear();
                 if let Some(v) = v {
@@ -223,18 +224,7 @@ impl<'p> Interp<'p> {
         args: &[Arg],
         result: Option<Value>,
     ) -> Result<(), Box<Fault>> {
-        let passed: Vec<Passed> = args
-            .iter()
-            .map(|a| match *a {
-                Arg::Value(v) => Passed::Scalar(Scalar { dtype: f.func.values[v].ty.elem, bits: self.lane(f, v) }),
-                Arg::Buf { buf, offset } => {
-                    let elements = offset.map_or(0, |o| self.int(f, o));
-                    let size = f.func.bufs[buf].dtype.size() as i64;
-                    Passed::Buf(f.bufs[buf.index()].at(elements.saturating_mul(size)))
-                }
-                Arg::Table(t) => Passed::Table(f.tables[t as usize]),
-            })
-            .collect();
+        let passed = self.passed(f, args);
         match callee {
             Callee::Func(id) => self.run_func(id, &passed)?,
             Callee::Extern(id) => self.call_extern(id, passed)?,
@@ -242,6 +232,41 @@ impl<'p> Interp<'p> {
         if let Some(v) = result {
             let at = self.reg(f, v);
             f.regs[at..at + self.returned.len()].copy_from_slice(&self.returned);
+        }
+        Ok(())
+    }
+
+    fn passed(&self, f: &Frame<'p>, args: &[Arg]) -> Vec<Passed> {
+        let one = |a: &Arg| match *a {
+            Arg::Value(v) => Passed::Scalar(Scalar { dtype: f.func.values[v].ty.elem, bits: self.lane(f, v) }),
+            Arg::Buf { buf, offset } => {
+                let elements = offset.map_or(0, |o| self.int(f, o));
+                let size = f.func.bufs[buf].dtype.size() as i64;
+                Passed::Buf(f.bufs[buf.index()].at(elements.saturating_mul(size)))
+            }
+            Arg::Table(t) => Passed::Table(f.tables[t as usize]),
+        };
+        args.iter().map(one).collect()
+    }
+
+    /// A range per thread, one after the other.
+    fn fork(
+        &mut self,
+        f: &Frame<'p>,
+        callee: FuncId,
+        args: &[Arg],
+        count: Value,
+        team: Value,
+    ) -> Result<(), Box<Fault>> {
+        let (count, team) = (self.int(f, count).max(0), self.int(f, team));
+        let team = team.clamp(1, count.max(1));
+        let args = self.passed(f, args);
+        for n in 0..team {
+            let n = if self.backwards { team - 1 - n } else { n };
+            let end = |n: i64| (i128::from(count) * i128::from(n) / i128::from(team)) as i64;
+            let own = [end(n), end(n + 1), n].map(|v| Passed::Scalar(Scalar::i64(v)));
+            let all: Vec<Passed> = own.into_iter().chain(args.iter().copied()).collect();
+            self.run_func(callee, &all)?;
         }
         Ok(())
     }

@@ -192,6 +192,7 @@ impl Parser<'_> {
                 let (callee, args) = self.call(b)?;
                 Stmt::Call { callee, args, result: None }
             }
+            "fork" => self.fork(b)?,
             "return" => {
                 let value = matches!(self.c.peek(), Tok::Sigil('%', _)) || literal::at_literal(&self.c);
                 Stmt::Return(if value { Some(self.value(b)?) } else { None })
@@ -233,6 +234,19 @@ impl Parser<'_> {
         self.define(b, at, name, Named::Value(index))?;
         let body = self.block(b)?;
         Ok(Stmt::For { index, lo, hi, step, kind, body })
+    }
+
+    /// `@f(args) over %count team %t`
+    fn fork(&mut self, b: &mut Body) -> Result<Stmt, Diagnostic> {
+        let at = self.c.position();
+        let (callee, args) = self.call(b)?;
+        let Callee::Func(callee) = callee else {
+            return Err(self.error("E7003", at, "a linked function can't be forked"));
+        };
+        self.c.expect("over")?;
+        let count = self.value(b)?;
+        self.c.expect("team")?;
+        Ok(Stmt::Fork { callee, args, count, team: self.value(b)? })
     }
 
     /// `%buf[offset] = value mask %m`

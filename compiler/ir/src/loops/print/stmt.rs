@@ -114,6 +114,10 @@ impl FuncText<'_> {
             Stmt::Break => "break".to_owned(),
             Stmt::If { cond, .. } => format!("if {}", self.value(*cond)),
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result),
+            Stmt::Fork { callee, args, count, team } => {
+                let call = self.callee(Callee::Func(*callee), args);
+                format!("fork {call} over {} team {}", self.value(*count), self.value(*team))
+            }
             Stmt::Return(None) => "return".to_owned(),
             Stmt::Return(Some(v)) => format!("return {}", self.value(*v)),
             Stmt::Prefetch { buf, offset } => format!("prefetch {}[{}]", self.buf(*buf), self.value(*offset)),
@@ -148,7 +152,7 @@ impl FuncText<'_> {
         format!("{word} {}[{}] = {}{}", self.buf(buf), self.value(at), self.value(value), self.mask(mask))
     }
 
-    fn call(&self, callee: Callee, args: &[Arg], result: Option<Value>) -> String {
+    fn callee(&self, callee: Callee, args: &[Arg]) -> String {
         let callee = match (callee, self.program) {
             (Callee::Func(f), Some(p)) => p.func(f),
             (Callee::Func(f), None) => format!("@{f}"),
@@ -156,7 +160,11 @@ impl FuncText<'_> {
             (Callee::Extern(e), None) => format!("extern @{e}"),
         };
         let args: Vec<String> = args.iter().map(|a| self.arg(a)).collect();
-        let call = format!("call {callee}({})", args.join(", "));
+        format!("{callee}({})", args.join(", "))
+    }
+
+    fn call(&self, callee: Callee, args: &[Arg], result: Option<Value>) -> String {
+        let call = format!("call {}", self.callee(callee, args));
         match result {
             Some(v) => format!("{} = {call} : {}", self.value(v), self.ty(v)),
             None => call,

@@ -122,6 +122,11 @@ impl<'a> Checker<'a> {
                 self.index(*offset, "the offset");
             }
             Stmt::Call { callee, args, result } => self.call(*callee, args, *result),
+            Stmt::Fork { callee, args, count, team } => {
+                self.index(*count, "the count");
+                self.index(*team, "the team");
+                self.fork(*callee, args);
+            }
             Stmt::Comment(_) => {}
         }
         false
@@ -247,11 +252,7 @@ impl<'a> Checker<'a> {
         let Some((params, ret)) = signature else {
             return self.report(code::CALL, |_| "the callee doesn't exist".into());
         };
-        let (want, got) = (params.len(), args.len());
-        self.check(want == got, code::CALL, |_| format!("{got} arguments for {want} parameters"));
-        for (i, arg) in args.iter().enumerate() {
-            self.argument(i, arg, params.get(i).copied());
-        }
+        self.arguments(args, &params);
         if let Some(v) = result {
             let def = self.func.values.get(v);
             let ok = def.is_some_and(|d| d.op == Op::Result);
@@ -262,6 +263,27 @@ impl<'a> Checker<'a> {
                 None => "the callee returns nothing".into(),
             });
             self.defines(v);
+        }
+    }
+
+    /// A function over a range, by a thread: three integers come before what is passed.
+    fn fork(&mut self, callee: FuncId, args: &[Arg]) {
+        self.check(callee < self.id, code::CALL, |_| "the callee doesn't come before its caller".to_owned());
+        let Some(func) = self.program.funcs.get(callee) else {
+            return self.report(code::CALL, |_| "the callee doesn't exist".into());
+        };
+        let params: Vec<ParamKind> = func.params.iter().map(|p| p.kind).collect();
+        let (own, rest) = params.split_at(params.len().min(3));
+        let ok = own == [ParamKind::Scalar(DType::I64); 3] && func.ret.is_none();
+        self.check(ok, code::CALL, |_| "the callee doesn't take a range and a thread, or returns something".into());
+        self.arguments(args, rest);
+    }
+
+    fn arguments(&mut self, args: &[Arg], params: &[ParamKind]) {
+        let (want, got) = (params.len(), args.len());
+        self.check(want == got, code::CALL, |_| format!("{got} arguments for {want} parameters"));
+        for (i, arg) in args.iter().enumerate() {
+            self.argument(i, arg, params.get(i).copied());
         }
     }
 
