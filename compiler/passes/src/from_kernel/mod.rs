@@ -12,6 +12,7 @@ mod eval;
 mod machine;
 mod roll;
 mod rows;
+mod share;
 mod span;
 mod stage;
 mod strided;
@@ -258,7 +259,7 @@ impl<'a> Cx<'a> {
 
     /// True if each thread needs memory of its own for what a stage stores.
     fn per_thread(&self, stage: &Stage) -> bool {
-        self.machine.threads > 1 && self.owner(stage).is_some_and(|(o, _)| o.parallel)
+        self.owner(stage).is_some_and(|(o, _)| self.is_shared(o))
     }
 
     /// Memory for a definition that doesn't leave the kernel; an argument if it isn't on the stack.

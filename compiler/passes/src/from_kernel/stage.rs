@@ -2,6 +2,7 @@
 //! its tile.
 
 use super::cuts::{Kind, Part, Start, cut};
+use super::share::Share;
 use super::span::{Domain, Span};
 use super::{Cx, reduction_axes};
 use onnxc_base::sym::Symbol;
@@ -12,11 +13,27 @@ use onnxc_ir::loops::{LoopKind, Value};
 impl<'k> Cx<'k> {
     /// Lowers a stage for the points of a domain.
     pub(super) fn stage(&mut self, stage: &'k Stage, domain: Domain) -> Result<(), Diagnostic> {
-        self.loops(stage, 0, &domain)
+        if self.machine.threads > 1 && stage.at.is_none() {
+            // A loop that is worth no fork is none.
+            let outside = std::mem::replace(&mut self.threaded, true);
+            let result = match self.is_shared(stage) {
+                true => self.shared_stage(stage, &domain),
+                false => self.loops(stage, 0, &domain, None),
+            };
+            self.threaded = outside;
+            return result;
+        }
+        self.loops(stage, 0, &domain, None)
     }
 
-    /// Opens the loops from number `at` on.
-    fn loops(&mut self, stage: &'k Stage, at: usize, domain: &Domain) -> Result<(), Diagnostic> {
+    /// Opens the loops from number `at` on: those of a share that it has a part of, or whole ones.
+    pub(super) fn loops(
+        &mut self,
+        stage: &'k Stage,
+        at: usize,
+        domain: &Domain,
+        share: Option<&Share>,
+    ) -> Result<(), Diagnostic> {
         for inner in self.kernel.schedule.attached(stage.def).filter(|s| s.at.is_some_and(|a| a.depth as usize == at)) {
             let region = self.region(inner.def, stage, domain, true)?;
             self.place(inner, &region);
@@ -26,16 +43,32 @@ impl<'k> Cx<'k> {
         let Some(l) = stage.loops.get(at) else {
             return if self.along_reduction(stage) { self.row_tile(stage, domain) } else { self.tile(stage, domain) };
         };
-        let span = domain.get(&l.axis).ok_or_else(|| self.error(format!("no axis {}", l.axis)))?.clone();
-        for part in cut(&span.len, l.block, self.kind(stage, at, l)) {
+        if let Some(share) = share.filter(|s| at < s.depth) {
+            return self.shared_loop(stage, at, domain, share);
+        }
+        for part in self.parts(stage, at, domain)? {
             self.part(&l.axis, &part, stage.parallel, |cx, lo| {
-                let mut domain = domain.clone();
-                domain
-                    .insert(l.axis.clone(), Span { lo: cx.ranges.simplify(&(&span.lo + &lo)), len: part.len.clone() });
-                cx.loops(stage, at + 1, &domain)
+                let domain = cx.block_of(domain, l, lo, &part);
+                cx.loops(stage, at + 1, &domain, None)
             })?;
         }
         Ok(())
+    }
+
+    /// The parts that a loop cuts what is left of its axis into.
+    pub(super) fn parts(&self, stage: &Stage, at: usize, domain: &Domain) -> Result<Vec<Part>, Diagnostic> {
+        let l = &stage.loops[at];
+        let span = domain.get(&l.axis).ok_or_else(|| self.error(format!("no axis {}", l.axis)))?;
+        Ok(cut(&span.len, l.block, self.kind(stage, at, l)))
+    }
+
+    /// What a block of a loop, from `lo` on, leaves of the domain.
+    pub(super) fn block_of(&self, domain: &Domain, l: &Loop, lo: Sym, part: &Part) -> Domain {
+        let mut domain = domain.clone();
+        if let Some(span) = domain.get_mut(&l.axis) {
+            *span = Span { lo: self.ranges.simplify(&(&span.lo + &lo)), len: part.len.clone() };
+        }
+        domain
     }
 
     fn kind(&self, stage: &Stage, at: usize, l: &Loop) -> Kind {
@@ -81,14 +114,14 @@ impl<'k> Cx<'k> {
     }
 
     /// A name for the index of a loop.
-    fn fresh(&mut self, axis: &Symbol, count: &Sym) -> Symbol {
+    pub(super) fn fresh(&mut self, axis: &Symbol, count: &Sym) -> Symbol {
         self.loops += 1;
         let k = Symbol::new(&format!("{axis}.{}", self.loops));
         self.ranges.set_index(k.clone(), count);
         k
     }
 
-    fn start(&mut self, axis: &Symbol, start: &Start, k: Symbol, index: Value) -> Sym {
+    pub(super) fn start(&mut self, axis: &Symbol, start: &Start, k: Symbol, index: Value) -> Sym {
         match start {
             Start::Every { first, step } => first + &(Sym::var(k) * *step),
             Start::Clamped { first, step, last } => {

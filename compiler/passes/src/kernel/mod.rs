@@ -21,6 +21,7 @@ pub mod toom_cook;
 pub mod transpose;
 pub mod window;
 pub mod winograd;
+pub mod work;
 
 #[cfg(test)]
 mod tests;
