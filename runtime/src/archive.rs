@@ -1,37 +1,10 @@
 //! What a static library without Rust's standard library needs: memory from the C library, and an end to panics.
 //!
-//! Nothing in [`crate::objects`] panics on a model's data; what would is a defect, and ends the process.
-
-use core::alloc::{GlobalAlloc, Layout};
-use core::ffi::{c_int, c_void};
+//! Nothing in `objects` or `threads` panics on a model's data; what would is a defect, and ends the process.
 
 unsafe extern "C" {
-    fn posix_memalign(out: *mut *mut c_void, align: usize, bytes: usize) -> c_int;
-    fn free(address: *mut c_void);
     fn abort() -> !;
 }
-
-/// The C library's allocator.
-struct CLibrary;
-
-// Safety: `posix_memalign` gives memory of the size and alignment asked for, `free` takes it back.
-unsafe impl GlobalAlloc for CLibrary {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let mut out = core::ptr::null_mut();
-        let align = layout.align().max(size_of::<usize>());
-        match unsafe { posix_memalign(&raw mut out, align, layout.size()) } {
-            0 => out.cast(),
-            _ => core::ptr::null_mut(),
-        }
-    }
-
-    unsafe fn dealloc(&self, address: *mut u8, _: Layout) {
-        unsafe { free(address.cast()) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: CLibrary = CLibrary;
 
 #[cfg(not(test))]
 #[panic_handler]
@@ -49,4 +22,37 @@ extern "C" fn rust_eh_personality() {}
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() -> ! {
     unsafe { abort() }
+}
+
+#[cfg(feature = "alloc")]
+mod allocator {
+    use core::alloc::{GlobalAlloc, Layout};
+    use core::ffi::{c_int, c_void};
+
+    unsafe extern "C" {
+        fn posix_memalign(out: *mut *mut c_void, align: usize, bytes: usize) -> c_int;
+        fn free(address: *mut c_void);
+    }
+
+    /// The C library's allocator.
+    struct CLibrary;
+
+    // Safety: `posix_memalign` gives memory of the size and alignment asked for, `free` takes it back.
+    unsafe impl GlobalAlloc for CLibrary {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            let mut out = core::ptr::null_mut();
+            let align = layout.align().max(size_of::<usize>());
+            match unsafe { posix_memalign(&raw mut out, align, layout.size()) } {
+                0 => out.cast(),
+                _ => core::ptr::null_mut(),
+            }
+        }
+
+        unsafe fn dealloc(&self, address: *mut u8, _: Layout) {
+            unsafe { free(address.cast()) }
+        }
+    }
+
+    #[global_allocator]
+    static ALLOCATOR: CLibrary = CLibrary;
 }

@@ -18,6 +18,8 @@
 //!                 const onnxc_allocator *allocator, void *workspace);
 //!     const char *(*status_text)(int status);
 //!     onnxc_extent flops;
+//!     void (*set_threads)(int64_t threads);
+//!     void (*set_parallel_for)(onnxc_parallel_for run, void *context);
 //! } onnxc_module;
 //! ```
 //! To run a module: fill `dims` (one int64 per [`DimV1`]) of source [`SOURCE_INPUT`] from the inputs' shapes, call
@@ -145,6 +147,18 @@ pub type CallFn = unsafe extern "C" fn(
 /// The text of a status.
 pub type StatusTextFn = unsafe extern "C" fn(status: i32) -> *const c_char;
 
+/// Sets how many threads runs use from now on; 0: as many as this process may.
+pub type SetThreadsFn = unsafe extern "C" fn(threads: i64);
+/// Runs a task for each index below `count`, in any order, and returns when all are done.
+pub type ParallelForFn = unsafe extern "C" fn(
+    context: *mut c_void,
+    count: i64,
+    run: unsafe extern "C" fn(task: *mut c_void, index: i64),
+    task: *mut c_void,
+);
+/// Replaces the built-in pool by the caller's, or brings it back.
+pub type SetParallelForFn = unsafe extern "C" fn(run: Option<ParallelForFn>, context: *mut c_void);
+
 /// A module's self-description.
 #[repr(C)]
 pub struct ModuleV1 {
@@ -186,6 +200,10 @@ pub struct ModuleV1 {
     pub status_text: Option<StatusTextFn>,
     /// Floating-point operations of a run, as far as they are counted; `EXTENT_NONE` if they aren't.
     pub flops: ExtentV1,
+    /// Null if the module runs on one thread only.
+    pub set_threads: Option<SetThreadsFn>,
+    /// Null if the module runs on one thread only.
+    pub set_parallel_for: Option<SetParallelForFn>,
 }
 
 /// Memory for tensors of which no size is known in advance.

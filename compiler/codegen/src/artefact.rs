@@ -2,7 +2,7 @@
 //!
 //! Files are written whole or not at all; weights are streamed, so that memory holds the code only.
 
-use crate::abi::{Abi, ModuleInfo, add_plan_call, plan_call};
+use crate::abi::{Abi, ModuleInfo, add_plan_call, add_thread_settings, plan_call, uses_threads};
 use crate::archive;
 use crate::backend::{Backend, CompileOptions, Emit, Unit};
 use crate::constants::ConstLayout;
@@ -32,6 +32,7 @@ pub fn complete(program: &mut Program) {
     if plan_call(program).is_none() {
         add_plan_call(program);
     }
+    add_thread_settings(program);
 }
 
 /// Compiles a completed program.
@@ -103,14 +104,28 @@ pub fn compile_text(
 /// The runtime's functions on strings, sequences, optionals and maps, as an object file of this machine.
 pub static OBJECTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/objects.o"));
 
-/// True for the symbol of a function of the runtime.
-pub fn is_object_call(symbol: &str) -> bool {
+/// The runtime's threads, as an object file of this machine.
+pub static THREADS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/threads.o"));
+
+/// True for the symbol of a function of the runtime on strings, sequences, optionals and maps.
+fn is_object_call(symbol: &str) -> bool {
     symbol.starts_with("onnxc_rt_")
 }
 
-/// True if a program needs the runtime's functions.
+/// True for the symbol of a function of the runtime.
+pub fn is_runtime_call(symbol: &str) -> bool {
+    is_object_call(symbol) || symbol.starts_with("onnxc_threads_")
+}
+
+/// True if a program needs the runtime's functions on strings, sequences, optionals and maps.
 pub fn uses_objects(program: &Program) -> bool {
     program.externs.values().any(|x| is_object_call(&x.symbol))
+}
+
+/// What of the runtime a program is linked with: a word for the file's name, and an object file.
+pub fn runtime_of(program: &Program) -> Vec<(&'static str, &'static [u8])> {
+    let parts = [(uses_objects(program), "objects", OBJECTS), (uses_threads(program), "threads", THREADS)];
+    parts.into_iter().filter(|p| p.0).map(|p| (p.1, p.2)).collect()
 }
 
 impl Artefact<'_> {
@@ -176,14 +191,16 @@ impl Artefact<'_> {
         let soname = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let object = Temporary(beside(path).with_extension("o"));
         self.write_object(&object.0)?;
-        let runtime = Temporary(beside(path).with_extension("objects.o"));
         let mut inputs: Vec<PathBuf> = std::iter::once(object.0.clone()).chain(extra.iter().cloned()).collect();
-        if uses_objects(self.program) {
-            std::fs::write(&runtime.0, OBJECTS).map_err(|e| cannot_write(&runtime.0, &e))?;
-            inputs.push(runtime.0.clone());
+        let mut runtime = vec![];
+        for (word, bytes) in runtime_of(self.program) {
+            let file = Temporary(beside(path).with_extension(format!("{word}.o")));
+            std::fs::write(&file.0, bytes).map_err(|e| cannot_write(&file.0, &e))?;
+            inputs.push(file.0.clone());
+            runtime.push(file);
         }
         let exports = self.exports();
-        let custom = self.program.externs.values().any(|x| !is_object_call(&x.symbol));
+        let custom = self.program.externs.values().any(|x| !is_runtime_call(&x.symbol));
         let allow_undefined = extra.is_empty() && custom;
         replace(path, |output| {
             linker.link(&LinkJob { inputs: &inputs, output, soname: &soname, exports: &exports, allow_undefined })

@@ -118,6 +118,11 @@ impl Target {
             && self.pointer_bits == 64
     }
 
+    /// True if modules for it can run on several threads.
+    pub fn has_threads(&self) -> bool {
+        self.has_objects() && self.triple.operating_system == target_lexicon::OperatingSystem::Linux
+    }
+
     /// The machine that we run on.
     pub fn host() -> Target {
         Self::new(Triple::host(), "native", host_features())

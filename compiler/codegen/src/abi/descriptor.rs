@@ -4,6 +4,7 @@
 use super::ModuleInfo;
 use super::dtype::dtype_number;
 use super::extent::{DimNumbers, Extent};
+use super::threads;
 use crate::object_file::{DataObject, Pointer};
 use onnxc_base::{Diagnostics, Sym};
 use onnxc_ir::loops::{DimSource, FuncId, ParamKind, Port, Program};
@@ -48,6 +49,8 @@ pub(super) fn build(program: &Program, info: &ModuleInfo, status_text: &str) -> 
         (offset_of!(ModuleV1, plan_call), super::plan_call(program).map(symbol)),
         (offset_of!(ModuleV1, call), face.entries.call.map(symbol)),
         (offset_of!(ModuleV1, status_text), Some(status_text.to_string())),
+        (offset_of!(ModuleV1, set_threads), threads::set_threads(program).map(symbol)),
+        (offset_of!(ModuleV1, set_parallel_for), threads::set_parallel_for(program).map(symbol)),
     ];
     for (at, name) in functions {
         if let Some(name) = name {

@@ -7,9 +7,11 @@ mod descriptor;
 mod dtype;
 mod extent;
 mod plan_call;
+mod threads;
 
 pub use dtype::{dtype_number, dtype_of_number};
 pub use plan_call::{add_plan_call, plan_call};
+pub use threads::{add_thread_settings, set_parallel_for, set_threads, uses_threads};
 
 use crate::backend::{AddressFunction, Table};
 use crate::object_file::DataObject;

@@ -5,7 +5,7 @@
 
 mod names;
 
-use crate::abi::ModuleInfo;
+use crate::abi::{ModuleInfo, set_threads};
 use crate::backend::ALLOCATOR_PARAM;
 use names::{Names, c_name};
 use onnxc_base::DType;
@@ -44,6 +44,9 @@ pub fn header_in(program: &Program, info: &ModuleInfo, style: &Style) -> String 
     }
     if face.inputs.iter().chain(&face.outputs).any(|p| p.value.is_some()) {
         out += VALUE;
+    }
+    if set_threads(program).is_some() {
+        out += PARALLEL_FOR;
     }
     dims_struct(&mut out, name, face);
     if let Some(bytes) = face.workspace.as_ref().and_then(|w| w.as_int()) {
@@ -106,6 +109,32 @@ typedef struct onnxc_value {
 #endif
 
 ";
+
+const PARALLEL_FOR: &str = "\
+#ifndef ONNXC_PARALLEL_FOR
+#define ONNXC_PARALLEL_FOR
+/* Threads of your own: calls run(task, index) for each index below count, in any order and at once, and returns when all
+ * calls have. */
+typedef void (*onnxc_parallel_for)(void *context, int64_t count, void (*run)(void *task, int64_t index), void *task);
+#endif
+
+";
+
+/// What a module for several threads lets its caller say.
+fn threads(out: &mut String, program: &Program) {
+    let name = &program.name;
+    if set_threads(program).is_none() {
+        return;
+    }
+    *out += &format!(
+        "/* How many threads runs use from now on; 0, as at first: as many as the process' affinity and CPU quota allow. Never more\n\
+         \x20* than the module was compiled for. The threads start at the first run, spin during runs and shortly after, and sleep\n\
+         \x20* otherwise. They serve one run at a time: one that begins during another uses its caller's thread alone. */\n\
+         void {name}_set_threads(int64_t threads);\n\
+         /* Runs use your threads from now on; NULL: the built-in ones again. Neither may be called during a run. */\n\
+         void {name}_set_parallel_for(onnxc_parallel_for run, void *context);\n"
+    );
+}
 
 const STATUS_NAMES: [&str; 7] = ["OK", "DIMS", "INDEX", "MEMORY", "PLAN", "CUSTOM", "VALUE"];
 
@@ -178,6 +207,7 @@ fn entries(out: &mut String, program: &Program, style: &Style) {
         *out += &format!("int {name}_run({});\n", params.join(", "));
     }
     *out += &format!("const char *{name}_status_text(int status);\n");
+    threads(out, program);
     if face.entries.call.is_some() {
         *out += "/* The module's description of itself, for loaders. */\n";
         *out += &format!("const void *{}(void);\n", onnxc_runtime::module::SYMBOL);
@@ -235,7 +265,7 @@ fn parameter(kind: &ParamKind, name: &str) -> String {
 }
 
 fn externs(out: &mut String, program: &Program) {
-    let custom = || program.externs.values().filter(|x| !crate::artefact::is_object_call(&x.symbol));
+    let custom = || program.externs.values().filter(|x| !crate::artefact::is_runtime_call(&x.symbol));
     if custom().next().is_none() {
         return;
     }

@@ -97,6 +97,17 @@ impl Module {
         self.description
     }
 
+    /// Sets how many threads runs use from now on, never more than the module was compiled for; 0, as at first: as many as
+    /// this process may use. False if the module runs on one thread only.
+    pub fn set_threads(&self, threads: u32) -> bool {
+        match self.description.raw().set_threads {
+            // A function of the module, which stores a number.
+            Some(f) => unsafe { f(i64::from(threads)) },
+            None => return false,
+        }
+        true
+    }
+
     /// Inputs, in order.
     pub fn inputs(&self) -> Vec<PortInfo> {
         self.description.inputs().filter_map(|p| self.port(&p)).collect()
