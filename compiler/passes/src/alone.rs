@@ -51,7 +51,7 @@ pub fn alone(kernel: &Kernel, machine: Machine, level: u8) -> Result<Alone, Diag
     }
     b.call(callee, args, ret);
     program.funcs.push(b.finish());
-    let cx = LoopsCx { ranges: kernel.ranges.clone(), machine };
+    let cx = LoopsCx { ranges: kernel.ranges.clone(), machine, threads: 1 };
     for pass in LOOPS.iter().filter(|p| p.level <= level) {
         (pass.run)(&mut program, &cx)?;
     }

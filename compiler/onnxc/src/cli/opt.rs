@@ -139,7 +139,7 @@ fn loops_text(text: &str, file: &str, args: &OptArgs) -> Result<String, Diagnost
         ranges.set(d.name.as_str(), d.lo, d.hi.clone());
     }
     let cx = LoopsCx { ranges, machine: machine()?, threads: args.threads };
-    for name in passes {
+    for name in &args.passes {
         loops::verify::verify(&p, loops::verify::Stage::FRESH)?;
         match LOOPS.iter().find(|pass| pass.name == name) {
             Some(pass) => (pass.run)(&mut p, &cx)?,
