@@ -30,20 +30,56 @@ fn inverse_factorials(first: u32, last: u32) -> Vec<f64> {
     all
 }
 
-/// e^x: 2^n times the Taylor polynomial of the rest, |r| <= ln 2 / 2.
+/// e^x.
 pub fn exp(e: &mut Emit, x: Value) -> Value {
-    let f64 = e.ty.elem == DType::F64;
-    let (least, most) = if f64 { (-746.0, 710.0) } else { (-104.0, 89.0) };
-    let (least, most) = (e.c(least), e.c(most));
+    if e.ty.elem == DType::F64 { exp_f64(e, x) } else { exp_f32(e, x) }
+}
+
+/// e^x, f32: 2^n times a polynomial of the rest, |r| <= ln 2, with n even: then 2^(n/2) is a normal number wherever e^x is
+/// finite, and multiplying by it twice rounds once. The polynomial is 1 at 0, and fitted for the least relative error
+/// (1.2e-8).
+fn exp_f32(e: &mut Emit, x: Value) -> Value {
+    const REST: [f64; 8] = [
+        1.0,
+        1.000_000_052_195_413_3,
+        0.500_000_463_189_121_7,
+        0.166_665_722_044_533_5,
+        0.041_660_550_146_854_367,
+        0.008_337_048_713_125_392,
+        0.001_411_465_218_144_954_1,
+        0.000_195_519_893_607_408_46,
+    ];
+    let (least, most) = (e.c(-104.0), e.c(89.0));
+    let x = e.max(x, least);
+    let x = e.min(x, most);
+    // The low bits of `t` are n / 2 and the exponent's bias.
+    let (s, m) = (e.c(LOG2_E / 2.0), e.c(e.magic() + e.bias() as f64));
+    let t = e.mad(x, s, m);
+    let n = e.sub(t, m);
+    let (hi, lo) = ln2_parts(DType::F32);
+    let (hi, lo) = (e.c(-2.0 * hi), e.c(-2.0 * lo));
+    let r = e.mad(n, hi, x);
+    let r = e.mad(n, lo, r);
+    let p = e.poly(r, &REST);
+    let (bits, width) = (e.bits(t), e.ci(e.mantissa()));
+    let power = e.bin(BinOp::Shl, bits, width);
+    let power = e.from_bits(power);
+    let p = e.mul(p, power);
+    e.mul(p, power)
+}
+
+/// e^x, f64: 2^n times the Taylor polynomial of the rest, |r| <= ln 2 / 2.
+fn exp_f64(e: &mut Emit, x: Value) -> Value {
+    let (least, most) = (e.c(-746.0), e.c(710.0));
     let x = e.max(x, least);
     let x = e.min(x, most);
     let (n, i) = e.nearest(x, LOG2_E);
-    let (hi, lo) = ln2_parts(e.ty.elem);
+    let (hi, lo) = ln2_parts(DType::F64);
     let (hi, lo) = (e.c(-hi), e.c(-lo));
     let r = e.mad(n, hi, x);
     let r = e.mad(n, lo, r);
     // 1 + (r + r^2 (1/2 + r/6 + ...)): the small terms are summed first.
-    let p = e.poly(r, &inverse_factorials(2, if f64 { 13 } else { 7 }));
+    let p = e.poly(r, &inverse_factorials(2, 13));
     let rr = e.mul(r, r);
     let p = e.mad(p, rr, r);
     let one = e.c(1.0);
