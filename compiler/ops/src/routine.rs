@@ -35,6 +35,7 @@ pub struct RoutineCx<'a> {
     /// Symbols that have values before the run, where that matters.
     early: Option<&'a [Symbol]>,
     heap: bool,
+    fma: bool,
 }
 
 impl<'a> RoutineCx<'a> {
@@ -47,7 +48,7 @@ impl<'a> RoutineCx<'a> {
         inputs: Vec<Option<TensorBuf>>,
         outputs: Vec<TensorBuf>,
     ) -> Self {
-        Self { f, graph, node, inputs, outputs, early: None, heap: false }
+        Self { f, graph, node, inputs, outputs, early: None, heap: false, fma: false }
     }
 
     /// The same, where memory must be bounded by what is known before the run, or come from the caller's allocator.
@@ -59,6 +60,17 @@ impl<'a> RoutineCx<'a> {
     /// True if the routine takes memory from the caller's allocator.
     pub fn uses_heap(&self) -> bool {
         self.heap
+    }
+
+    /// Says whether the machine has a fused multiply-add; without a word it hasn't.
+    pub fn with_fma(mut self, fma: bool) -> Self {
+        self.fma = fma;
+        self
+    }
+
+    /// True if the machine has a fused multiply-add.
+    pub fn has_fma(&self) -> bool {
+        self.fma
     }
 
     /// The node.

@@ -236,7 +236,8 @@ impl Assembler<'_> {
             outputs.push(self.allocate(v)?);
         }
         self.f.comment(format!("{} ({})", node.name, node.op));
-        let mut cx = RoutineCx::new(&mut self.f, self.graph, n, inputs, outputs).with_early(&self.early);
+        let cx = RoutineCx::new(&mut self.f, self.graph, n, inputs, outputs);
+        let mut cx = cx.with_early(&self.early).with_fma(self.machine.fma);
         f(&mut cx)?;
         self.heap |= cx.uses_heap();
         node.outputs.iter().try_for_each(|&v| self.define_elements(v))

@@ -1,98 +1,93 @@
-//! The cells: from `px` and `ph` of a step to the new state. The standard's equations, gate by gate.
+//! The cells: from the gates' sums of a block to its new state. The standard's equations, gate by gate.
 
+use super::BLOCK;
 use super::activation::Activation;
-use super::layer::{Direction, Layer, each, load, mul_add};
+use super::layer::{Block, Direction, Layer, load, mul_add};
 use crate::prelude::*;
-use onnxc_ir::loops::{Buf, FuncBuilder, Value};
+use onnxc_ir::loops::{FuncBuilder, Value};
 
 /// Ht = f(px + ph).
-pub(super) fn rnn(l: &Layer, f: &mut FuncBuilder, dir: &Direction) {
-    each(f, "j", l.hidden, |f, j| {
-        let sum = gate_sum(l, f, 0, j);
-        let h = activate(l, f, &dir.functions[0], sum);
-        f.store(l.h, j, h, None);
-    });
+pub(super) fn rnn(l: &Layer, f: &mut FuncBuilder, dir: &Direction, _: &Block) -> Value {
+    let sum = gate(l, f, 0);
+    activate(l, f, &dir.functions[0], sum)
 }
 
 /// Gates in the order i, o, f, c; peepholes i, o, f.
-pub(super) fn lstm(l: &Layer, f: &mut FuncBuilder, dir: &Direction) {
-    let [gate, cell, last] = [&dir.functions[0], &dir.functions[1], &dir.functions[2]];
-    each(f, "j", l.hidden, |f, j| {
-        let before = f.load(l.c, j, 1, None);
-        let i = gate_sum(l, f, 0, j);
-        let i = peep(l, f, dir.d, 0, j, before, i);
-        let i = activate(l, f, gate, i);
-        let forget = if l.flag {
-            let one = f.scalar(Scalar::from_i64(l.acc, 1));
-            f.sub(one, i)
-        } else {
-            let v = gate_sum(l, f, 2, j);
-            let v = peep(l, f, dir.d, 2, j, before, v);
-            activate(l, f, gate, v)
-        };
-        let fresh = gate_sum(l, f, 3, j);
-        let fresh = activate(l, f, cell, fresh);
-        let kept = f.mul(forget, before);
-        let c = mul_add(f, i, fresh, kept);
-        let o = gate_sum(l, f, 1, j);
-        let o = peep(l, f, dir.d, 1, j, c, o);
-        let o = activate(l, f, gate, o);
-        let out = last.apply(f, c);
-        let h = f.mul(o, out);
-        f.store(l.c, j, c, None);
-        f.store(l.h, j, h, None);
-    });
+pub(super) fn lstm(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -> Value {
+    let [function, cell, last] = [&dir.functions[0], &dir.functions[1], &dir.functions[2]];
+    let own = f.add(at.row, at.unit);
+    let before = f.load(l.c, own, BLOCK as u16, None);
+    let i = gate(l, f, 0);
+    let i = peep(l, f, at, (dir.d, 0), before, i);
+    let i = activate(l, f, function, i);
+    let forget = if l.flag {
+        let one = f.scalar(Scalar::from_i64(l.acc, 1));
+        f.sub(one, i)
+    } else {
+        let v = gate(l, f, 2);
+        let v = peep(l, f, at, (dir.d, 2), before, v);
+        activate(l, f, function, v)
+    };
+    let fresh = gate(l, f, 3);
+    let fresh = activate(l, f, cell, fresh);
+    let kept = f.mul(forget, before);
+    let c = mul_add(f, i, fresh, kept);
+    let o = gate(l, f, 1);
+    let o = peep(l, f, at, (dir.d, 1), c, o);
+    let o = activate(l, f, function, o);
+    let out = last.apply(f, c);
+    f.store(l.c, own, c, None);
+    f.mul(o, out)
 }
 
-/// rt * Ht-1, which the hidden gate's product needs unless it is linear before the reset. Gates in the order z, r, h.
-pub(super) fn gru_reset(l: &Layer, f: &mut FuncBuilder, dir: &Direction) {
-    each(f, "j", l.hidden, |f, j| {
-        let r = gate_sum(l, f, 1, j);
-        let r = activate(l, f, &dir.functions[0], r);
-        let other = if l.flag { gate(l, f, l.ph, 2, j) } else { f.load(l.h, j, 1, None) };
-        let product = f.mul(r, other);
-        f.store(l.rh, j, product, None);
-    });
+/// zt, and rt * Ht-1, which the hidden gate's product needs unless it is linear before the reset. Gates in the order z,
+/// r, h.
+pub(super) fn gru_reset(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) {
+    let to = f.add(at.row, at.unit);
+    let z = gate(l, f, 0);
+    let z = activate(l, f, &dir.functions[0], z);
+    f.store(l.z, to, z, None);
+    let r = gate(l, f, 1);
+    let r = activate(l, f, &dir.functions[0], r);
+    let before = l.state(f, at);
+    let product = f.mul(r, before);
+    f.store(l.rh, to, product, None);
 }
 
 /// Ht = (1 - zt) * ht + zt * Ht-1.
-pub(super) fn gru(l: &Layer, f: &mut FuncBuilder, dir: &Direction) {
-    each(f, "j", l.hidden, |f, j| {
-        let z = gate_sum(l, f, 0, j);
+pub(super) fn gru(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -> Value {
+    let (z, sum) = if l.flag {
+        // ht = g(px + rt * (R h + Rb)).
+        let z = gate(l, f, 0);
         let z = activate(l, f, &dir.functions[0], z);
-        let own = gate(l, f, l.px, 2, j);
-        // With `linear_before_reset`, rh is rt * (R h + Rb); otherwise ph is R (rt * h) + Rb.
-        let other = if l.flag { f.load(l.rh, j, 1, None) } else { gate(l, f, l.ph, 2, j) };
-        let sum = f.add(own, other);
-        let fresh = activate(l, f, &dir.functions[1], sum);
-        let before = f.load(l.h, j, 1, None);
-        let one = f.scalar(Scalar::from_i64(l.acc, 1));
-        let rest = f.sub(one, z);
-        let kept = f.mul(z, before);
-        let h = mul_add(f, rest, fresh, kept);
-        f.store(l.h, j, h, None);
-    });
+        let r = gate(l, f, 1);
+        let r = activate(l, f, &dir.functions[0], r);
+        let (own, other) = (l.of_input(f, at, 2), gate(l, f, 2));
+        (z, mul_add(f, r, other, own))
+    } else {
+        let from = f.add(at.row, at.unit);
+        (f.load(l.z, from, BLOCK as u16, None), gate(l, f, 2))
+    };
+    let fresh = activate(l, f, &dir.functions[1], sum);
+    let before = l.state(f, at);
+    let one = f.scalar(Scalar::from_i64(l.acc, 1));
+    let rest = f.sub(one, z);
+    let kept = f.mul(z, before);
+    mul_add(f, rest, fresh, kept)
 }
 
-/// Element j of a gate.
-fn gate(l: &Layer, f: &mut FuncBuilder, of: Buf, gate: i64, j: Value) -> Value {
-    let number = f.int(gate);
-    let at = mul_add(f, number, l.hidden, j);
-    f.load(of, at, 1, None)
+/// The sum of a gate.
+fn gate(l: &Layer, f: &mut FuncBuilder, number: i64) -> Value {
+    let i = f.int(number);
+    f.get(l.sums, &[i])
 }
 
-/// px + ph of a gate.
-fn gate_sum(l: &Layer, f: &mut FuncBuilder, number: i64, j: Value) -> Value {
-    let (x, h) = (gate(l, f, l.px, number, j), gate(l, f, l.ph, number, j));
-    f.add(x, h)
-}
-
-/// Adds what a gate sees of the cell state.
-fn peep(l: &Layer, f: &mut FuncBuilder, d: i64, number: i64, j: Value, c: Value, sum: Value) -> Value {
+/// Adds what gate `number` of direction `d` sees of the cell state.
+fn peep(l: &Layer, f: &mut FuncBuilder, at: &Block, (d, number): (i64, i64), c: Value, sum: Value) -> Value {
     let Some(p) = &l.peepholes else { return sum };
     let row = f.int(3 * d + number);
-    let at = mul_add(f, row, l.hidden, j);
-    let weight = load(f, p, at, l.acc);
+    let from = mul_add(f, row, l.hidden, at.unit);
+    let weight = load(f, p, from, BLOCK as u16, at.mask, l.acc);
     mul_add(f, weight, c, sum)
 }
 

@@ -7,126 +7,147 @@
 //! behind a length are 0 in Y. `clip` bounds what goes into the gates' activations, not what goes into LSTM's last one
 //! (as ONNX Runtime has it).
 //!
-//! - `activation`: the functions. - `layer`: the steps that all three share. - `cell`: what differs.
+//! On import a layer becomes its input's part of the gates, one product over all time steps; its recurrent weights in the
+//! order that steps read; and the steps.
+//!
+//! - `activation`: the functions. - `parts`: what is done before the first step. - `layer`, `steps`: what all three
+//!   kinds share. - `cell`: what differs.
 //!
 //! Does NOT run batches or directions in parallel.
 
 mod activation;
 mod cell;
 mod layer;
+mod parts;
+mod steps;
 
+pub use parts::{INPUT, WEIGHTS};
+pub use steps::DEF as STEPS;
+
+use super::INNER;
 use super::elementwise::{Class, tensor, tensor_of};
 use crate::prelude::*;
 use activation::import_activations;
+use onnxc_ir::graph::OpName;
+
+/// Hidden units that are computed at once: a vector of the widest machines, several of others.
+const BLOCK: i64 = 16;
 
 /// RNN.
-pub static RNN: OpDef = OpDef {
-    domain: "",
-    name: "RNN",
-    versions: &[(1, import_rnn), (7, import_rnn), (14, import_rnn), (22, import_rnn)],
-    infer: |cx| infer(cx, 1),
-    lower: Lower::Routine(|cx| layer::lower(cx, layer::Kind::Rnn)),
-    extents: None,
-};
+pub static RNN: OpDef =
+    OpDef::composed("", "RNN", &[(1, import_rnn), (7, import_rnn), (14, import_rnn), (22, import_rnn)]);
 
 /// GRU.
-pub static GRU: OpDef = OpDef {
-    domain: "",
-    name: "GRU",
-    versions: &[(1, import_gru), (3, import_gru), (7, import_gru), (14, import_gru), (22, import_gru)],
-    infer: |cx| infer(cx, 3),
-    lower: Lower::Routine(|cx| layer::lower(cx, layer::Kind::Gru)),
-    extents: None,
-};
+pub static GRU: OpDef = OpDef::composed(
+    "",
+    "GRU",
+    &[(1, import_gru), (3, import_gru), (7, import_gru), (14, import_gru), (22, import_gru)],
+);
 
 /// LSTM.
-pub static LSTM: OpDef = OpDef {
-    domain: "",
-    name: "LSTM",
-    versions: &[(1, import_lstm), (7, import_lstm), (14, import_lstm), (22, import_lstm)],
-    infer: |cx| infer(cx, 4),
-    lower: Lower::Routine(|cx| layer::lower(cx, layer::Kind::Lstm)),
-    extents: None,
-};
+pub static LSTM: OpDef =
+    OpDef::composed("", "LSTM", &[(1, import_lstm), (7, import_lstm), (14, import_lstm), (22, import_lstm)]);
+
+/// Which layer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rnn,
+    Gru,
+    Lstm,
+}
+
+impl Kind {
+    /// By the name in an attribute.
+    fn of(name: Option<&str>) -> Kind {
+        match name {
+            Some("LSTM") => Kind::Lstm,
+            Some("GRU") => Kind::Gru,
+            _ => Kind::Rnn,
+        }
+    }
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Rnn => "RNN",
+            Kind::Gru => "GRU",
+            Kind::Lstm => "LSTM",
+        }
+    }
+    fn gates(self) -> i64 {
+        match self {
+            Kind::Rnn => 1,
+            Kind::Gru => 3,
+            Kind::Lstm => 4,
+        }
+    }
+    /// The default functions.
+    fn functions(self) -> &'static [&'static str] {
+        match self {
+            Kind::Rnn => &["tanh"],
+            Kind::Gru => &["sigmoid", "tanh"],
+            Kind::Lstm => &["sigmoid", "tanh", "tanh"],
+        }
+    }
+    fn activations(self) -> usize {
+        self.functions().len()
+    }
+}
 
 fn import_rnn(n: &mut NodeReader) -> Result<Attrs> {
-    import(n, &["tanh"], None)
+    import(n, Kind::Rnn, None)
 }
 
 fn import_gru(n: &mut NodeReader) -> Result<Attrs> {
-    import(n, &["sigmoid", "tanh"], Some("linear_before_reset"))
+    import(n, Kind::Gru, Some("linear_before_reset"))
 }
 
 fn import_lstm(n: &mut NodeReader) -> Result<Attrs> {
-    import(n, &["sigmoid", "tanh", "tanh"], Some("input_forget"))
+    import(n, Kind::Lstm, Some("input_forget"))
 }
 
-fn import(n: &mut NodeReader, defaults: &[&str], flag: Option<&str>) -> Result<Attrs> {
+fn import(n: &mut NodeReader, kind: Kind, flag: Option<&str>) -> Result<Attrs> {
     n.ignore(&["output_sequence"]);
     let direction = n.choice("direction", &["forward", "reverse", "bidirectional"])?;
     let directions = if direction == "bidirectional" { 2 } else { 1 };
-    let mut attrs = import_activations(n, defaults, directions)?.with("direction", Attr::Str(direction));
-    attrs.set("layout", Attr::Int(n.int("layout", 0)?));
-    if let Some(flag) = flag {
-        attrs.set(flag, Attr::Int(i64::from(n.int(flag, 0)? != 0)));
-    }
-    if let Some(clip) = n.opt_float("clip")? {
-        attrs.set("clip", Attr::Float(clip));
-    }
-    if let Some(size) = n.opt_int("hidden_size")? {
-        attrs.set("hidden_size", Attr::Int(size));
-    }
-    Ok(attrs)
+    let functions = import_activations(n, kind.functions(), directions)?;
+    let mut attrs: Vec<(&str, Attr)> =
+        vec![("kind", Attr::Str(kind.name().into())), ("direction", Attr::Str(direction))];
+    attrs.extend(["activations", "alpha", "beta"].into_iter().filter_map(|a| Some((a, functions.0.get(a)?.clone()))));
+    attrs.push(("layout", Attr::Int(n.int("layout", 0)?)));
+    let flag = match flag {
+        Some(name) => i64::from(n.int(name, 0)? != 0),
+        None => 0,
+    };
+    attrs.push(("flag", Attr::Int(flag)));
+    attrs.extend(n.opt_float("clip")?.map(|c| ("clip", Attr::Float(c))));
+    attrs.extend(n.opt_int("hidden_size")?.map(|h| ("hidden_size", Attr::Int(h))));
+
+    let input = |i: usize, n: &NodeReader| n.inputs.get(i).copied().flatten();
+    let [x, w, r, b, lengths, h] = [0, 1, 2, 3, 4, 5].map(|i| input(i, n));
+    let [c, peepholes] = if kind == Kind::Lstm { [6, 7].map(|i| input(i, n)) } else { [None, None] };
+    let linear = kind == Kind::Gru && flag == 1;
+    let gates = ("gates", Attr::Int(kind.gates()));
+    let of_input = [gates.clone(), ("directions", Attr::Int(directions as i64)), ("linear", Attr::Int(linear.into()))];
+    let px = n.emit(inner("RecurrentInput"), &of_input, &[x, w, b], 1)?[0];
+    let weights = n.emit(inner("RecurrentWeights"), &[gates], &[r], 1)?[0];
+    let bias = b.filter(|_| linear);
+    let inputs = [Some(px), Some(weights), bias, lengths, h, c, peepholes];
+    let results = n.emit(inner("RecurrentSteps"), &attrs, &inputs, n.output_count)?;
+    n.become_values(results)
 }
 
-/// The types of the outputs of a layer whose weights hold `gates` gates.
-fn infer(cx: &mut InferCx, gates: i64) -> Result<()> {
-    let x = tensor(cx, 0, Class::Float)?;
-    let dtype = x.dtype;
-    let directions = Sym::int(if cx.attrs().str("direction") == Some("bidirectional") { 2 } else { 1 });
-    let (w, r) = (ranked(cx, 1, dtype, 3)?, ranked(cx, 2, dtype, 3)?);
-    if x.rank() != 3 {
-        return Err(cx.error("E2041", format!("input 0 has rank {}", x.rank())).expected("3"));
-    }
-    let layout = cx.attrs().int("layout") == Some(1);
-    let (steps, batch) = if layout { (&x.shape[1], &x.shape[0]) } else { (&x.shape[0], &x.shape[1]) };
-    let mut hidden = r[2].clone();
-    if let Some(size) = cx.attrs().int("hidden_size") {
-        hidden = cx.unify(&hidden, &Sym::int(size), "hidden_size and the recurrent weights")?;
-    }
-    cx.unify(&w[2], &x.shape[2], "the extent of the input and of its weights")?;
-    let state = if layout {
-        vec![batch.clone(), directions.clone(), hidden.clone()]
-    } else {
-        vec![directions.clone(), batch.clone(), hidden.clone()]
-    };
-    let rows = |n: i64| vec![directions.clone(), &hidden * n];
-    let weights = vec![directions.clone(), &hidden * gates];
-    same(cx, &w[..2], &weights, "the input's weights")?;
-    same(cx, &r[..2], &weights, "the recurrent weights")?;
-    let mut optional = vec![(3, rows(2 * gates), "the bias"), (5, state.clone(), "the initial state")];
-    if gates == 4 {
-        optional.extend([(6, state.clone(), "the initial cell state"), (7, rows(3), "the peephole weights")]);
-    }
-    for (i, shape, what) in optional {
-        if cx.opt(i).is_some() {
-            let given = ranked(cx, i, dtype, shape.len())?;
-            same(cx, &given, &shape, what)?;
+fn inner(name: &str) -> OpName {
+    OpName { domain: INNER.into(), name: name.into() }
+}
+
+/// Passes attributes on as they are.
+fn passed_on(n: &mut NodeReader, names: &[&str]) -> Result<Attrs> {
+    let mut attrs = Attrs::default();
+    for name in names {
+        if let Some(a) = n.attr(name) {
+            attrs.set(name, a);
         }
     }
-    if cx.opt(4).is_some() {
-        let given = ranked(cx, 4, DType::I32, 1)?;
-        same(cx, &given, std::slice::from_ref(batch), "sequence_lens")?;
-    }
-    let mut all = vec![steps.clone(), directions, batch.clone(), hidden];
-    if layout {
-        all[..3].rotate_right(1);
-    }
-    cx.set_tensor(0, dtype, all);
-    for i in 1..cx.output_count() {
-        cx.set_tensor(i, dtype, state.clone());
-    }
-    Ok(())
+    Ok(attrs)
 }
 
 fn ranked(cx: &InferCx, i: usize, dtype: DType, rank: usize) -> Result<Vec<Sym>> {

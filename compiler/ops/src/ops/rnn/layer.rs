@@ -1,0 +1,312 @@
+//! What a recurrent layer's loops share: its tensors, where their elements are, and the gates of a block.
+//!
+//! Holds: the hidden state has two places, of even and of odd steps; both, and the cell state, hold whole blocks.
+
+use super::activation::Activation;
+use super::{BLOCK, Kind};
+use crate::ops::elementwise::wide;
+use crate::prelude::*;
+use crate::routine::TensorBuf;
+use onnxc_ir::loops::{Buf, FuncBuilder, LoopKind, Op, Ty, Value, Var};
+
+/// What the loops share.
+pub(super) struct Layer {
+    pub(super) kind: Kind,
+    /// The dtype of the arithmetic.
+    pub(super) acc: DType,
+    px: TensorBuf,
+    weights: TensorBuf,
+    pub(super) b: Option<TensorBuf>,
+    pub(super) lengths: Option<TensorBuf>,
+    pub(super) initial: [Option<TensorBuf>; 2],
+    pub(super) peepholes: Option<TensorBuf>,
+    pub(super) outputs: Vec<TensorBuf>,
+    /// Hidden state: even steps', then odd ones', [batch, units]; cell state, and r*h and z of a GRU: [batch, units].
+    pub(super) h: Buf,
+    pub(super) c: Buf,
+    pub(super) rh: Buf,
+    pub(super) z: Buf,
+    pub(super) steps: Value,
+    pub(super) batch: Value,
+    /// Hidden units, and as many as whole blocks hold.
+    pub(super) hidden: Value,
+    pub(super) units: Value,
+    /// The same, where it is known.
+    known_hidden: Option<i64>,
+    pub(super) directions: i64,
+    layout: bool,
+    pub(super) flag: bool,
+    pub(super) clip: Option<f32>,
+    /// The gates of a block.
+    pub(super) sums: Var,
+    /// The machine has a fused multiply-add.
+    fma: bool,
+}
+
+/// One direction of a layer.
+pub(super) struct Direction {
+    /// Its number.
+    pub(super) d: i64,
+    pub(super) reverse: bool,
+    /// Its functions, in the order of the standard's f, g, h.
+    pub(super) functions: Vec<Activation>,
+}
+
+/// A block of hidden units of one row of the batch, at one step.
+pub(super) struct Block {
+    /// The first unit, and which of them there are (all when absent).
+    pub(super) unit: Value,
+    pub(super) mask: Option<Value>,
+    number: Value,
+    /// Where the row's gates are in `px`, and its units in `c`, `rh` and `z`.
+    px: Value,
+    pub(super) row: Value,
+    /// Where the row's units are in `h`: before and after this step.
+    pub(super) before: Value,
+    after: Value,
+    /// Where the row of Y is.
+    y: Value,
+}
+
+impl Layer {
+    pub(super) fn new(cx: &mut RoutineCx) -> Layer {
+        let attrs = cx.attrs();
+        let kind = Kind::of(attrs.str("kind"));
+        let (px, weights) = (cx.input(0), cx.input(1));
+        let layout = attrs.int("layout") == Some(1);
+        let acc = wide(weights.dtype);
+        let hidden = weights.shape[2].clone();
+        let units = &weights.shape[1] * BLOCK;
+        let batch = px.shape[usize::from(!layout)].clone();
+        let rows = &batch * &units;
+        let h = cx.scratch("h", acc, &rows * 2);
+        // What a kind of layer doesn't use takes no room.
+        let part = |cx: &mut RoutineCx, name: &str, of: Kind| {
+            cx.scratch(name, acc, if kind == of { rows.clone() } else { Sym::int(0) })
+        };
+        let (c, rh, z) = (part(cx, "c", Kind::Lstm), part(cx, "rh", Kind::Gru), part(cx, "z", Kind::Gru));
+        let [steps, batch] = [usize::from(layout), usize::from(!layout)].map(|a| cx.f.sym(&px.shape[a]));
+        let known_hidden = hidden.as_int();
+        let (hidden, units) = (cx.f.sym(&hidden), cx.f.sym(&units));
+        let sums = cx.f.var(Ty::vector(acc, BLOCK as u16), &[kind.gates() as u32], "gates");
+        Layer {
+            kind,
+            acc,
+            b: cx.opt(2),
+            lengths: cx.opt(3),
+            initial: [cx.opt(4), cx.opt(5)],
+            peepholes: cx.opt(6),
+            outputs: (0..cx.node().outputs.len()).map(|i| cx.output(i)).collect(),
+            h,
+            c,
+            rh,
+            z,
+            steps,
+            batch,
+            hidden,
+            units,
+            known_hidden,
+            directions: px.shape[2].as_int().unwrap_or(1),
+            px,
+            weights,
+            layout,
+            flag: attrs.int("flag") == Some(1),
+            clip: attrs.float("clip"),
+            sums,
+            fma: cx.has_fma(),
+        }
+    }
+
+    pub(super) fn block(
+        &self,
+        f: &mut FuncBuilder,
+        dir: &Direction,
+        (s, odd, b, length): (Value, Value, Value, Value),
+        (number, unit, mask): (Value, Value, Option<Value>),
+    ) -> Block {
+        let t = if dir.reverse { mirror(f, s, length) } else { s };
+        let (outer, inner, count) = if self.layout { (b, t, self.steps) } else { (t, b, self.batch) };
+        let row = mul_add(f, outer, count, inner);
+        let (d, directions, gates) = (f.int(dir.d), f.int(self.directions), f.int(self.kind.gates()));
+        let row = mul_add(f, row, directions, d);
+        let row = f.mul(row, gates);
+        let px = f.mul(row, self.hidden);
+        let row = f.mul(b, self.units);
+        let (one, all) = (f.int(1), f.mul(self.batch, self.units));
+        let even = f.sub(one, odd);
+        let (before, after) = (mul_add(f, odd, all, row), mul_add(f, even, all, row));
+        let y = self.output_offset(f, dir.d, t, b);
+        Block { unit, mask, number, px, row, before, after, y }
+    }
+
+    /// The blocks of hidden units, the last of them with a mask if it isn't whole; backwards if `back` is 1.
+    pub(super) fn blocks(
+        &self,
+        f: &mut FuncBuilder,
+        back: Value,
+        body: impl Fn(&mut FuncBuilder, Value, Value, Option<Value>),
+    ) {
+        let (zero, one, size) = (f.int(0), f.int(1), f.int(BLOCK));
+        let whole = f.binary(BinOp::FloorDiv, self.hidden, size);
+        f.for_loop("block", zero, whole, 1, LoopKind::Serial, |f, i| {
+            // i, or whole - 1 - i.
+            let last = f.sub(whole, one);
+            let twice = f.add(i, i);
+            let far = f.sub(last, twice);
+            let number = mul_add(f, back, far, i);
+            let unit = f.mul(number, size);
+            body(f, number, unit, None);
+        });
+        if self.known_hidden.is_some_and(|h| h % BLOCK == 0) {
+            return;
+        }
+        let blocks = f.binary(BinOp::FloorDiv, self.units, size);
+        f.for_loop("block", whole, blocks, 1, LoopKind::Serial, |f, number| {
+            let unit = f.mul(number, size);
+            let left = f.sub(self.hidden, unit);
+            let left = f.cast(left, DType::I32);
+            let lane = f.op(Ty::vector(DType::I32, BLOCK as u16), Op::Iota);
+            let mask = f.compare(CmpOp::Lt, lane, left);
+            body(f, number, unit, Some(mask));
+        });
+    }
+
+    /// Sums gates of a block: the input's part, and the products of the weights with a vector of hidden units.
+    pub(super) fn gates(
+        &self,
+        f: &mut FuncBuilder,
+        d: i64,
+        at: &Block,
+        gates: std::ops::Range<i64>,
+        (state, from): (Buf, Value),
+    ) {
+        let own = gates.clone();
+        for g in own.clone() {
+            let part = self.input_part(f, d, at, g);
+            let i = f.int(g);
+            f.set(self.sums, &[i], part);
+        }
+        let lanes = BLOCK as u16;
+        let (count, width) = (f.int(self.kind.gates()), f.int(self.kind.gates() * BLOCK));
+        let number = f.int(d);
+        let blocks = f.sym(&self.weights.shape[1]);
+        let block = mul_add(f, number, blocks, at.number);
+        let first = f.mul(block, self.hidden);
+        let first = f.mul(first, count);
+        let size = f.int(BLOCK);
+        let first = f.mul(first, size);
+        each(f, "k", self.hidden, |f, k| {
+            let from = f.add(from, k);
+            let h = f.load(state, from, 1, None);
+            let h = f.splat(h, lanes);
+            let row = mul_add(f, k, width, first);
+            for g in own {
+                let (i, ahead) = (f.int(g), f.int(g * BLOCK));
+                let w = f.add(row, ahead);
+                let w = load(f, &self.weights, w, lanes, None, self.acc);
+                let sum = f.get(self.sums, &[i]);
+                let sum = if self.fma {
+                    f.fma(h, w, sum)
+                } else {
+                    let product = f.mul(h, w);
+                    f.add(sum, product)
+                };
+                f.set(self.sums, &[i], sum);
+            }
+        });
+    }
+
+    /// What a gate's sum begins with: the input's part; of the hidden gate of a `linear` GRU the recurrent bias, as the
+    /// input's part isn't under the reset.
+    fn input_part(&self, f: &mut FuncBuilder, d: i64, at: &Block, g: i64) -> Value {
+        if self.kind != Kind::Gru || !self.flag || g != 2 {
+            return self.of_input(f, at, g);
+        }
+        let none = f.scalar(Scalar::from_i64(self.acc, 0));
+        match &self.b {
+            Some(b) => {
+                // Gates in three times two: the last.
+                let row = f.int(6 * d + 5);
+                let from = mul_add(f, row, self.hidden, at.unit);
+                load(f, b, from, BLOCK as u16, at.mask, self.acc)
+            }
+            None => f.splat(none, BLOCK as u16),
+        }
+    }
+
+    /// The input's part of a gate.
+    pub(super) fn of_input(&self, f: &mut FuncBuilder, at: &Block, g: i64) -> Value {
+        let gate = f.int(g);
+        let from = f.add(at.px, at.unit);
+        let from = mul_add(f, gate, self.hidden, from);
+        f.load(self.px.buf, from, BLOCK as u16, at.mask)
+    }
+
+    /// The state before the step.
+    pub(super) fn state(&self, f: &mut FuncBuilder, at: &Block) -> Value {
+        let from = f.add(at.before, at.unit);
+        f.load(self.h, from, BLOCK as u16, None)
+    }
+
+    /// Stores a block of the new state.
+    pub(super) fn put(&self, f: &mut FuncBuilder, at: &Block, h: Value) {
+        let to = f.add(at.after, at.unit);
+        f.store(self.h, to, h, None);
+        if let Some(y) = self.outputs.first() {
+            let to = f.add(at.y, at.unit);
+            let h = f.cast(h, y.dtype);
+            f.store(y.buf, to, h, at.mask);
+        }
+    }
+
+    /// Where a row of the state of a direction is.
+    pub(super) fn state_offset(&self, f: &mut FuncBuilder, d: i64, b: Value) -> Value {
+        let (number, count) = (f.int(d), f.int(self.directions));
+        let row = if self.layout { mul_add(f, b, count, number) } else { mul_add(f, number, self.batch, b) };
+        f.mul(row, self.hidden)
+    }
+
+    /// Where a row of Y is.
+    pub(super) fn output_offset(&self, f: &mut FuncBuilder, d: i64, t: Value, b: Value) -> Value {
+        let (number, count) = (f.int(d), f.int(self.directions));
+        let row = if self.layout {
+            let at = mul_add(f, b, self.steps, t);
+            mul_add(f, at, count, number)
+        } else {
+            let at = mul_add(f, t, count, number);
+            mul_add(f, at, self.batch, b)
+        };
+        f.mul(row, self.hidden)
+    }
+}
+
+/// A loop over `0..count`.
+pub(super) fn each(f: &mut FuncBuilder, name: &str, count: Value, body: impl FnOnce(&mut FuncBuilder, Value)) {
+    let zero = f.int(0);
+    f.for_loop(name, zero, count, 1, LoopKind::Serial, body);
+}
+
+/// Elements of a tensor in another dtype.
+pub(super) fn load(
+    f: &mut FuncBuilder,
+    t: &TensorBuf,
+    at: Value,
+    lanes: u16,
+    mask: Option<Value>,
+    dtype: DType,
+) -> Value {
+    let v = f.load(t.buf, at, lanes, mask);
+    f.cast(v, dtype)
+}
+
+/// a * b + c.
+pub(super) fn mul_add(f: &mut FuncBuilder, a: Value, b: Value, c: Value) -> Value {
+    let product = f.mul(a, b);
+    f.add(product, c)
+}
+
+fn mirror(f: &mut FuncBuilder, step: Value, length: Value) -> Value {
+    let one = f.int(1);
+    let last = f.sub(length, one);
+    f.sub(last, step)
+}

@@ -1,0 +1,223 @@
+//! RecurrentSteps: the state over the time steps, for each direction.
+//!
+//! A step computes a block of hidden units at once, BLOCK of them: the block's gates are in registers from the input's
+//! part (`RecurrentInput`) over the products with the state before to the nonlinearities (`cell`) and the new state.
+//! Nothing is written between but the state. All rows of the batch use a block's weights before the next block, and
+//! steps go through the blocks forth and back in turn, so that the weights of the last ones are still in the cache.
+
+use super::activation::of_direction;
+use super::cell;
+use super::layer::{Block, Direction, Layer, each, load, mul_add};
+use super::{BLOCK, Class, INNER, Kind, ranked, same, tensor};
+use crate::ops::elementwise::{tensor_of, wide};
+use crate::prelude::*;
+use onnxc_ir::loops::{FuncBuilder, LoopKind, Stmt, Value};
+
+/// RecurrentSteps(input parts, weights, B, lengths, initial h, initial c, peepholes), which only imports make; the first
+/// two as RecurrentInput and RecurrentWeights give them. Only the last gate's recurrent half of B is used, of a `linear` GRU.
+pub static DEF: OpDef = OpDef {
+    domain: INNER,
+    name: "RecurrentSteps",
+    versions: &[(1, import)],
+    infer,
+    lower: Lower::Routine(lower),
+    extents: None,
+};
+
+fn import(n: &mut NodeReader) -> Result<Attrs> {
+    super::passed_on(n, &["activations", "alpha", "beta", "clip", "direction", "flag", "hidden_size", "kind", "layout"])
+}
+
+fn infer(cx: &mut InferCx) -> Result<()> {
+    let dtype = tensor(cx, 1, Class::Float)?.dtype;
+    let px = tensor_of(cx, 0, wide(dtype))?.shape;
+    let r = ranked(cx, 1, dtype, 5)?;
+    let [directions, mut hidden, gates] = [&px[2], &r[2], &r[3]].map(Clone::clone);
+    cx.unify(&r[0], &directions, "directions of the recurrent weights")?;
+    if let Some(size) = cx.attrs().int("hidden_size") {
+        hidden = cx.unify(&hidden, &Sym::int(size), "hidden_size and the recurrent weights")?;
+    }
+    cx.unify(&px[3], &(&hidden * &gates), "gates of the input's and the recurrent weights")?;
+    let layout = cx.attrs().int("layout") == Some(1);
+    let (steps, batch) = if layout { (&px[1], &px[0]) } else { (&px[0], &px[1]) };
+    let state = if layout { [batch, &directions, &hidden] } else { [&directions, batch, &hidden] };
+    let state = state.map(Clone::clone).to_vec();
+    for (i, what) in [(4, "the initial state"), (5, "the initial cell state")] {
+        if cx.opt(i).is_some() {
+            let given = ranked(cx, i, dtype, 3)?;
+            same(cx, &given, &state, what)?;
+        }
+    }
+    if cx.opt(6).is_some() {
+        let given = ranked(cx, 6, dtype, 2)?;
+        same(cx, &given, &[directions.clone(), &hidden * 3], "the peephole weights")?;
+    }
+    if cx.opt(3).is_some() {
+        let given = tensor_of(cx, 3, DType::I32)?;
+        let given = if given.rank() == 1 { given.shape } else { ranked(cx, 3, DType::I32, 1)? };
+        same(cx, &given, std::slice::from_ref(batch), "sequence_lens")?;
+    }
+    let mut all = vec![steps.clone(), directions, batch.clone(), hidden];
+    if layout {
+        all[..3].rotate_right(1);
+    }
+    cx.set_tensor(0, dtype, all);
+    for i in 1..cx.output_count() {
+        cx.set_tensor(i, dtype, state.clone());
+    }
+    Ok(())
+}
+
+fn lower(cx: &mut RoutineCx) -> Result<()> {
+    let layer = Layer::new(cx);
+    let attrs = cx.attrs();
+    let reverse = attrs.str("direction") == Some("reverse");
+    layer.check_lengths(cx.f);
+    for d in 0..layer.directions {
+        let functions = of_direction(attrs, d as usize, layer.kind.activations());
+        layer.direction(cx.f, &Direction { d, reverse: reverse || d == 1, functions });
+    }
+    Ok(())
+}
+
+impl Layer {
+    /// Lengths are within the steps; otherwise the run ends.
+    fn check_lengths(&self, f: &mut FuncBuilder) {
+        let Some(lengths) = &self.lengths else { return };
+        each(f, "b", self.batch, |f, b| {
+            let length = load(f, lengths, b, 1, None, DType::I64);
+            let zero = f.int(0);
+            let low = f.compare(CmpOp::Lt, length, zero);
+            let high = f.compare(CmpOp::Gt, length, self.steps);
+            let wrong = f.binary(BinOp::Or, low, high);
+            f.if_else(
+                wrong,
+                |f| {
+                    let status = f.scalar(Scalar::from_i64(DType::I32, 2));
+                    f.stmt(Stmt::Return(Some(status)));
+                },
+                |_| {},
+            );
+        });
+    }
+
+    /// How many steps a row of the batch has.
+    fn length(&self, f: &mut FuncBuilder, b: Value) -> Value {
+        self.lengths.as_ref().map_or(self.steps, |t| load(f, t, b, 1, None, DType::I64))
+    }
+
+    fn direction(&self, f: &mut FuncBuilder, dir: &Direction) {
+        each(f, "b", self.batch, |f, b| {
+            let zero = f.int(0);
+            let row = f.mul(b, self.units);
+            self.blocks(f, zero, |f, _, unit, mask| {
+                let to = f.add(row, unit);
+                for (buf, initial) in [(self.h, &self.initial[0]), (self.c, &self.initial[1])] {
+                    if buf == self.c && self.kind != Kind::Lstm {
+                        continue;
+                    }
+                    let none = f.scalar(Scalar::from_i64(self.acc, 0));
+                    let v = match initial {
+                        Some(t) => {
+                            let from = self.state_offset(f, dir.d, b);
+                            let from = f.add(from, unit);
+                            load(f, t, from, BLOCK as u16, mask, self.acc)
+                        }
+                        None => f.splat(none, BLOCK as u16),
+                    };
+                    f.store(buf, to, v, None);
+                }
+            });
+        });
+        each(f, "step", self.steps, |f, s| {
+            let two = f.int(2);
+            let odd = f.binary(BinOp::FloorMod, s, two);
+            if self.kind == Kind::Gru {
+                self.each_block(f, dir, s, odd, &|f, at| {
+                    let gates = if self.flag { 0..3 } else { 0..2 };
+                    self.gates(f, dir.d, at, gates, (self.h, at.before));
+                    if self.flag {
+                        let h = cell::gru(self, f, dir, at);
+                        self.put(f, at, h);
+                    } else {
+                        cell::gru_reset(self, f, dir, at);
+                    }
+                });
+                if !self.flag {
+                    self.each_block(f, dir, s, odd, &|f, at| {
+                        self.gates(f, dir.d, at, 2..3, (self.rh, at.row));
+                        let h = cell::gru(self, f, dir, at);
+                        self.put(f, at, h);
+                    });
+                }
+            } else {
+                self.each_block(f, dir, s, odd, &|f, at| {
+                    self.gates(f, dir.d, at, 0..self.kind.gates(), (self.h, at.before));
+                    let cell = if self.kind == Kind::Lstm { cell::lstm } else { cell::rnn };
+                    let h = cell(self, f, dir, at);
+                    self.put(f, at, h);
+                });
+            }
+        });
+        self.finish(f, dir);
+    }
+
+    /// Every block of every row that has a step `s`.
+    fn each_block(
+        &self,
+        f: &mut FuncBuilder,
+        dir: &Direction,
+        s: Value,
+        odd: Value,
+        body: &dyn Fn(&mut FuncBuilder, &Block),
+    ) {
+        self.blocks(f, odd, |f, number, unit, mask| {
+            each(f, "b", self.batch, |f, b| {
+                let length = self.length(f, b);
+                let run = |f: &mut FuncBuilder| {
+                    let block = self.block(f, dir, (s, odd, b, length), (number, unit, mask));
+                    body(f, &block);
+                };
+                match &self.lengths {
+                    Some(_) => {
+                        let there = f.compare(CmpOp::Lt, s, length);
+                        f.if_else(there, run, |_| {});
+                    }
+                    None => run(f),
+                }
+            });
+        });
+    }
+
+    /// What is behind a row's last step is 0, and the last states are outputs.
+    fn finish(&self, f: &mut FuncBuilder, dir: &Direction) {
+        each(f, "b", self.batch, |f, b| {
+            let length = self.length(f, b);
+            if let (Some(y), Some(_)) = (self.outputs.first(), &self.lengths) {
+                f.for_loop("t", length, self.steps, 1, LoopKind::Serial, |f, t| {
+                    let at = self.output_offset(f, dir.d, t, b);
+                    each(f, "j", self.hidden, |f, j| {
+                        let at = f.add(at, j);
+                        let zero = f.scalar(Scalar::from_i64(y.dtype, 0));
+                        f.store(y.buf, at, zero, None);
+                    });
+                });
+            }
+            let (two, all) = (f.int(2), f.mul(self.batch, self.units));
+            let odd = f.binary(BinOp::FloorMod, length, two);
+            let row = f.mul(b, self.units);
+            let last = mul_add(f, odd, all, row);
+            let state = self.state_offset(f, dir.d, b);
+            let zero = f.int(0);
+            for (k, (buf, row)) in [(self.h, last), (self.c, row)].into_iter().enumerate() {
+                let Some(out) = self.outputs.get(1 + k) else { continue };
+                self.blocks(f, zero, |f, _, unit, mask| {
+                    let (from, to) = (f.add(row, unit), f.add(state, unit));
+                    let v = f.load(buf, from, BLOCK as u16, None);
+                    let v = f.cast(v, out.dtype);
+                    f.store(out.buf, to, v, mask);
+                });
+            }
+        });
+    }
+}
