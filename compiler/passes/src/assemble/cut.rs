@@ -213,6 +213,14 @@ pub fn is_pointwise(graph: &Graph, registry: &Registry, node: NodeId) -> Result<
     Ok(kind_of(graph, registry, node)? == Kind::Pointwise)
 }
 
+/// True if a node only moves elements of one input.
+///
+/// # Errors
+/// A node that can't be lowered.
+pub(super) fn is_view(graph: &Graph, registry: &Registry, node: NodeId) -> Result<bool, Diagnostic> {
+    Ok(kind_of(graph, registry, node)? == Kind::View)
+}
+
 fn kind_of(graph: &Graph, registry: &Registry, node: NodeId) -> Result<Kind, Diagnostic> {
     let op = registry.find(&graph.nodes[node].op);
     let formula = match &op {

@@ -9,6 +9,7 @@
 //! - the caller's allocator's otherwise.
 
 mod arrange;
+mod attention;
 mod border;
 mod call;
 mod chain;
@@ -157,6 +158,8 @@ impl Assembler<'_> {
     /// Emits the steps of a region, whose parameters have storage already.
     fn region(&mut self, region: &Region) -> Result<(), Diagnostics> {
         let steps = cut(self.graph, self.registry, region)?;
+        // Attention first: it looks for steps as the cut leaves them.
+        let steps = attention::join(self.graph, self.registry, self.machine, &self.ranges, region, steps)?;
         let mut steps = chain::join(self.graph, self.registry, self.machine, region, steps)?;
         if self.machine.memory.thrift > 1 {
             steps = reuse::in_strips(self.graph, region, steps, self.machine.memory.ram);

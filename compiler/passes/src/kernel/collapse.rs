@@ -33,7 +33,7 @@ pub fn collapse(kernel: &mut Kernel) {
 }
 
 /// Axes of extent 1 are always at 0.
-fn drop_ones(kernel: &mut Kernel) {
+pub(super) fn drop_ones(kernel: &mut Kernel) {
     let ids: Vec<DefId> = kernel.defs.keys().collect();
     for id in ids {
         let one = |a: &Axis| a.extent.is_one();

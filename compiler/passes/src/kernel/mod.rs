@@ -1,8 +1,10 @@
 //! Passes over one kernel: simplify its definitions, then choose its schedule.
 //!
 //! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] → [`pack`] → [`precompute`] →
-//! [`schedule`], and where RAM is scarce [`strips`]. None of them changes what a kernel computes but for the order of sums.
+//! [`schedule`], and where RAM is scarce [`strips`]; attention has an order and a schedule of its own ([`attention`]). None
+//! of them changes what a kernel computes but for the order of sums.
 
+pub mod attention;
 pub mod candidates;
 pub mod chain;
 pub mod collapse;
@@ -11,6 +13,7 @@ pub mod expr;
 pub mod inline;
 pub mod lanes;
 pub mod pack;
+pub mod panels;
 pub mod plan;
 pub mod precompute;
 pub mod schedule;
@@ -56,6 +59,10 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     let machine = candidates::machine_for(kernel.hints, machine);
     inline::inline(kernel);
     split::split(kernel);
+    if let Some(k) = attention::attention(kernel, machine)? {
+        *kernel = k;
+        return Ok(());
+    }
     collapse::collapse(kernel);
     if let Some(p) = copied {
         strips::copy_param(kernel, p);

@@ -33,12 +33,12 @@ pub fn pack(kernel: &mut Kernel, machine: Machine) {
 }
 
 /// A copy to be made: for a load of reduction `of`.
-struct Plan {
-    of: DefId,
-    site: Site,
-    def: Def,
+pub(super) struct Plan {
+    pub(super) of: DefId,
+    pub(super) site: Site,
+    pub(super) def: Def,
     /// The index of the copy for the reduction's index.
-    index: Vec<Sym>,
+    pub(super) index: Vec<Sym>,
 }
 
 /// The first load of a nest's reduction that needs a copy.
@@ -248,7 +248,7 @@ fn dims_of_copy(ranges: &Ranges, site: &Site, lane: &Symbol, vars: &[Symbol]) ->
 }
 
 /// Puts the copy before the reduction and lets every equal load of the reduction use it.
-fn apply(kernel: &mut Kernel, plan: Plan) {
+pub(super) fn apply(kernel: &mut Kernel, plan: Plan) {
     let (copy, of) = insert_before(kernel, plan.of, plan.def);
     let shift = |src: Src| match src {
         Src::Def(d) if d.index() >= copy.index() => Src::Def(DefId::new(d.index() + 1)),

@@ -11,7 +11,7 @@ use onnxc_ir::loops::{Program, verify};
 
 mod windows;
 
-const MACHINES: [Machine; 4] = [
+pub(super) const MACHINES: [Machine; 4] = [
     Machine {
         vector_bits: 512,
         registers: 32,
@@ -50,14 +50,14 @@ const MACHINES: [Machine; 4] = [
     },
 ];
 
-fn numbers(shape: &[usize]) -> Tensor {
+pub(super) fn numbers(shape: &[usize]) -> Tensor {
     let n: usize = shape.iter().product();
     let v: Vec<f32> = (0..n).map(|i| ((i * 7919 + 13) % 101) as f32 / 16.0 - 3.0).collect();
     Tensor::from_slice(shape, &v)
 }
 
 /// Compares the lowered kernel with its interpretation for every machine.
-fn agree(kernel: Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
+pub(super) fn agree(kernel: Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
     let dim = |s: &Symbol| dims.iter().find(|(n, _)| *n == s.as_str()).map(|d| d.1);
     let expected = interp::run(&kernel, &dim, inputs).expect("the kernel is right");
     for machine in MACHINES {
@@ -136,13 +136,13 @@ fn close(got: &Tensor, want: &Tensor, program: &Program) {
     }
 }
 
-fn dims(names: &[&str]) -> Ranges {
+pub(super) fn dims(names: &[&str]) -> Ranges {
     let mut r = Ranges::new();
     names.iter().for_each(|n| r.set(*n, 1, None));
     r
 }
 
-fn syms(text: &[&str]) -> Vec<Sym> {
+pub(super) fn syms(text: &[&str]) -> Vec<Sym> {
     text.iter().map(|t| Sym::parse(t).expect("a symbolic integer")).collect()
 }
 

@@ -1,0 +1,125 @@
+//! attention: three kernels become one because only parts of what passes between them need ever exist: a contraction,
+//! what is taken along the rows of its result, and a contraction with those rows.
+//!
+//! Kernels are joined if each one's result is wanted by the next alone, the second keeps the first one's shape, and the
+//! kernel that they would be has such a schedule (`kernel::attention`). Views in front of them join as well where
+//! nothing else wants them.
+
+use super::cut::{Step, is_view, uses};
+use super::kernels::lower_nodes;
+use crate::from_kernel::Machine;
+use crate::kernel::attention;
+use onnxc_base::{Diagnostic, EntityRef, Ranges};
+use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
+use onnxc_ops::Registry;
+use std::collections::BTreeMap;
+
+struct Joiner<'a> {
+    graph: &'a Graph,
+    registry: &'a Registry,
+    machine: Machine,
+    ranges: &'a Ranges,
+    /// Where each node stands in the region.
+    places: BTreeMap<NodeId, usize>,
+    /// The place of each use of a value; `usize::MAX` for uses elsewhere.
+    uses: Vec<Vec<usize>>,
+}
+
+/// Joins steps of a region.
+///
+/// # Errors
+/// A node that can't be lowered.
+pub(super) fn join(
+    graph: &Graph,
+    registry: &Registry,
+    machine: Machine,
+    ranges: &Ranges,
+    region: &Region,
+    mut steps: Vec<Step>,
+) -> Result<Vec<Step>, Diagnostic> {
+    let places = region.nodes.iter().enumerate().map(|(at, &n)| (n, at)).collect();
+    let j = Joiner { graph, registry, machine, ranges, places, uses: uses(graph, region) };
+    let mut gone = vec![false; steps.len()];
+    for last in 0..steps.len() {
+        let Some((first, middle)) = j.before(&steps, last) else { continue };
+        let mut nodes = j.in_order([first, middle, last].iter().flat_map(|&s| kernel(&steps[s])));
+        if !j.fits(&nodes)? {
+            continue;
+        }
+        let mut joined = vec![first, middle];
+        for (s, step) in steps.iter().enumerate().take(last) {
+            let [view] = kernel(step) else { continue };
+            let wanted = !gone[s] && !joined.contains(&s) && j.wanted_by(only_output(graph, *view), &nodes);
+            if !wanted || !is_view(graph, registry, *view)? {
+                continue;
+            }
+            let with = j.in_order(nodes.iter().chain([view]));
+            if j.fits(&with)? {
+                nodes = with;
+                joined.push(s);
+            }
+        }
+        joined.into_iter().for_each(|s| gone[s] = true);
+        steps[last] = Step::Kernel(nodes);
+    }
+    let mut gone = gone.into_iter();
+    steps.retain(|_| gone.next() != Some(true));
+    Ok(steps)
+}
+
+/// The nodes of a step that is a kernel.
+fn kernel(step: &Step) -> &[NodeId] {
+    match step {
+        Step::Kernel(nodes) => nodes,
+        Step::Node(_) => &[],
+    }
+}
+
+/// The only output of a node.
+fn only_output(graph: &Graph, node: NodeId) -> Option<ValueId> {
+    match graph.nodes[node].outputs[..] {
+        [v] => Some(v),
+        _ => None,
+    }
+}
+
+impl Joiner<'_> {
+    /// The steps that lead to one: whose result is wanted by the next alone.
+    fn before(&self, steps: &[Step], last: usize) -> Option<(usize, usize)> {
+        let feeds = |to: usize| -> Vec<usize> {
+            let nodes = kernel(&steps[to]);
+            (0..to).filter(|&s| self.wanted_by(self.result(kernel(&steps[s])), nodes)).collect()
+        };
+        let shape = |s: usize| self.result(kernel(&steps[s])).and_then(|v| self.graph.stored_shape(v));
+        feeds(last).into_iter().find_map(|middle| {
+            let same = |first: &usize| shape(*first).is_some_and(|d| d.len() >= 2 && Some(d) == shape(middle));
+            Some((feeds(middle).into_iter().find(same)?, middle))
+        })
+    }
+
+    /// The one value of a kernel that others want.
+    fn result(&self, nodes: &[NodeId]) -> Option<ValueId> {
+        nodes.last().and_then(|&n| only_output(self.graph, n))
+    }
+
+    /// True if nothing but some nodes uses a value.
+    fn wanted_by(&self, v: Option<ValueId>, nodes: &[NodeId]) -> bool {
+        let Some(v) = v else { return false };
+        let uses = &self.uses[v.index()];
+        let inside = |u: &usize| nodes.iter().any(|n| self.places.get(n) == Some(u));
+        !uses.is_empty() && uses.iter().all(inside)
+    }
+
+    fn in_order<'n>(&self, nodes: impl Iterator<Item = &'n NodeId>) -> Vec<NodeId> {
+        let mut nodes: Vec<NodeId> = nodes.copied().collect();
+        nodes.sort_by_key(|n| self.places.get(n).copied());
+        nodes
+    }
+
+    fn fits(&self, nodes: &[NodeId]) -> Result<bool, Diagnostic> {
+        let Some(last) = nodes.last() else { return Ok(false) };
+        let outputs = &self.graph.nodes[*last].outputs;
+        let k = lower_nodes(self.graph, self.registry, nodes, outputs, self.ranges)?;
+        attention::applies(&k.kernel, self.machine)
+    }
+}

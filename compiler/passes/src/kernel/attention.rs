@@ -1,0 +1,321 @@
+//! attention: a contraction, something along the rows of what it gives, and a contraction with those rows.
+//!
+//! All of it runs for a block of rows at a time: their scores, what is taken along them (the greatest, exponentials, the
+//! sum) and their part of the second product stay in the second-level cache, and no matrix of all scores exists. The
+//! stages are attached to the last one's loop over blocks of rows. Keys and values, as far as they are copied, are
+//! copied for one head at a time, into panels of the register tile's width.
+//!
+//! A divisor of the rows (softmax's sum) is taken out of the second product, unless formulas must stay as they are.
+//!
+//! Whether kernels are put together like this is for `assemble::attention` to say. Does NOT work through rows in blocks of
+//! their length: a block holds whole rows.
+
+use super::expr::{Site, def_loads, loads, map_parts, rewrite, substitute};
+use super::plan::{Nest, nests};
+use super::schedule::stage;
+use super::{collapse, inline, lanes, pack, panels, precompute, split};
+use crate::from_kernel::{Machine, all_ranges, reduction_axes};
+use onnxc_base::sym::Symbol;
+use onnxc_base::{Diagnostic, EntityRef, Sym};
+use onnxc_ir::kernel::build::{binary, int};
+use onnxc_ir::kernel::{
+    At, Axis, BinOp, Body, Cut, Def, DefId, Expr, ExprKind, Kernel, Loop, ReduceOp, Schedule, Src, Stage,
+};
+
+/// Blocks of rows of an unknown length: so many register tiles.
+const TILES: u32 = 4;
+
+/// True if a kernel, not yet simplified, gets the schedule of attention.
+///
+/// # Errors
+/// A constant definition that can't be evaluated.
+pub fn applies(kernel: &Kernel, machine: Machine) -> Result<bool, Diagnostic> {
+    let mut k = kernel.clone();
+    inline::inline(&mut k);
+    split::split(&mut k);
+    Ok(attention(&k, machine)?.is_some())
+}
+
+/// The kernel, optimised and scheduled, if it is an attention.
+///
+/// # Errors
+/// A constant definition that can't be evaluated.
+pub fn attention(kernel: &Kernel, machine: Machine) -> Result<Option<Kernel>, Diagnostic> {
+    if second(kernel).is_none() {
+        return Ok(None);
+    }
+    let mut k = kernel.clone();
+    collapse::drop_ones(&mut k);
+    if !machine.strict {
+        divide_last(&mut k);
+    }
+    panels::panels(&mut k, machine);
+    pack::pack(&mut k, machine);
+    precompute::precompute(&mut k)?;
+    Ok(schedule(&k, machine).map(|s| {
+        k.schedule = s;
+        k
+    }))
+}
+
+/// The last nest: a contraction whose one factor are rows that another contraction leads to.
+struct Second {
+    nest: Nest,
+    reduction: DefId,
+    /// The load of the rows.
+    rows: Site,
+    /// The reduction variable, which is one of the rows' indices.
+    over: Symbol,
+}
+
+fn second(kernel: &Kernel) -> Option<Second> {
+    let all = nests(kernel);
+    let nest = *all.last()?;
+    let simple = kernel.checks.is_empty() && kernel.outputs.len() == 1 && kernel.outputs[0] == nest.def;
+    let reduction = nest.reduction(kernel).filter(|_| simple)?;
+    let [over] = reduction_axes(&kernel.defs[reduction]) else { return None };
+    let sites = factors(kernel, reduction)?;
+    let stored = |s: &&Site| matches!(s.src, Src::Def(d) if all.iter().any(|n| n.def == d));
+    let of_rows: Vec<&Site> = sites.iter().filter(stored).filter(|s| depends(kernel, s, &all)).collect();
+    let [rows] = of_rows[..] else { return None };
+    let known = rows.pad.is_none() && rows.index.iter().all(Option::is_some);
+    let along = rows.index.iter().flatten().any(|i| i.as_symbol() == Some(&over.var));
+    (known && along).then(|| Second { nest, reduction, rows: rows.clone(), over: over.var.clone() })
+}
+
+/// The loads of a sum of products.
+fn factors(kernel: &Kernel, d: DefId) -> Option<Vec<Site>> {
+    match &kernel.defs[d].body {
+        Body::Reduce { op: ReduceOp::Add, value, .. } if matches!(value.kind(), ExprKind::Binary(BinOp::Mul, ..)) => {
+            Some(loads(value)).filter(|s| s.len() >= 2)
+        }
+        _ => None,
+    }
+}
+
+/// True if what is loaded comes from another contraction.
+fn depends(kernel: &Kernel, site: &Site, all: &[Nest]) -> bool {
+    let (mut todo, mut seen) = (vec![site.src], vec![]);
+    while let Some(src) = todo.pop() {
+        let Src::Def(d) = src else { continue };
+        if seen.contains(&d) {
+            continue;
+        }
+        seen.push(d);
+        let nest = all.iter().find(|n| n.def == d).copied();
+        if nest.and_then(|n| n.reduction(kernel)).is_some_and(|r| factors(kernel, r).is_some()) {
+            return true;
+        }
+        todo.extend(def_loads(&kernel.defs[d]).into_iter().map(|s| s.src));
+    }
+    false
+}
+
+/// sum of (x / t) v is (sum of x v) / t where t is the same for all that is summed.
+fn divide_last(kernel: &mut Kernel) -> Option<()> {
+    let s = second(kernel)?;
+    let Src::Def(rows) = s.rows.src else { return None };
+    let Body::Map(quotient) = &kernel.defs[rows].body else { return None };
+    let ExprKind::Binary(BinOp::Div, x, t) = quotient.kind() else { return None };
+    let along = s.rows.index.iter().position(|i| i.as_ref().and_then(Sym::as_symbol) == Some(&s.over))?;
+    let axes = kernel.defs[rows].axes.clone();
+    let same =
+        !loads(t).iter().any(|l| l.index.iter().any(|i| i.as_ref().is_none_or(|i| i.contains(&axes[along].var))));
+    if !same {
+        return None;
+    }
+    let at = |e: &Expr| substitute(e, &|v| s.rows.index[axes.iter().position(|a| a.var == *v)?].clone());
+    let (x, t) = (at(x), at(t));
+    map_parts(&mut kernel.defs[s.reduction], &mut |e| {
+        rewrite(e, &mut |n| match n.kind() {
+            ExprKind::Load { src, .. } if *src == Src::Def(rows) => Some(x.clone()),
+            _ => None,
+        })
+    });
+    let own = kernel.defs[s.reduction].axes.clone();
+    let divided = |n: &Expr, index: &[Sym]| {
+        let t = substitute(&t, &|v| Some(index[own.iter().position(|a| a.var == *v)?].clone()));
+        binary(BinOp::Div, n.clone(), t)
+    };
+    if s.nest.acc.is_some() {
+        map_parts(&mut kernel.defs[s.nest.def], &mut |e| {
+            rewrite(e, &mut |n| match n.kind() {
+                ExprKind::Load { src, index, .. } if *src == Src::Def(s.reduction) => {
+                    let index: Option<Vec<Sym>> = index.iter().map(|i| i.as_sym().cloned()).collect();
+                    Some(divided(n, &index?))
+                }
+                _ => None,
+            })
+        });
+        return Some(());
+    }
+    let fresh = |a: &Axis| Axis { var: Symbol::new(&format!("{}_row", a.var)), extent: a.extent.clone() };
+    let axes: Vec<Axis> = own.iter().map(fresh).collect();
+    let index: Vec<Sym> = axes.iter().map(|a| Sym::var(a.var.clone())).collect();
+    let src = Src::Def(s.reduction);
+    let sum = Expr::new(ExprKind::Load { src, index: index.iter().cloned().map(int).collect(), pad: None });
+    let def = Def {
+        name: format!("{}_divided", kernel.defs[s.reduction].name),
+        dtype: kernel.defs[s.reduction].dtype,
+        axes,
+        body: Body::Map(divided(&sum, &index)),
+    };
+    let id = kernel.defs.push(def);
+    kernel.outputs[0] = id;
+    Some(())
+}
+
+fn schedule(kernel: &Kernel, machine: Machine) -> Option<Schedule> {
+    let (s, ranges, all) = (second(kernel)?, all_ranges(kernel), nests(kernel));
+    let mut owner = stage(kernel, &ranges, machine, &s.nest, None, 0);
+    let lane = owner.vector.as_ref().map(|l| l.axis.clone())?;
+    let axes = kernel.defs[s.nest.def].axes.clone();
+    // The rows: the axis that the register tile goes over, which only the rows' factor has.
+    let rows = tile_rows(&owner, &lane)?;
+    let own = lanes::own_axis(kernel, &s.nest, &rows)?;
+    let of = |site: &Site| site.index.iter().flatten().any(|i| i.contains(&own));
+    let others = factors(kernel, s.reduction)?;
+    if !of(&s.rows) || others.iter().any(|o| o.src != s.rows.src && of(o)) || !axes.iter().any(|a| a.var == lane) {
+        return None;
+    }
+    let extent = axes.iter().find(|a| a.var == rows)?.extent.clone();
+    let outer: Vec<&Axis> = axes.iter().filter(|a| a.var != rows && a.var != lane).collect();
+    let tile = owner.tile(&rows);
+    let block = block(kernel, machine, &s, &all, &extent, tile);
+    let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).collect();
+    loops.push(Loop::new(&rows, block));
+    let blocks = loops.len() as u32;
+    loops.extend(owner.loops.iter().filter(|l| l.axis == lane).cloned());
+    loops.extend(owner.loops.iter().filter(|l| l.axis == rows).cloned());
+    owner.loops = loops;
+    let mut stages = vec![];
+    for n in all.iter().filter(|n| n.def != s.nest.def) {
+        let of_head = is_copy(kernel, n, &all);
+        let depth = if of_head { blocks - 1 } else { blocks };
+        let at = (depth > 0).then_some(At { owner: s.nest.def, depth });
+        let mut inner = stage(kernel, &ranges, machine, n, at, 0);
+        panels_outside(&mut inner);
+        if !known(kernel, n) {
+            return None;
+        }
+        stages.push(inner);
+    }
+    stages.push(owner);
+    Some(Schedule { stages })
+}
+
+/// The axis of a stage's register tile that isn't the one of its lanes.
+fn tile_rows(s: &Stage, lane: &Symbol) -> Option<Symbol> {
+    s.loops.iter().find(|l| l.axis != *lane && l.cut == Cut::Even && l.block > 1).map(|l| l.axis.clone())
+}
+
+/// A panel is used by all rows of the block before the next one.
+fn panels_outside(s: &mut Stage) {
+    let Some(lane) = s.vector.as_ref().map(|l| l.axis.clone()) else { return };
+    let Some(rows) = tile_rows(s, &lane) else { return };
+    let at = |s: &Stage, axis: &Symbol| s.loops.iter().position(|l| l.axis == *axis);
+    if let (Some(from), Some(to)) = (at(s, &lane), at(s, &rows)) {
+        if from > to {
+            let panel = s.loops.remove(from);
+            s.loops.insert(to, panel);
+        }
+    }
+}
+
+/// How many rows a block has: what is kept of them fills half of the second-level cache at most.
+fn block(kernel: &Kernel, machine: Machine, s: &Second, all: &[Nest], extent: &Sym, tile: u32) -> u32 {
+    let Src::Def(rows) = s.rows.src else { return tile };
+    let rank = kernel.defs[rows].axes.len();
+    let row = |n: &&Nest| n.def != s.nest.def && kernel.defs[n.def].axes.len() == rank && !is_copy(kernel, n, all);
+    let kept = all.iter().filter(row).count() as i64;
+    let length = reduction_axes(&kernel.defs[s.reduction]).first().and_then(|a| a.extent.as_int());
+    let tile = i64::from(tile.max(1));
+    let block = match (length, extent.as_int()) {
+        (Some(length), n) => {
+            let bytes = length * kept.max(1) * kernel.defs[rows].dtype.size() as i64;
+            let most = (i64::from(machine.l2_bytes / 2) / bytes.max(1)).max(tile);
+            let n = n.unwrap_or(most);
+            let blocks = (n + most - 1) / most.max(1);
+            let even = (n + blocks - 1) / blocks.max(1);
+            (even + tile - 1) / tile * tile
+        }
+        (None, _) => tile * i64::from(TILES),
+    };
+    block.clamp(tile, 1 << 20) as u32
+}
+
+/// A copy of what is given, which only contractions read.
+fn is_copy(kernel: &Kernel, n: &Nest, all: &[Nest]) -> bool {
+    let given =
+        n.reduction(kernel).is_none() && def_loads(&kernel.defs[n.def]).iter().all(|s| matches!(s.src, Src::Param(_)));
+    given
+        && users(kernel, n.def)
+            .iter()
+            .all(|(d, _)| factors(kernel, *d).is_some() && all.iter().any(|n| n.reduction(kernel) == Some(*d)))
+}
+
+fn users(kernel: &Kernel, of: DefId) -> Vec<(DefId, Site)> {
+    let live = super::expr::live(kernel);
+    let sites = |(d, def): (DefId, &Def)| def_loads(def).into_iter().map(move |s| (d, s)).collect::<Vec<_>>();
+    let all = kernel.defs.iter().filter(|(d, _)| live[d.index()]).flat_map(sites);
+    all.filter(|(_, s)| s.src == Src::Def(of)).collect()
+}
+
+/// True if the region of a nest that others load can be said.
+fn known(kernel: &Kernel, n: &Nest) -> bool {
+    users(kernel, n.def).iter().all(|(_, s)| s.pad.is_none() && s.index.iter().all(Option::is_some))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::applies;
+    use crate::kernel::tests::{MACHINES, agree, dims, numbers, syms};
+    use onnxc_base::{DType, Sym};
+    use onnxc_ir::kernel::build::{load, number, unary};
+    use onnxc_ir::kernel::{Kernel, KernelBuilder, ReduceOp, UnOp};
+
+    /// Softmax of scaled and masked q k, times v: q and v are [h, s, d], k is [s, h, d], the mask [s].
+    fn built(h: &str, s: &str, d: i64, out: &str) -> Kernel {
+        let mut b = KernelBuilder::new("attention", dims(&["s"]));
+        let f = DType::F32;
+        let shape = |t: &[&str]| syms(t);
+        let d = d.to_string();
+        let q = b.param("q", f, shape(&[h, out, &d]), None);
+        let k = b.param("k", f, shape(&[s, h, &d]), None);
+        let v = b.param("v", f, shape(&[h, s, &d]), None);
+        let m = b.param("m", f, shape(&[s]), None);
+        let (size, keys) = (shape(&[&d]), shape(&[s]));
+        let kt = b.map("kt", f, &shape(&[h, &d, s]), |_, i| load(k, &[i[2].clone(), i[0].clone(), i[1].clone()]));
+        let qk = b.reduce("qk", f, &shape(&[h, out, s]), ReduceOp::Add, &size, None, |_, i, r| {
+            load(q, &[i[0].clone(), i[1].clone(), r[0].clone()]) * load(kt, &[i[0].clone(), r[0].clone(), i[2].clone()])
+        });
+        let x = b.map("x", f, &shape(&[h, out, s]), |_, i| load(qk, i) / number(f, 8.0) + load(m, &i[2..]));
+        let at = |i: &[Sym], r: &[Sym]| [i, r].concat();
+        let max = b.reduce("max", f, &shape(&[h, out]), ReduceOp::Max, &keys, None, |_, i, r| load(x, &at(i, r)));
+        let e = b.map("e", f, &shape(&[h, out, s]), |_, i| unary(UnOp::Exp, load(x, i) - load(max, &i[..2])));
+        let sum = b.reduce("sum", f, &shape(&[h, out]), ReduceOp::Add, &keys, None, |_, i, r| load(e, &at(i, r)));
+        let y = b.map("y", f, &shape(&[h, out, s]), |_, i| load(e, i) / load(sum, &i[..2]));
+        let o = b.reduce("o", f, &shape(&[h, out, &d]), ReduceOp::Add, &keys, None, |_, i, r| {
+            load(y, &[i[0].clone(), i[1].clone(), r[0].clone()]) * load(v, &[i[0].clone(), r[0].clone(), i[2].clone()])
+        });
+        b.output(o);
+        b.kernel
+    }
+
+    #[test]
+    fn attention_runs_in_blocks_of_rows() {
+        for (h, s, d, out) in [("2", "37", 16, "29"), ("3", "16", 8, "16"), ("1", "50", 20, "7"), ("2", "s", 8, "s")] {
+            let kernel = built(h, s, d, out);
+            for machine in MACHINES {
+                assert!(applies(&kernel, machine).expect("no constants"), "{h} {s} {d} {out}");
+            }
+            for n in if s == "s" { vec![1, 5, 33] } else { vec![0] } {
+                let size = |t: &str| t.parse::<usize>().unwrap_or(n);
+                let (h, s, d, out) = (size(h), size(s), d as usize, size(out));
+                let small = |shape: &[usize]| numbers(shape);
+                let inputs = [small(&[h, out, d]), small(&[s, h, d]), small(&[h, s, d]), small(&[s])];
+                agree(kernel.clone(), &[("s", n as i64)], &inputs);
+            }
+        }
+    }
+}
