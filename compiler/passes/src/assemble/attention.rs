@@ -123,3 +123,55 @@ impl Joiner<'_> {
         attention::applies(&k.kernel, self.machine)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::layout_tests::{Dice, Net, lowered};
+    use onnxc_base::DType;
+    use onnxc_ir::graph::{Attr, Attrs, ValueId};
+
+    fn transposed(net: &mut Net, x: ValueId, perm: [i64; 4]) -> ValueId {
+        net.node("Transpose", Attrs::default().with("perm", Attr::Ints(perm.to_vec())), &[x])
+    }
+
+    /// Self-attention of two heads as exporters spell it, with a mask and what follows; lengths may be symbols.
+    fn spelled(length: &str) -> Vec<String> {
+        let mut net = Net::new(11);
+        let x = net.b.tensor_input("x", DType::F32, &["2", length, "32"]);
+        let mask = net.b.tensor_input("mask", DType::F32, &["2", "1", "1", length]);
+        let heads = net.ints(&[0, 0, 2, 16]);
+        let [q, k, v] = [[0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]].map(|perm| {
+            let (w, b) = (net.weights(&[32, 32]), net.weights(&[32]));
+            let y = net.node("MatMul", Attrs::default(), &[x, w]);
+            let y = net.node("Add", Attrs::default(), &[y, b]);
+            let y = net.node("Reshape", Attrs::default(), &[y, heads]);
+            transposed(&mut net, y, perm)
+        });
+        let scores = net.node("MatMul", Attrs::default(), &[q, k]);
+        let scale = net.weights(&[1]);
+        let scores = net.node("Mul", Attrs::default(), &[scores, scale]);
+        let scores = net.node("Add", Attrs::default(), &[scores, mask]);
+        let softmax = Attrs::default().with("axis", Attr::Int(-1)).with("flattened", Attr::Int(0));
+        let weights = net.node("Softmax", softmax, &[scores]);
+        let y = net.node("MatMul", Attrs::default(), &[weights, v]);
+        let y = transposed(&mut net, y, [0, 2, 1, 3]);
+        let mut dice = Dice(5);
+        let inputs = [dice.tensor(&[2, 21, 32]), dice.tensor(&[2, 1, 1, 21])];
+        let (_, assembled) = lowered(&net.b.finish(&[y]), &inputs, "attention");
+        let sorted = |ops: &[String]| {
+            let mut ops = ops.to_vec();
+            ops.sort_unstable();
+            ops.join(" ")
+        };
+        assembled.steps.iter().filter(|s| s.function.is_some()).map(|s| sorted(&s.ops)).collect()
+    }
+
+    #[test]
+    fn exported_attention_is_one_kernel() {
+        let one = "Add MatMul MatMul Mul Softmax Transpose Transpose Transpose";
+        for length in ["21", "s"] {
+            let steps = spelled(length);
+            assert!(steps.iter().any(|s| s == one), "{length}: {steps:?}");
+        }
+    }
+}

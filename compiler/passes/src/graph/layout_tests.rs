@@ -19,7 +19,7 @@ const GRAPHS: u64 = 24;
 const C: usize = 16;
 
 /// A small generator of numbers (splitmix64), the same on every machine.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
@@ -30,7 +30,7 @@ impl Dice {
         ((x ^ (x >> 31)) % sides as u64) as usize
     }
 
-    fn tensor(&mut self, shape: &[usize]) -> Tensor {
+    pub(crate) fn tensor(&mut self, shape: &[usize]) -> Tensor {
         let n: usize = shape.iter().product();
         let v: Vec<f32> = (0..n).map(|_| self.roll(2001) as f32 / 4000.0 - 0.25).collect();
         Tensor::from_slice(shape, &v)
@@ -38,26 +38,26 @@ impl Dice {
 }
 
 /// A graph under construction, with constants drawn at random.
-struct Net {
-    b: GraphBuilder,
+pub(crate) struct Net {
+    pub(crate) b: GraphBuilder,
     dice: Dice,
 }
 
 impl Net {
-    fn new(seed: u64) -> Net {
+    pub(crate) fn new(seed: u64) -> Net {
         Net { b: GraphBuilder::new("net"), dice: Dice(seed) }
     }
 
-    fn node(&mut self, op: &str, attrs: Attrs, inputs: &[ValueId]) -> ValueId {
+    pub(crate) fn node(&mut self, op: &str, attrs: Attrs, inputs: &[ValueId]) -> ValueId {
         let inputs: Vec<Option<ValueId>> = inputs.iter().map(|&v| Some(v)).collect();
         self.b.node(OpName::onnx(op), attrs, &inputs, vec![Type::unknown()])[0]
     }
 
-    fn ints(&mut self, v: &[i64]) -> ValueId {
+    pub(crate) fn ints(&mut self, v: &[i64]) -> ValueId {
         self.b.constant("ints", Tensor::from_slice(&[v.len()], v))
     }
 
-    fn weights(&mut self, shape: &[usize]) -> ValueId {
+    pub(crate) fn weights(&mut self, shape: &[usize]) -> ValueId {
         let t = self.dice.tensor(shape);
         self.b.constant("w", t)
     }
@@ -175,7 +175,7 @@ fn check(graph: &Graph, inputs: &[Tensor], what: &str) -> Graph {
 }
 
 /// The same, with the kernels.
-fn lowered(graph: &Graph, inputs: &[Tensor], what: &str) -> (Graph, Assembled) {
+pub(crate) fn lowered(graph: &Graph, inputs: &[Tensor], what: &str) -> (Graph, Assembled) {
     let registry = Registry::new();
     let mut graph = graph.clone();
     let problems = onnxc_ops::infer::infer_graph(&mut graph, &registry);

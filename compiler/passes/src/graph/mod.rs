@@ -8,7 +8,7 @@ pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod fuse_layer_norm;
 #[cfg(test)]
-mod layout_tests;
+pub(crate) mod layout_tests;
 pub mod order;
 pub mod parts;
 mod patterns;

@@ -83,12 +83,11 @@ fn second(kernel: &Kernel) -> Option<Second> {
     (known && along).then(|| Second { nest, reduction, rows: rows.clone(), over: over.var.clone() })
 }
 
-/// The loads of a sum of products.
+/// The loads of a sum of products (a sum of squares is none).
 fn factors(kernel: &Kernel, d: DefId) -> Option<Vec<Site>> {
-    match &kernel.defs[d].body {
-        Body::Reduce { op: ReduceOp::Add, value, .. } if matches!(value.kind(), ExprKind::Binary(BinOp::Mul, ..)) => {
-            Some(loads(value)).filter(|s| s.len() >= 2)
-        }
+    let Body::Reduce { op: ReduceOp::Add, value, .. } = &kernel.defs[d].body else { return None };
+    match value.kind() {
+        ExprKind::Binary(BinOp::Mul, a, b) if a != b => Some(loads(value)).filter(|s| s.len() >= 2),
         _ => None,
     }
 }
