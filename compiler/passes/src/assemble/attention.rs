@@ -2,8 +2,8 @@
 //! what is taken along the rows of its result, and a contraction with those rows.
 //!
 //! Kernels are joined if each one's result is wanted by the next alone, the second keeps the first one's shape, and the
-//! kernel that they would be has such a schedule (`kernel::attention`). Views in front of them join as well where
-//! nothing else wants them.
+//! kernel that they would be has such a schedule (`kernel::attention`). Views in front of them and behind them join as
+//! well where nothing else wants what they read and give.
 
 use super::cut::{Step, is_view, uses};
 use super::kernels::lower_nodes;
@@ -40,27 +40,22 @@ pub(super) fn join(
     let places = region.nodes.iter().enumerate().map(|(at, &n)| (n, at)).collect();
     let j = Joiner { graph, registry, machine, ranges, places, uses: uses(graph, region) };
     let mut gone = vec![false; steps.len()];
+    let results = steps.iter().enumerate().filter_map(|(s, step)| Some((j.result(kernel(step))?, s)));
+    // Only of steps that are as the cut has left them.
+    let mut makers: BTreeMap<ValueId, usize> = results.collect();
     for last in 0..steps.len() {
-        let Some((first, middle)) = j.before(&steps, last) else { continue };
-        let mut nodes = j.in_order([first, middle, last].iter().flat_map(|&s| kernel(&steps[s])));
+        let Some((first, middle)) = j.before(&steps, &makers, last) else { continue };
+        let nodes = j.in_order([first, middle, last].iter().flat_map(|&s| kernel(&steps[s])));
         if !j.fits(&nodes)? {
             continue;
         }
-        let mut joined = vec![first, middle];
-        for (s, step) in steps.iter().enumerate().take(last) {
-            let [view] = kernel(step) else { continue };
-            let wanted = !gone[s] && !joined.contains(&s) && j.wanted_by(only_output(graph, *view), &nodes);
-            if !wanted || !is_view(graph, registry, *view)? {
-                continue;
-            }
-            let with = j.in_order(nodes.iter().chain([view]));
-            if j.fits(&with)? {
-                nodes = with;
-                joined.push(s);
-            }
+        let (nodes, joined) = j.with_views(&steps, nodes, [first, middle, last])?;
+        let place = joined.iter().copied().max().unwrap_or(last);
+        for s in joined {
+            gone[s] = s != place;
+            makers.retain(|_, m| *m != s);
         }
-        joined.into_iter().for_each(|s| gone[s] = true);
-        steps[last] = Step::Kernel(nodes);
+        steps[place] = Step::Kernel(nodes);
     }
     let mut gone = gone.into_iter();
     steps.retain(|_| gone.next() != Some(true));
@@ -85,16 +80,42 @@ fn only_output(graph: &Graph, node: NodeId) -> Option<ValueId> {
 
 impl Joiner<'_> {
     /// The steps that lead to one: whose result is wanted by the next alone.
-    fn before(&self, steps: &[Step], last: usize) -> Option<(usize, usize)> {
+    fn before(&self, steps: &[Step], makers: &BTreeMap<ValueId, usize>, last: usize) -> Option<(usize, usize)> {
         let feeds = |to: usize| -> Vec<usize> {
             let nodes = kernel(&steps[to]);
-            (0..to).filter(|&s| self.wanted_by(self.result(kernel(&steps[s])), nodes)).collect()
+            let inputs = nodes.iter().flat_map(|&n| self.graph.nodes[n].inputs.iter().flatten());
+            inputs.filter(|v| self.wanted_by(Some(**v), nodes)).filter_map(|v| makers.get(v).copied()).collect()
         };
         let shape = |s: usize| self.result(kernel(&steps[s])).and_then(|v| self.graph.stored_shape(v));
         feeds(last).into_iter().find_map(|middle| {
             let same = |first: &usize| shape(*first).is_some_and(|d| d.len() >= 2 && Some(d) == shape(middle));
             Some((feeds(middle).into_iter().find(same)?, middle))
         })
+    }
+
+    /// Takes in views whose results nothing else wants, before the kernel and right after it; gives the nodes, and the
+    /// steps that they are from.
+    fn with_views(
+        &self,
+        steps: &[Step],
+        mut nodes: Vec<NodeId>,
+        from: [usize; 3],
+    ) -> Result<(Vec<NodeId>, Vec<usize>), Diagnostic> {
+        let mut joined = from.to_vec();
+        for (s, step) in steps.iter().enumerate() {
+            let [view] = kernel(step) else { continue };
+            let before = self.wanted_by(only_output(self.graph, *view), &nodes);
+            let after = self.wanted_by(self.result(&nodes), &[*view]);
+            if joined.contains(&s) || !(before || after) || !is_view(self.graph, self.registry, *view)? {
+                continue;
+            }
+            let with = self.in_order(nodes.iter().chain([view]));
+            if self.fits(&with)? {
+                nodes = with;
+                joined.push(s);
+            }
+        }
+        Ok((nodes, joined))
     }
 
     /// The one value of a kernel that others want.
@@ -168,7 +189,7 @@ mod tests {
 
     #[test]
     fn exported_attention_is_one_kernel() {
-        let one = "Add MatMul MatMul Mul Softmax Transpose Transpose Transpose";
+        let one = "Add MatMul MatMul Mul Softmax Transpose Transpose Transpose Transpose";
         for length in ["21", "s"] {
             let steps = spelled(length);
             assert!(steps.iter().any(|s| s == one), "{length}: {steps:?}");
