@@ -24,6 +24,24 @@ pub struct TensorBuf {
     pub shape: Vec<Sym>,
 }
 
+/// What a routine may want to know of the machine's vectors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vectors {
+    /// Bits of the widest one to use.
+    pub bits: u32,
+    /// How many registers hold one.
+    pub registers: u32,
+    /// There is a fused multiply-add.
+    pub fma: bool,
+}
+
+impl Default for Vectors {
+    /// What every machine with vectors has.
+    fn default() -> Self {
+        Vectors { bits: 128, registers: 16, fma: false }
+    }
+}
+
 /// A node being lowered to loops IR.
 pub struct RoutineCx<'a> {
     /// The entry function under construction.
@@ -35,7 +53,7 @@ pub struct RoutineCx<'a> {
     /// Symbols that have values before the run, where that matters.
     early: Option<&'a [Symbol]>,
     heap: bool,
-    fma: bool,
+    vectors: Vectors,
 }
 
 impl<'a> RoutineCx<'a> {
@@ -48,7 +66,7 @@ impl<'a> RoutineCx<'a> {
         inputs: Vec<Option<TensorBuf>>,
         outputs: Vec<TensorBuf>,
     ) -> Self {
-        Self { f, graph, node, inputs, outputs, early: None, heap: false, fma: false }
+        Self { f, graph, node, inputs, outputs, early: None, heap: false, vectors: Vectors::default() }
     }
 
     /// The same, where memory must be bounded by what is known before the run, or come from the caller's allocator.
@@ -62,15 +80,15 @@ impl<'a> RoutineCx<'a> {
         self.heap
     }
 
-    /// Says whether the machine has a fused multiply-add; without a word it hasn't.
-    pub fn with_fma(mut self, fma: bool) -> Self {
-        self.fma = fma;
+    /// Says what the machine's vectors are like; without a word they are [`Vectors::default`].
+    pub fn on(mut self, vectors: Vectors) -> Self {
+        self.vectors = vectors;
         self
     }
 
-    /// True if the machine has a fused multiply-add.
-    pub fn has_fma(&self) -> bool {
-        self.fma
+    /// The machine's vectors.
+    pub fn vectors(&self) -> Vectors {
+        self.vectors
     }
 
     /// The node.

@@ -1,14 +1,13 @@
 //! The cells: from the gates' sums of a block to its new state. The standard's equations, gate by gate.
 
-use super::BLOCK;
 use super::activation::Activation;
 use super::layer::{Block, Direction, Layer, load, mul_add};
 use crate::prelude::*;
 use onnxc_ir::loops::{FuncBuilder, Value};
 
 /// Ht = f(px + ph).
-pub(super) fn rnn(l: &Layer, f: &mut FuncBuilder, dir: &Direction, _: &Block) -> Value {
-    let sum = gate(l, f, 0);
+pub(super) fn rnn(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -> Value {
+    let sum = gate(l, f, at, 0);
     activate(l, f, &dir.functions[0], sum)
 }
 
@@ -16,23 +15,23 @@ pub(super) fn rnn(l: &Layer, f: &mut FuncBuilder, dir: &Direction, _: &Block) ->
 pub(super) fn lstm(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -> Value {
     let [function, cell, last] = [&dir.functions[0], &dir.functions[1], &dir.functions[2]];
     let own = f.add(at.row, at.unit);
-    let before = f.load(l.c, own, BLOCK as u16, None);
-    let i = gate(l, f, 0);
+    let before = f.load(l.c, own, l.lanes, None);
+    let i = gate(l, f, at, 0);
     let i = peep(l, f, at, (dir.d, 0), before, i);
     let i = activate(l, f, function, i);
     let forget = if l.flag {
         let one = f.scalar(Scalar::from_i64(l.acc, 1));
         f.sub(one, i)
     } else {
-        let v = gate(l, f, 2);
+        let v = gate(l, f, at, 2);
         let v = peep(l, f, at, (dir.d, 2), before, v);
         activate(l, f, function, v)
     };
-    let fresh = gate(l, f, 3);
+    let fresh = gate(l, f, at, 3);
     let fresh = activate(l, f, cell, fresh);
     let kept = f.mul(forget, before);
     let c = mul_add(f, i, fresh, kept);
-    let o = gate(l, f, 1);
+    let o = gate(l, f, at, 1);
     let o = peep(l, f, at, (dir.d, 1), c, o);
     let o = activate(l, f, function, o);
     let out = last.apply(f, c);
@@ -44,10 +43,10 @@ pub(super) fn lstm(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) 
 /// r, h.
 pub(super) fn gru_reset(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) {
     let to = f.add(at.row, at.unit);
-    let z = gate(l, f, 0);
+    let z = gate(l, f, at, 0);
     let z = activate(l, f, &dir.functions[0], z);
     f.store(l.z, to, z, None);
-    let r = gate(l, f, 1);
+    let r = gate(l, f, at, 1);
     let r = activate(l, f, &dir.functions[0], r);
     let before = l.state(f, at);
     let product = f.mul(r, before);
@@ -58,15 +57,15 @@ pub(super) fn gru_reset(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Bl
 pub(super) fn gru(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -> Value {
     let (z, sum) = if l.flag {
         // ht = g(px + rt * (R h + Rb)).
-        let z = gate(l, f, 0);
+        let z = gate(l, f, at, 0);
         let z = activate(l, f, &dir.functions[0], z);
-        let r = gate(l, f, 1);
+        let r = gate(l, f, at, 1);
         let r = activate(l, f, &dir.functions[0], r);
-        let (own, other) = (l.of_input(f, at, 2), gate(l, f, 2));
+        let (own, other) = (l.of_input(f, at, 2), gate(l, f, at, 2));
         (z, mul_add(f, r, other, own))
     } else {
         let from = f.add(at.row, at.unit);
-        (f.load(l.z, from, BLOCK as u16, None), gate(l, f, 2))
+        (f.load(l.z, from, l.lanes, None), gate(l, f, at, 2))
     };
     let fresh = activate(l, f, &dir.functions[1], sum);
     let before = l.state(f, at);
@@ -77,9 +76,9 @@ pub(super) fn gru(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -
 }
 
 /// The sum of a gate.
-fn gate(l: &Layer, f: &mut FuncBuilder, number: i64) -> Value {
-    let i = f.int(number);
-    f.get(l.sums, &[i])
+fn gate(l: &Layer, f: &mut FuncBuilder, at: &Block, number: i64) -> Value {
+    let place = [f.int(at.tile_row), f.int(number)];
+    f.get(l.sums, &place)
 }
 
 /// Adds what gate `number` of direction `d` sees of the cell state.
@@ -87,7 +86,7 @@ fn peep(l: &Layer, f: &mut FuncBuilder, at: &Block, (d, number): (i64, i64), c: 
     let Some(p) = &l.peepholes else { return sum };
     let row = f.int(3 * d + number);
     let from = mul_add(f, row, l.hidden, at.unit);
-    let weight = load(f, p, from, BLOCK as u16, at.mask, l.acc);
+    let weight = load(f, p, from, l.lanes, at.mask, l.acc);
     mul_add(f, weight, c, sum)
 }
 

@@ -6,8 +6,11 @@ use super::activation::Activation;
 use super::{BLOCK, Kind};
 use crate::ops::elementwise::wide;
 use crate::prelude::*;
-use crate::routine::TensorBuf;
+use crate::routine::{TensorBuf, Vectors};
 use onnxc_ir::loops::{Buf, FuncBuilder, LoopKind, Op, Ty, Value, Var};
+
+/// The most rows of a tile: beyond this the code grows and nothing gets faster.
+const MAX_ROWS: u32 = 6;
 
 /// What the loops share.
 pub(super) struct Layer {
@@ -37,7 +40,10 @@ pub(super) struct Layer {
     layout: bool,
     pub(super) flag: bool,
     pub(super) clip: Option<f32>,
-    /// The gates of a block.
+    /// Hidden units of a vector, and rows of the batch that use a vector of weights at once.
+    pub(super) lanes: u16,
+    pub(super) tile: i64,
+    /// The gates of a block: of each row of the tile.
     pub(super) sums: Var,
     /// The machine has a fused multiply-add.
     fma: bool,
@@ -58,6 +64,10 @@ pub(super) struct Block {
     pub(super) unit: Value,
     pub(super) mask: Option<Value>,
     number: Value,
+    /// The first unit within the block of weights.
+    within: i64,
+    /// Which row of the tile it is.
+    pub(super) tile_row: i64,
     /// Where the row's gates are in `px`, and its units in `c`, `rh` and `z`.
     px: Value,
     pub(super) row: Value,
@@ -66,6 +76,20 @@ pub(super) struct Block {
     after: Value,
     /// Where the row of Y is.
     y: Value,
+}
+
+/// A vector of hidden units: its block and where it is in it, its first unit, and which of them there are (all when absent).
+pub(super) struct Units {
+    number: Value,
+    within: i64,
+    pub(super) unit: Value,
+    pub(super) mask: Option<Value>,
+}
+
+/// Lanes, and rows of a tile: each row has a register for each gate and its own state, and one holds weights.
+fn tile(v: Vectors, acc: DType, gates: u32) -> (u16, u32) {
+    let lanes = (v.bits / acc.bits() as u32).clamp(4, BLOCK as u32) as u16;
+    (lanes, (v.registers.saturating_sub(1) / (gates + 1)).clamp(1, MAX_ROWS))
 }
 
 impl Layer {
@@ -85,10 +109,12 @@ impl Layer {
             cx.scratch(name, acc, if kind == of { rows.clone() } else { Sym::int(0) })
         };
         let (c, rh, z) = (part(cx, "c", Kind::Lstm), part(cx, "rh", Kind::Gru), part(cx, "z", Kind::Gru));
-        let [steps, batch] = [usize::from(layout), usize::from(!layout)].map(|a| cx.f.sym(&px.shape[a]));
         let known_hidden = hidden.as_int();
+        let [steps, rows] = [usize::from(layout), usize::from(!layout)].map(|a| cx.f.sym(&px.shape[a]));
         let (hidden, units) = (cx.f.sym(&hidden), cx.f.sym(&units));
-        let sums = cx.f.var(Ty::vector(acc, BLOCK as u16), &[kind.gates() as u32], "gates");
+        let one_by_one = cx.opt(3).is_some() || batch.as_int() == Some(1);
+        let (lanes, tile) = if one_by_one { (BLOCK as u16, 1) } else { tile(cx.vectors(), acc, kind.gates() as u32) };
+        let sums = cx.f.var(Ty::vector(acc, lanes), &[tile, kind.gates() as u32], "gates");
         Layer {
             kind,
             acc,
@@ -102,7 +128,9 @@ impl Layer {
             rh,
             z,
             steps,
-            batch,
+            batch: rows,
+            lanes,
+            tile: i64::from(tile),
             hidden,
             units,
             known_hidden,
@@ -113,7 +141,7 @@ impl Layer {
             flag: attrs.int("flag") == Some(1),
             clip: attrs.float("clip"),
             sums,
-            fma: cx.has_fma(),
+            fma: cx.vectors().fma,
         }
     }
 
@@ -122,7 +150,8 @@ impl Layer {
         f: &mut FuncBuilder,
         dir: &Direction,
         (s, odd, b, length): (Value, Value, Value, Value),
-        (number, unit, mask): (Value, Value, Option<Value>),
+        at: &Units,
+        tile_row: i64,
     ) -> Block {
         let t = if dir.reverse { mirror(f, s, length) } else { s };
         let (outer, inner, count) = if self.layout { (b, t, self.steps) } else { (t, b, self.batch) };
@@ -136,17 +165,21 @@ impl Layer {
         let even = f.sub(one, odd);
         let (before, after) = (mul_add(f, odd, all, row), mul_add(f, even, all, row));
         let y = self.output_offset(f, dir.d, t, b);
-        Block { unit, mask, number, px, row, before, after, y }
+        let Units { number, within, unit, mask } = *at;
+        Block { unit, mask, number, within, tile_row, px, row, before, after, y }
     }
 
-    /// The blocks of hidden units, the last of them with a mask if it isn't whole; backwards if `back` is 1.
-    pub(super) fn blocks(
-        &self,
-        f: &mut FuncBuilder,
-        back: Value,
-        body: impl Fn(&mut FuncBuilder, Value, Value, Option<Value>),
-    ) {
+    /// Vectors of hidden units, block by block, with a mask where the last block isn't whole; backwards if `back` is 1.
+    pub(super) fn blocks(&self, f: &mut FuncBuilder, back: Value, body: impl Fn(&mut FuncBuilder, &Units)) {
         let (zero, one, size) = (f.int(0), f.int(1), f.int(BLOCK));
+        let vectors = |f: &mut FuncBuilder, number: Value, masked: bool| {
+            for within in (0..BLOCK).step_by(usize::from(self.lanes)) {
+                let (first, ahead) = (f.mul(number, size), f.int(within));
+                let unit = f.add(first, ahead);
+                let mask = masked.then(|| self.mask(f, unit));
+                body(f, &Units { number, within, unit, mask });
+            }
+        };
         let whole = f.binary(BinOp::FloorDiv, self.hidden, size);
         f.for_loop("block", zero, whole, 1, LoopKind::Serial, |f, i| {
             // i, or whole - 1 - i.
@@ -154,64 +187,65 @@ impl Layer {
             let twice = f.add(i, i);
             let far = f.sub(last, twice);
             let number = mul_add(f, back, far, i);
-            let unit = f.mul(number, size);
-            body(f, number, unit, None);
+            vectors(f, number, false);
         });
         if self.known_hidden.is_some_and(|h| h % BLOCK == 0) {
             return;
         }
         let blocks = f.binary(BinOp::FloorDiv, self.units, size);
-        f.for_loop("block", whole, blocks, 1, LoopKind::Serial, |f, number| {
-            let unit = f.mul(number, size);
-            let left = f.sub(self.hidden, unit);
-            let left = f.cast(left, DType::I32);
-            let lane = f.op(Ty::vector(DType::I32, BLOCK as u16), Op::Iota);
-            let mask = f.compare(CmpOp::Lt, lane, left);
-            body(f, number, unit, Some(mask));
-        });
+        f.for_loop("block", whole, blocks, 1, LoopKind::Serial, |f, number| vectors(f, number, true));
     }
 
-    /// Sums gates of a block: the input's part, and the products of the weights with a vector of hidden units.
+    /// The hidden units that there are, of a vector from `unit` on.
+    fn mask(&self, f: &mut FuncBuilder, unit: Value) -> Value {
+        let left = f.sub(self.hidden, unit);
+        let left = f.cast(left, DType::I32);
+        let lane = f.op(Ty::vector(DType::I32, self.lanes), Op::Iota);
+        f.compare(CmpOp::Lt, lane, left)
+    }
+
+    /// Sums gates of a vector of units for the rows of a tile: the input's part, and the products of the weights with a
+    /// vector of hidden units of each row, from where `from` says.
     pub(super) fn gates(
         &self,
         f: &mut FuncBuilder,
         d: i64,
-        at: &Block,
+        tile: &[Block],
         gates: std::ops::Range<i64>,
-        (state, from): (Buf, Value),
+        (state, from): (Buf, fn(&Block) -> Value),
     ) {
-        let own = gates.clone();
-        for g in own.clone() {
+        let Some(at) = tile.first() else { return };
+        for (at, g) in tile.iter().flat_map(|at| gates.clone().map(move |g| (at, g))) {
             let part = self.input_part(f, d, at, g);
-            let i = f.int(g);
-            f.set(self.sums, &[i], part);
+            let place = [f.int(at.tile_row), f.int(g)];
+            f.set(self.sums, &place, part);
         }
-        let lanes = BLOCK as u16;
         let (count, width) = (f.int(self.kind.gates()), f.int(self.kind.gates() * BLOCK));
         let number = f.int(d);
         let blocks = f.sym(&self.weights.shape[1]);
         let block = mul_add(f, number, blocks, at.number);
         let first = f.mul(block, self.hidden);
         let first = f.mul(first, count);
-        let size = f.int(BLOCK);
-        let first = f.mul(first, size);
+        let (size, within) = (f.int(BLOCK), f.int(at.within));
+        let first = mul_add(f, first, size, within);
         each(f, "k", self.hidden, |f, k| {
-            let from = f.add(from, k);
-            let h = f.load(state, from, 1, None);
-            let h = f.splat(h, lanes);
+            let mut states = vec![];
+            for at in tile {
+                let from = f.add(from(at), k);
+                let h = f.load(state, from, 1, None);
+                states.push(f.splat(h, self.lanes));
+            }
             let row = mul_add(f, k, width, first);
-            for g in own {
-                let (i, ahead) = (f.int(g), f.int(g * BLOCK));
+            for g in gates {
+                let ahead = f.int(g * BLOCK);
                 let w = f.add(row, ahead);
-                let w = load(f, &self.weights, w, lanes, None, self.acc);
-                let sum = f.get(self.sums, &[i]);
-                let sum = if self.fma {
-                    f.fma(h, w, sum)
-                } else {
-                    let product = f.mul(h, w);
-                    f.add(sum, product)
-                };
-                f.set(self.sums, &[i], sum);
+                let w = load(f, &self.weights, w, self.lanes, None, self.acc);
+                for (at, h) in tile.iter().zip(&states) {
+                    let place = [f.int(at.tile_row), f.int(g)];
+                    let sum = f.get(self.sums, &place);
+                    let sum = if self.fma { f.fma(*h, w, sum) } else { mul_add(f, *h, w, sum) };
+                    f.set(self.sums, &place, sum);
+                }
             }
         });
     }
@@ -228,9 +262,9 @@ impl Layer {
                 // Gates in three times two: the last.
                 let row = f.int(6 * d + 5);
                 let from = mul_add(f, row, self.hidden, at.unit);
-                load(f, b, from, BLOCK as u16, at.mask, self.acc)
+                load(f, b, from, self.lanes, at.mask, self.acc)
             }
-            None => f.splat(none, BLOCK as u16),
+            None => f.splat(none, self.lanes),
         }
     }
 
@@ -239,13 +273,13 @@ impl Layer {
         let gate = f.int(g);
         let from = f.add(at.px, at.unit);
         let from = mul_add(f, gate, self.hidden, from);
-        f.load(self.px.buf, from, BLOCK as u16, at.mask)
+        f.load(self.px.buf, from, self.lanes, at.mask)
     }
 
     /// The state before the step.
     pub(super) fn state(&self, f: &mut FuncBuilder, at: &Block) -> Value {
         let from = f.add(at.before, at.unit);
-        f.load(self.h, from, BLOCK as u16, None)
+        f.load(self.h, from, self.lanes, None)
     }
 
     /// Stores a block of the new state.

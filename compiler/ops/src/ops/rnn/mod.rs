@@ -30,7 +30,7 @@ use crate::prelude::*;
 use activation::import_activations;
 use onnxc_ir::graph::OpName;
 
-/// Hidden units that are computed at once: a vector of the widest machines, several of others.
+/// Hidden units of a block of weights: a vector of the widest machines, several of others.
 const BLOCK: i64 = 16;
 
 /// RNN.

@@ -1,14 +1,13 @@
 //! RecurrentSteps: the state over the time steps, for each direction.
 //!
-//! A step computes a block of hidden units at once, BLOCK of them: the block's gates are in registers from the input's
-//! part (`RecurrentInput`) over the products with the state before to the nonlinearities (`cell`) and the new state.
-//! Nothing is written between but the state. All rows of the batch use a block's weights before the next block, and
-//! steps go through the blocks forth and back in turn, so that the weights of the last ones are still in the cache.
+//! A step computes a vector of hidden units at once, of one row of the batch or of a few: its gates are in registers from
+//! the input's part (`RecurrentInput`) over the products with the state before to the nonlinearities (`cell`) and the new
+//! state. Nothing is written between but the state. All rows use a block's weights before the next block, and steps go through the blocks forth and back in turn, so that the weights of the last ones are still in the cache.
 
 use super::activation::of_direction;
 use super::cell;
 use super::layer::{Block, Direction, Layer, each, load, mul_add};
-use super::{BLOCK, Class, INNER, Kind, ranked, same, tensor};
+use super::{Class, INNER, Kind, ranked, same, tensor};
 use crate::ops::elementwise::{tensor_of, wide};
 use crate::prelude::*;
 use onnxc_ir::loops::{FuncBuilder, LoopKind, Stmt, Value};
@@ -68,6 +67,9 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     Ok(())
 }
 
+/// The new state of a block.
+type Cell = fn(&Layer, &mut FuncBuilder, &Direction, &Block) -> Value;
+
 fn lower(cx: &mut RoutineCx) -> Result<()> {
     let layer = Layer::new(cx);
     let attrs = cx.attrs();
@@ -110,8 +112,8 @@ impl Layer {
         each(f, "b", self.batch, |f, b| {
             let zero = f.int(0);
             let row = f.mul(b, self.units);
-            self.blocks(f, zero, |f, _, unit, mask| {
-                let to = f.add(row, unit);
+            self.blocks(f, zero, |f, at| {
+                let to = f.add(row, at.unit);
                 for (buf, initial) in [(self.h, &self.initial[0]), (self.c, &self.initial[1])] {
                     if buf == self.c && self.kind != Kind::Lstm {
                         continue;
@@ -120,10 +122,10 @@ impl Layer {
                     let v = match initial {
                         Some(t) => {
                             let from = self.state_offset(f, dir.d, b);
-                            let from = f.add(from, unit);
-                            load(f, t, from, BLOCK as u16, mask, self.acc)
+                            let from = f.add(from, at.unit);
+                            load(f, t, from, self.lanes, at.mask, self.acc)
                         }
-                        None => f.splat(none, BLOCK as u16),
+                        None => f.splat(none, self.lanes),
                     };
                     f.store(buf, to, v, None);
                 }
@@ -132,51 +134,58 @@ impl Layer {
         each(f, "step", self.steps, |f, s| {
             let two = f.int(2);
             let odd = f.binary(BinOp::FloorMod, s, two);
-            if self.kind == Kind::Gru {
-                self.each_block(f, dir, s, odd, &|f, at| {
-                    let gates = if self.flag { 0..3 } else { 0..2 };
-                    self.gates(f, dir.d, at, gates, (self.h, at.before));
-                    if self.flag {
-                        let h = cell::gru(self, f, dir, at);
-                        self.put(f, at, h);
-                    } else {
-                        cell::gru_reset(self, f, dir, at);
-                    }
+            if self.kind == Kind::Gru && !self.flag {
+                self.each_tile(f, dir, s, odd, &|f, tile| {
+                    self.gates(f, dir.d, tile, 0..2, (self.h, |at| at.before));
+                    tile.iter().for_each(|at| cell::gru_reset(self, f, dir, at));
                 });
-                if !self.flag {
-                    self.each_block(f, dir, s, odd, &|f, at| {
-                        self.gates(f, dir.d, at, 2..3, (self.rh, at.row));
-                        let h = cell::gru(self, f, dir, at);
-                        self.put(f, at, h);
-                    });
-                }
-            } else {
-                self.each_block(f, dir, s, odd, &|f, at| {
-                    self.gates(f, dir.d, at, 0..self.kind.gates(), (self.h, at.before));
-                    let cell = if self.kind == Kind::Lstm { cell::lstm } else { cell::rnn };
-                    let h = cell(self, f, dir, at);
-                    self.put(f, at, h);
+                self.each_tile(f, dir, s, odd, &|f, tile| {
+                    self.gates(f, dir.d, tile, 2..3, (self.rh, |at| at.row));
+                    self.cells(f, dir, tile, cell::gru);
                 });
+                return;
             }
+            let cell = match self.kind {
+                Kind::Gru => cell::gru,
+                Kind::Lstm => cell::lstm,
+                Kind::Rnn => cell::rnn,
+            };
+            self.each_tile(f, dir, s, odd, &|f, tile| {
+                self.gates(f, dir.d, tile, 0..self.kind.gates(), (self.h, |at| at.before));
+                self.cells(f, dir, tile, cell);
+            });
         });
         self.finish(f, dir);
     }
 
-    /// Every block of every row that has a step `s`.
-    fn each_block(
+    /// The new states of a tile.
+    fn cells(&self, f: &mut FuncBuilder, dir: &Direction, tile: &[Block], cell: Cell) {
+        for at in tile {
+            let h = cell(self, f, dir, at);
+            self.put(f, at, h);
+        }
+    }
+
+    /// Every vector of units, for tiles of the rows that have a step `s`: whole ones, then single rows.
+    fn each_tile(
         &self,
         f: &mut FuncBuilder,
         dir: &Direction,
         s: Value,
         odd: Value,
-        body: &dyn Fn(&mut FuncBuilder, &Block),
+        body: &dyn Fn(&mut FuncBuilder, &[Block]),
     ) {
-        self.blocks(f, odd, |f, number, unit, mask| {
-            each(f, "b", self.batch, |f, b| {
+        self.blocks(f, odd, |f, units| {
+            let tile = |f: &mut FuncBuilder, b: Value, rows: i64| {
                 let length = self.length(f, b);
                 let run = |f: &mut FuncBuilder| {
-                    let block = self.block(f, dir, (s, odd, b, length), (number, unit, mask));
-                    body(f, &block);
+                    let mut blocks = vec![];
+                    for r in 0..rows {
+                        let ahead = f.int(r);
+                        let b = f.add(b, ahead);
+                        blocks.push(self.block(f, dir, (s, odd, b, length), units, r));
+                    }
+                    body(f, &blocks);
                 };
                 match &self.lengths {
                     Some(_) => {
@@ -185,7 +194,14 @@ impl Layer {
                     }
                     None => run(f),
                 }
-            });
+            };
+            let (zero, size) = (f.int(0), f.int(self.tile));
+            let tiles = f.binary(BinOp::FloorDiv, self.batch, size);
+            let whole = f.mul(tiles, size);
+            f.for_loop("b", zero, whole, self.tile, LoopKind::Serial, |f, b| tile(f, b, self.tile));
+            if self.tile > 1 {
+                f.for_loop("b", whole, self.batch, 1, LoopKind::Serial, |f, b| tile(f, b, 1));
+            }
         });
     }
 
@@ -211,11 +227,11 @@ impl Layer {
             let zero = f.int(0);
             for (k, (buf, row)) in [(self.h, last), (self.c, row)].into_iter().enumerate() {
                 let Some(out) = self.outputs.get(1 + k) else { continue };
-                self.blocks(f, zero, |f, _, unit, mask| {
-                    let (from, to) = (f.add(row, unit), f.add(state, unit));
-                    let v = f.load(buf, from, BLOCK as u16, None);
+                self.blocks(f, zero, |f, at| {
+                    let (from, to) = (f.add(row, at.unit), f.add(state, at.unit));
+                    let v = f.load(buf, from, self.lanes, None);
                     let v = f.cast(v, out.dtype);
-                    f.store(out.buf, to, v, mask);
+                    f.store(out.buf, to, v, at.mask);
                 });
             }
         });
