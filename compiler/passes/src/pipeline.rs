@@ -27,6 +27,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::fold_batch_norm::PASS,
     g::fuse_layer_norm::PASS,
     g::scale_weights::PASS,
+    g::gemm_axes::PASS,
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,

@@ -150,3 +150,24 @@ fn identities_disappear() {
     let left = check(b.finish(&[y]), &[&super::simplify::PASS, &super::dead_code::PASS], &[numbers(&[3])]);
     assert_eq!(left, ["Add"]);
 }
+
+#[test]
+fn a_gemm_of_folded_axes_becomes_a_product() {
+    for transposed in [0, 1] {
+        let mut b = GraphBuilder::new("g");
+        let x = b.tensor_input("x", DType::F32, &["2", "3", "4"]);
+        let flat = b.constant("flat", Tensor::from_slice(&[2], &[-1i64, 4]));
+        let m = node(&mut b, "Reshape", Attrs::default(), &[x, flat]);
+        let w = b.constant("w", numbers(if transposed == 1 { &[5, 4] } else { &[4, 5] }));
+        let bias = b.constant("b", numbers(&[5]));
+        let attrs =
+            [("alpha", 1.0), ("beta", 1.0)].iter().fold(Attrs::default(), |a, (n, v)| a.with(n, Attr::Float(*v)));
+        let attrs = attrs.with("transA", Attr::Int(0)).with("transB", Attr::Int(transposed));
+        let m = node(&mut b, "Gemm", attrs, &[m, w, bias]);
+        let deep = b.constant("deep", Tensor::from_slice(&[3], &[2i64, 3, 5]));
+        let y = node(&mut b, "Reshape", Attrs::default(), &[m, deep]);
+        let graph = b.finish(&[y]);
+        let passes = [&super::gemm_axes::PASS, &super::fold_constants::PASS];
+        assert_eq!(check(graph, &passes, &[numbers(&[2, 3, 4])]), ["MatMul", "Add"]);
+    }
+}
