@@ -5,9 +5,10 @@
 
 use super::expr::{Site, def_loads, loads, offset};
 use super::plan::Nest;
+use super::tile::TileShape;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
-use onnxc_ir::kernel::{Axis, Body, DefId, Kernel, Src};
+use onnxc_ir::kernel::{Axis, Body, DefId, Kernel, Lanes, Src};
 
 /// How a load moves along an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,8 +101,10 @@ pub fn reuse(kernel: &Kernel, nest: &Nest, site: &Site) -> bool {
 
 /// True if the last vectors along an output axis may overlap those before instead of being masked: everything is loaded
 /// at offsets that are linear in the axis. A register tile of rows isn't given up for that.
-pub fn may_overlap(kernel: &Kernel, ranges: &Ranges, nest: &Nest, axis: &Axis, block: u32, rows: bool) -> bool {
-    let fits = axis.extent.as_int().is_none_or(|n| !rows || n >= i64::from(block));
+pub fn may_overlap(kernel: &Kernel, ranges: &Ranges, nest: &Nest, axis: &Axis, l: &Lanes, tile: &TileShape) -> bool {
+    let block = i64::from(l.lanes) * i64::from(tile.vectors);
+    let known = |n: i64| n % i64::from(l.lanes) != 0 && (tile.rows.is_empty() || n >= block);
+    let fits = axis.extent.as_int().is_none_or(known);
     let linear = |d: DefId, v: &Symbol| {
         def_loads(&kernel.defs[d]).iter().all(|s| {
             let offset = ranges.simplify(&offset(kernel, s));

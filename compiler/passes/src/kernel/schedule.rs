@@ -190,7 +190,7 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
     let block = |a: &Axis| match (&vector, rows_of(&a.var)) {
         (Some(l), _) if l.axis == a.var => {
             let block = u32::from(l.lanes) * tile.vectors;
-            let overlap = lanes::may_overlap(kernel, ranges, nest, a, block, !tile.rows.is_empty());
+            let overlap = lanes::may_overlap(kernel, ranges, nest, a, l, &tile);
             Loop { axis: a.var.clone(), block, cut: if overlap { Cut::Even } else { Cut::Aligned } }
         }
         (_, Some(rows)) => Loop { axis: a.var.clone(), block: rows, cut: tile.cut },

@@ -44,7 +44,7 @@ fn a_window_loads_each_vector_once() {
     optimise(&mut k, machine).expect("constants evaluate");
     let text = k.schedule.stages.iter().map(|s| format!("{:?}", s.over.last().map(|l| l.block))).collect::<String>();
     assert_eq!(text, "Some(3)", "the taps along the rows are written out: {:?}", k.schedule);
-    let loads = |program: &str| program.matches("load.v8 %x").count();
+    let loads = |program: &str| program.matches("load %x[").count();
     let lowered = from_kernel(&k, "k", machine).expect("the schedule can be lowered");
     let mut program = Program { name: "t".into(), ..Program::default() };
     let rows = k.schedule.stages[0].loops[1].block;
