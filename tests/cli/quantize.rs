@@ -18,7 +18,10 @@ fn numbers(shape: &[usize], seed: u32) -> Tensor {
 fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
     let dim = |&d: &i64| Dimension { value: Some(dimension::Value::Value(d)), ..Dimension::default() };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
-    let ty = TypeProto { value: Some(type_proto::Value::Tensor(TensorType { elem_type: 1, shape })), ..TypeProto::default() };
+    let ty = TypeProto {
+        value: Some(type_proto::Value::Tensor(TensorType { elem_type: 1, shape })),
+        ..TypeProto::default()
+    };
     ValueInfoProto { name: name.into(), ty: Some(ty), ..ValueInfoProto::default() }
 }
 
@@ -34,7 +37,8 @@ fn node(name: &str, op: &str, input: &[&str], output: &str) -> NodeProto {
 
 /// Two convolutions around a sum, a pool, and a matrix.
 fn network() -> ModelProto {
-    let weights: [(&str, &[usize]); 6] = [("w1", &[8, 3, 3, 3]), ("b1", &[8]), ("w2", &[8, 8, 1, 1]), ("b2", &[8]), ("w3", &[8, 5]), ("b3", &[5])];
+    let weights: [(&str, &[usize]); 6] =
+        [("w1", &[8, 3, 3, 3]), ("b1", &[8]), ("w2", &[8, 8, 1, 1]), ("b2", &[8]), ("w3", &[8, 5]), ("b3", &[5])];
     let initializer = weights.iter().enumerate().map(|(i, (name, shape))| TensorProto {
         name: name.to_string(),
         data_type: 1,
@@ -124,7 +128,9 @@ fn names_and_samples_that_do_not_fit_are_refused() {
     let dir = prepared();
     put(dir.path(), "flat.npy", &numbers(&[3, 12, 12], 1));
     let mut text = String::new();
-    for more in [&["--exclude", "nobody"][..], &["--calibrate", "flat.npy"], &["--calibrate", "absent"], &["--percentile", "0"]] {
+    for more in
+        [&["--exclude", "nobody"][..], &["--calibrate", "flat.npy"], &["--calibrate", "absent"], &["--percentile", "0"]]
+    {
         let args: Vec<&str> = match more[0] {
             "--calibrate" => vec!["quantize", "net.onnx", more[0], more[1], "-o", "q.onnx"],
             _ => [&QUANTIZE[..], more].concat(),

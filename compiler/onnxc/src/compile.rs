@@ -99,8 +99,7 @@ impl Source {
         if found.has_errors() {
             return Err(found);
         }
-        let (mut graph, problems) =
-            onnxc_ops::import::import_what_is_right(model, &options.registry, &options.import);
+        let (mut graph, problems) = onnxc_ops::import::import_what_is_right(model, &options.registry, &options.import);
         let mut inferred = onnxc_ops::infer::infer_graph(&mut graph, &options.registry);
         if problems.has_errors() {
             // A result without a type follows from a node that isn't right.

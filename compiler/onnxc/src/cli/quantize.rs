@@ -28,9 +28,8 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Failure> {
     let samples = read_samples(&args.calibrate, &source.graph, args.samples)?;
     let model = onnxc_onnx::load(&args.model, &options.limits)?;
     let outcome = quantise(&model, &samples, &how, &options)?;
-    std::fs::write(&args.output, &outcome.model).map_err(|e| {
-        Diagnostic::error("E5203", format!("can't write: {e}")).file(args.output.display().to_string())
-    })?;
+    std::fs::write(&args.output, &outcome.model)
+        .map_err(|e| Diagnostic::error("E5203", format!("can't write: {e}")).file(args.output.display().to_string()))?;
     style::out(&report(&args.output.display().to_string(), samples.len(), &outcome))?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! What integers cost: the quantised model's values against the float model's, over all samples.
 
+use super::Sample;
 use super::plan::{Plan, label};
 use super::run::Runner;
-use super::Sample;
 use onnxc_base::{Diagnostics, Tensor};
 use onnxc_onnx::Model;
 use std::collections::BTreeMap;

@@ -81,7 +81,9 @@ pub fn quantise(
     options: &crate::Options,
 ) -> Result<Outcome, Diagnostics> {
     if samples.is_empty() {
-        return Err(Diagnostic::error("E6203", "there are no samples").expected("one or more to calibrate with").into());
+        return Err(Diagnostic::error("E6203", "there are no samples")
+            .expected("one or more to calibrate with")
+            .into());
     }
     let opset = model.opset("").unwrap_or(0);
     if opset < 10 {

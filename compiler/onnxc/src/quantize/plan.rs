@@ -16,13 +16,39 @@ const PRODUCTS: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul"];
 
 /// Others that have a range of their own.
 const OTHERS: &[&str] = &[
-    "Add", "AveragePool", "Clip", "Concat", "Elu", "Gelu", "GlobalAveragePool", "HardSigmoid", "HardSwish", "LeakyRelu",
-    "Mul", "ReduceMean", "Relu", "Sigmoid", "Softmax", "Softplus", "Sub", "Tanh",
+    "Add",
+    "AveragePool",
+    "Clip",
+    "Concat",
+    "Elu",
+    "Gelu",
+    "GlobalAveragePool",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Mul",
+    "ReduceMean",
+    "Relu",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Sub",
+    "Tanh",
 ];
 
 /// What only moves elements, or picks the greatest.
-const MOVES: &[&str] =
-    &["DepthToSpace", "Flatten", "Identity", "MaxPool", "Reshape", "Slice", "SpaceToDepth", "Squeeze", "Transpose", "Unsqueeze"];
+const MOVES: &[&str] = &[
+    "DepthToSpace",
+    "Flatten",
+    "Identity",
+    "MaxPool",
+    "Reshape",
+    "Slice",
+    "SpaceToDepth",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
 
 /// What is quantised.
 pub struct Plan {

@@ -159,7 +159,12 @@ impl Parameters {
 }
 
 /// Weights as i8 around 0, with a scale for each position of an axis or one for all. No scale is below `least` of it.
-pub fn weights(values: &[f32], shape: &[usize], axis: Option<usize>, least: &dyn Fn(usize) -> f32) -> (Vec<i8>, Vec<f32>) {
+pub fn weights(
+    values: &[f32],
+    shape: &[usize],
+    axis: Option<usize>,
+    least: &dyn Fn(usize) -> f32,
+) -> (Vec<i8>, Vec<f32>) {
     let (count, inner) = match axis {
         Some(a) => (shape[a], shape[a + 1..].iter().product::<usize>().max(1)),
         None => (1, values.len().max(1)),

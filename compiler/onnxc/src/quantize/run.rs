@@ -20,7 +20,12 @@ impl Runner {
     ///
     /// # Errors
     /// Every problem of the model.
-    pub fn new(proto: &ModelProto, dir: Option<&Path>, taps: &[String], options: &Options) -> Result<Runner, Diagnostics> {
+    pub fn new(
+        proto: &ModelProto,
+        dir: Option<&Path>,
+        taps: &[String],
+        options: &Options,
+    ) -> Result<Runner, Diagnostics> {
         let bytes = onnxc_onnx::encode(&tapped(proto, taps));
         let source = Source::from_bytes(&bytes, dir, options)?;
         let compiled = crate::compile(&source, options)?;

@@ -55,7 +55,8 @@ fn groups(path: &Path) -> Result<Vec<Vec<PathBuf>>, Diagnostics> {
     let mut out = vec![];
     for entry in listed(path)? {
         if entry.is_dir() {
-            let inputs: Vec<PathBuf> = listed(&entry)?.into_iter().filter(|f| is(f, "pb") && !starts(f, "output")).collect();
+            let inputs: Vec<PathBuf> =
+                listed(&entry)?.into_iter().filter(|f| is(f, "pb") && !starts(f, "output")).collect();
             if !inputs.is_empty() {
                 out.push(inputs);
             }
@@ -95,7 +96,8 @@ fn split(inputs: &[Input], tensors: &[(Option<String>, Tensor)]) -> Result<Vec<S
         let found = named.or_else(|| tensors.get(i).filter(|(n, _)| n.is_none() || tensors.len() == inputs.len()));
         let (_, tensor) = found.ok_or_else(|| {
             let names: Vec<&str> = tensors.iter().filter_map(|(n, _)| n.as_deref()).collect();
-            wrong(format!("there are no data for input '{}'", input.name)).expected(format!("it among: {}", names.join(", ")))
+            wrong(format!("there are no data for input '{}'", input.name))
+                .expected(format!("it among: {}", names.join(", ")))
         })?;
         columns.push(cut(input, tensor)?);
     }

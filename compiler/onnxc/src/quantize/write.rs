@@ -3,9 +3,9 @@
 //! A tensor that a node makes keeps its name behind the pair, so that whoever reads it, the model's outputs included, needs
 //! no change; of an input, the nodes of the plan read what the pair gives instead.
 
+use super::Quantisation;
 use super::plan::{Plan, data_inputs, is_product};
 use super::ranges::{self, Parameters};
-use super::Quantisation;
 use onnxc_base::{DType, Diagnostic, Diagnostics, Tensor};
 use onnxc_onnx::dtype::to_onnx;
 use onnxc_onnx::{AttributeKind, AttributeProto, GraphProto, Model, ModelProto, NodeProto, TensorProto};
@@ -34,16 +34,11 @@ pub fn quantised(
     how: &Quantisation,
 ) -> Result<ModelProto, Diagnostics> {
     let mut proto = model.proto.clone();
-    let Some(mut g) = proto.graph.take() else { return Err(Diagnostic::error("E6201", "the model has no graph").into()) };
-    let mut w = Writer {
-        plan,
-        parameters,
-        how,
-        names: all_names(&g),
-        nodes: vec![],
-        constants: vec![],
-        made: BTreeMap::new(),
+    let Some(mut g) = proto.graph.take() else {
+        return Err(Diagnostic::error("E6201", "the model has no graph").into());
     };
+    let mut w =
+        Writer { plan, parameters, how, names: all_names(&g), nodes: vec![], constants: vec![], made: BTreeMap::new() };
     let mut renamed = BTreeMap::new();
     for input in g.input.iter().filter(|v| parameters.contains_key(&v.name)) {
         let to = w.free(&format!("{}_dequantized", input.name));
@@ -190,7 +185,14 @@ impl Writer<'_> {
     }
 
     /// A constant as integers, dequantised; once for each use of one kind.
-    fn stored(&mut self, name: &str, t: &Tensor, product: bool, axis: Option<usize>, least: Vec<f32>) -> (String, Vec<f32>) {
+    fn stored(
+        &mut self,
+        name: &str,
+        t: &Tensor,
+        product: bool,
+        axis: Option<usize>,
+        least: Vec<f32>,
+    ) -> (String, Vec<f32>) {
         let key = (name.to_string(), product, axis);
         if let Some(made) = self.made.get(&key).filter(|_| least.is_empty()) {
             return made.clone();

@@ -38,8 +38,12 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
         let before = |p: &Placed, q: &Placed| ranges.prove_le(&(&p.offset + &p.bytes), &q.offset) == Some(true);
         let apart = match (x.slot, y.slot) {
             (Some(s), Some(t)) => s != t && at_start(x, &starts) && at_start(y, &starts),
-            (None, Some(_)) => before(x, &Placed { offset: Sym::int(plan.slots.0), ..y.clone() }) && at_start(y, &starts),
-            (Some(_), None) => before(y, &Placed { offset: Sym::int(plan.slots.0), ..x.clone() }) && at_start(x, &starts),
+            (None, Some(_)) => {
+                before(x, &Placed { offset: Sym::int(plan.slots.0), ..y.clone() }) && at_start(y, &starts)
+            }
+            (Some(_), None) => {
+                before(y, &Placed { offset: Sym::int(plan.slots.0), ..x.clone() }) && at_start(x, &starts)
+            }
             (None, None) => before(x, y) || before(y, x),
         };
         let empty = |s: &Sym| s.is_zero();

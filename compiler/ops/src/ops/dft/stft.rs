@@ -83,7 +83,8 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let d = x.wide();
     let weight = |n: &Sym| window.as_ref().map(|w| w.at(std::slice::from_ref(n)));
     let roots = Roots::new(cx, d, (length.clone(), &length), (&length, &out[2], &out[3]), &weight);
-    let (name, complex, stored) = (cx.node().name.clone(), shape.get(2).is_some_and(|d| !d.is_one()), roots.matrix.is_some());
+    let (name, complex, stored) =
+        (cx.node().name.clone(), shape.get(2).is_some_and(|d| !d.is_one()), roots.matrix.is_some());
     let rank = shape.len();
     let sum = cx.k.reduce(&name, d, &out, ReduceOp::Add, &[length], None, |_, i, r| {
         let at = &i[1] * &step + &r[0];
