@@ -54,6 +54,9 @@ fn members(graph: &Graph, seen: &Seen, n: NodeId) -> Option<Vec<(ValueId, Within
     let node = &graph.nodes[n];
     let host = node.outputs[0];
     let rank = graph.tensor_type(host)?.rank();
+    if !known_before(graph, host) {
+        return None;
+    }
     let axis = node.attrs.int("axis")?.rem_euclid(rank.max(1) as i64) as usize;
     if let Some(within) = run_of_parts(graph, seen, n, axis) {
         return Some(vec![within]);
@@ -70,6 +73,15 @@ fn members(graph: &Graph, seen: &Seen, n: NodeId) -> Option<Vec<(ValueId, Within
         at[axis] += &graph.tensor_type(v)?.shape[axis];
     }
     Some(parts)
+}
+
+/// True if no node has to have run for a tensor's extents to be known: its memory must be there for the first part.
+fn known_before(graph: &Graph, v: ValueId) -> bool {
+    let later = |s: &onnxc_base::Symbol| {
+        let source = graph.symbols.get(s).map(|i| &i.source);
+        matches!(source, Some(SymbolSource::Extent(..) | SymbolSource::Result(..)))
+    };
+    graph.tensor_type(v).is_some_and(|t| t.shape.iter().all(|d| !d.any_symbol(&later)))
 }
 
 /// The place of a Concat's output where its inputs lie one after the other already: in a larger Concat of theirs.
