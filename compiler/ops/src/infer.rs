@@ -10,7 +10,7 @@ pub use driver::{REPORTED, infer_graph, infer_node};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, Sym, Tensor};
 use onnxc_ir::graph::{
-    Attrs, Graph, Guard, Node, NodeId, Region, SymbolInfo, SymbolSource, TensorType, Type, ValueDef, ValueId,
+    Attrs, Graph, Guard, Node, NodeId, OpName, Region, SymbolInfo, SymbolSource, TensorType, Type, ValueDef, ValueId,
 };
 
 /// Contents of more elements than this aren't followed: shape arithmetic is small.
@@ -180,13 +180,17 @@ impl<'a> InferCx<'a> {
             None => {
                 let n = self.node();
                 let reason = format!("node '{}' ({}): {what}", n.name, n.op);
-                let guard = Guard { left: a.clone(), right: b.clone(), reason };
-                if !self.graph.guards.contains(&guard) {
-                    self.graph.guards.push(guard);
-                }
+                self.add_guard(Guard { left: a.clone(), right: b.clone(), reason, region: None });
             }
         }
         Ok(if b.as_int().is_some() { b.clone() } else { a.clone() })
+    }
+
+    /// Adds what a run must fulfil, once.
+    pub fn add_guard(&mut self, guard: Guard) {
+        if !self.graph.guards.iter().any(|g| g.same(&guard)) {
+            self.graph.guards.push(guard);
+        }
     }
 
     /// An extent that only an input's shape says is `n` from here on, everywhere in the graph; the input is refused if
@@ -234,8 +238,13 @@ impl<'a> InferCx<'a> {
         let Some(v) = self.opt(i) else { return Ok(shape) };
         let (ranges, one) = (self.ranges(), Sym::int(1));
         for (axis, d) in shape.iter_mut().enumerate() {
-            let later = |s: &Symbol| !matches!(self.graph.symbols.get(s).map(|i| &i.source), Some(SymbolSource::Dim(..)));
-            if d.as_int().is_some() || d.as_symbol().is_some() || d.any_symbol(&later) || ranges.prove_le(d, &one) != Some(true) {
+            let later =
+                |s: &Symbol| !matches!(self.graph.symbols.get(s).map(|i| &i.source), Some(SymbolSource::Dim(..)));
+            if d.as_int().is_some()
+                || d.as_symbol().is_some()
+                || d.any_symbol(&later)
+                || ranges.prove_le(d, &one) != Some(true)
+            {
                 continue;
             }
             self.unify(d, &one, &format!("axis {axis} of an operand that is broadcast"))?;
@@ -285,7 +294,14 @@ impl<'a> InferCx<'a> {
     /// Types the nodes of region `i`, whose parameters must have types; gives the types of its results.
     pub fn infer_region(&mut self, i: usize) -> Result<Vec<Type>, Diagnostic> {
         let region = self.node().regions[i].clone();
-        (self.regions)(self.graph, &region)?;
+        let before = self.graph.guards.len();
+        let done = (self.regions)(self.graph, &region);
+        // What one branch asks for is no matter where the other is taken.
+        if self.node().op == OpName::onnx("If") {
+            let owner = (self.node, i);
+            self.graph.guards[before..].iter_mut().for_each(|g| g.region = g.region.or(Some(owner)));
+        }
+        done?;
         Ok(region.results.iter().map(|&v| self.graph.values[v].ty.clone()).collect())
     }
 

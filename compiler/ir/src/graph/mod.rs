@@ -215,6 +215,15 @@ pub struct Guard {
     pub right: Sym,
     /// Which node needs it, and why.
     pub reason: String,
+    /// The branch that needs it: number `.1` of node `.0`; none: every run. Not part of the text.
+    pub region: Option<(NodeId, usize)>,
+}
+
+impl Guard {
+    /// True if both ask for the same, wherever it is needed.
+    pub fn same(&self, other: &Guard) -> bool {
+        (&self.left, &self.right, &self.reason) == (&other.left, &other.right, &other.reason)
+    }
 }
 
 impl Type {

@@ -171,7 +171,7 @@ impl Parser<'_> {
                 self.c.expect("==")?;
                 let right = self.c.parse_sym()?;
                 let reason = self.c.string()?;
-                self.graph.guards.push(Guard { left, right, reason });
+                self.graph.guards.push(Guard { left, right, reason, region: None });
             } else if self.c.eat("const") {
                 self.constant()?;
             } else {

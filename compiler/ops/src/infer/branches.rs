@@ -35,13 +35,14 @@ pub fn chosen(graph: &Graph, node: NodeId) -> Option<usize> {
 /// What a run must fulfil for an assumed region to be the one that its condition takes; `None` if that can't be said.
 pub fn guard(graph: &Graph, node: NodeId, which: usize) -> Option<Guard> {
     let (a, b, equal) = comparison(graph, graph.nodes[node].inputs.first().copied().flatten()?)?;
-    let reason = format!("node '{}' (If): the only branch that fits the model is the other one", graph.nodes[node].name);
+    let reason =
+        format!("node '{}' (If): the only branch that fits the model is the other one", graph.nodes[node].name);
     Some(match equal == (which == 0) {
-        true => Guard { left: a, right: b, reason },
+        true => Guard { left: a, right: b, reason, region: None },
         // min(|a - b|, 1) is 1 exactly where they differ.
         false => {
             let apart = Sym::max(&(&a - &b), &(&b - &a));
-            Guard { left: Sym::min(&apart, &Sym::int(1)), right: Sym::int(1), reason }
+            Guard { left: Sym::min(&apart, &Sym::int(1)), right: Sym::int(1), reason, region: None }
         }
     })
 }
@@ -103,9 +104,12 @@ impl Choices {
     pub(super) fn warnings(&self, graph: &Graph) -> Vec<Diagnostic> {
         let warn = |&(n, which, _): &(NodeId, usize, bool)| {
             let branch = ["then", "else"][which];
-            Diagnostic::warning(UNDECIDED, format!("only the '{branch}' branch fits the model: runs that need the other are refused"))
-                .node(graph.nodes[n].name.clone(), "If")
-                .help("give the dims in question their sizes (--dim), or export the model with them fixed")
+            Diagnostic::warning(
+                UNDECIDED,
+                format!("only the '{branch}' branch fits the model: runs that need the other are refused"),
+            )
+            .node(graph.nodes[n].name.clone(), "If")
+            .help("give the dims in question their sizes (--dim), or export the model with them fixed")
         };
         self.made.iter().map(warn).collect()
     }
@@ -126,22 +130,27 @@ fn preferred(graph: &Graph, trial: &Graph, n: NodeId) -> usize {
 /// Replaces every If whose condition is known, everywhere in the graph.
 pub(super) fn settle(graph: &mut Graph, registry: &Registry) {
     let mut body = std::mem::take(&mut graph.body);
-    settle_region(graph, registry, &mut body);
+    settle_region(graph, registry, &mut body, None);
     graph.body = body;
 }
 
-fn settle_region(graph: &mut Graph, registry: &Registry, region: &mut Region) {
+/// `owner`: the branch that the region is.
+fn settle_region(graph: &mut Graph, registry: &Registry, region: &mut Region, owner: Option<(NodeId, usize)>) {
     for n in std::mem::take(&mut region.nodes) {
         let mut regions = std::mem::take(&mut graph.nodes[n].regions);
         match taken(graph, registry, n) {
             Some(which) if which < regions.len() => {
                 let mut inner = regions.swap_remove(which);
-                settle_region(graph, registry, &mut inner);
+                graph.guards.retain(|g| g.region.is_none_or(|r| r.0 != n || r.1 == which));
+                graph.guards.iter_mut().filter(|g| g.region == Some((n, which))).for_each(|g| g.region = owner);
+                settle_region(graph, registry, &mut inner, owner);
                 region.nodes.append(&mut inner.nodes);
                 region.nodes.extend(hand_out(graph, n, &inner.results));
             }
             _ => {
-                regions.iter_mut().for_each(|r| settle_region(graph, registry, r));
+                for (i, r) in regions.iter_mut().enumerate() {
+                    settle_region(graph, registry, r, Some((n, i)));
+                }
                 graph.nodes[n].regions = regions;
                 region.nodes.push(n);
             }

@@ -14,6 +14,7 @@ use onnxc_ir::loops::{Buf, BufKind, CmpOp, LoopKind, Op, Space, Stmt, Ty, Value,
 use onnxc_ir::scalar::{BinOp, Scalar, UnOp};
 use onnxc_ops::Control;
 use onnxc_ops::routine::TensorBuf;
+use std::collections::BTreeSet;
 
 /// One carried value of a loop.
 struct Carried {
@@ -78,9 +79,12 @@ impl Assembler<'_> {
             outputs.push(self.allocate(v)?);
         }
         let mut blocks = Vec::new();
-        for region in &node.regions {
+        for (i, region) in node.regions.iter().enumerate() {
             self.f.open_block();
+            let mut checked = BTreeSet::new();
+            self.check_branch_guards((n, i), &mut checked);
             let done = self.branch(region, &node.outputs, &outputs, &symbols);
+            self.check_branch_guards((n, i), &mut checked);
             blocks.push(self.f.close_block());
             done?;
         }

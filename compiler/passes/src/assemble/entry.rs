@@ -5,7 +5,7 @@ use super::{Assembler, c_identifier};
 use crate::loops::in_place::remove_param;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Diagnostics, SecondaryMap, Sym};
-use onnxc_ir::graph::{SymbolSource, ValueId};
+use onnxc_ir::graph::{NodeId, SymbolSource, ValueId};
 use onnxc_ir::loops::{
     Arg, Buf, BufKind, Callee, CmpOp, DimInfo, DimSource, Func, FuncBuilder, Interface, Linkage, ParamKind, Port,
     Program, Stmt, Ty,
@@ -302,13 +302,25 @@ impl Assembler<'_> {
         }
     }
 
-    /// Equalities that inference could not prove, as soon as both sides have values.
+    /// Equalities that inference could not prove and every run must fulfil, as soon as both sides have values.
     fn check_guards(&mut self, first: bool) {
-        for g in &self.graph.guards {
+        for g in self.graph.guards.iter().filter(|g| g.region.is_none()) {
             let early = |s: &Sym, this: &Self| s.symbols().iter().all(|x| this.early.contains(x));
             let now = early(&g.left, self) && early(&g.right, self);
             let bound = |s: &Sym, this: &Self| s.symbols().iter().all(|x| this.f.lookup(x).is_some());
             if now == first && bound(&g.left, self) && bound(&g.right, self) {
+                let (l, r) = (self.f.sym(&g.left), self.f.sym(&g.right));
+                let differ = self.f.compare(CmpOp::Ne, l, r);
+                self.return_if(differ, BAD_DIMS);
+            }
+        }
+    }
+
+    /// Those that only a branch asks for: what has a value when it begins, or the rest when it ends.
+    pub(super) fn check_branch_guards(&mut self, branch: (NodeId, usize), done: &mut BTreeSet<usize>) {
+        for (i, g) in self.graph.guards.iter().enumerate() {
+            let bound = |s: &Sym| s.symbols().iter().all(|x| self.f.lookup(x).is_some());
+            if g.region == Some(branch) && bound(&g.left) && bound(&g.right) && done.insert(i) {
                 let (l, r) = (self.f.sym(&g.left), self.f.sym(&g.right));
                 let differ = self.f.compare(CmpOp::Ne, l, r);
                 self.return_if(differ, BAD_DIMS);

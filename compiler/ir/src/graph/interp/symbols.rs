@@ -140,10 +140,10 @@ impl Run<'_> {
         }
     }
 
-    /// Checks the guards whose symbols all have values.
+    /// Checks the guards of every run whose symbols all have values.
     pub(super) fn guards(&self) -> Result<(), Diagnostic> {
         let value = |s: &Symbol| self.env.get(s).copied();
-        for guard in &self.graph.guards {
+        for guard in self.graph.guards.iter().filter(|g| g.region.is_none()) {
             if let (Ok(l), Ok(r)) = (guard.left.eval(&value), guard.right.eval(&value))
                 && l != r
             {

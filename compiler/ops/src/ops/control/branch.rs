@@ -90,8 +90,8 @@ fn infer_chosen(cx: &mut InferCx, which: usize) -> Result<()> {
         return Err(cx.error("E2051", found).expected(format!("{} results", cx.output_count())));
     }
     let known = cx.content(0).is_some_and(|c| c.iter().all(|c| c.as_int().is_some()));
-    if let Some(g) = guard(cx.graph, cx.id(), which).filter(|g| !known && !cx.graph.guards.contains(g)) {
-        cx.graph.guards.push(g);
+    if let Some(g) = guard(cx.graph, cx.id(), which).filter(|_| !known) {
+        cx.add_guard(g);
     }
     let results = region(cx, which).results;
     for (i, ty) in types.into_iter().enumerate() {

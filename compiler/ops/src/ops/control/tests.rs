@@ -203,7 +203,8 @@ fn squeezed(rank: usize, declared: Option<usize>) -> String {
     let x = b.input("x", DType::F32, &["n", "4"]);
     let y = b.input("y", DType::F32, &["k", "4"][2 - rank..]);
     let zero = b.constant("zero", Tensor::from_slice(&[], &[0i64]));
-    let (axes, one) = (b.constant("axes", Tensor::from_slice(&[1], &[0i64])), b.constant("one", Tensor::from_slice(&[], &[1i64])));
+    let (axes, one) =
+        (b.constant("axes", Tensor::from_slice(&[1], &[0i64])), b.constant("one", Tensor::from_slice(&[], &[1i64])));
     let shape = b.node("Shape", &[Some(x)], 1, vec![]);
     let (dims, n) = (b.out(shape), b.node("Gather", &[Some(b.out(shape)), Some(zero)], 1, vec![]));
     let equal = b.node("Equal", &[Some(b.out(n)), Some(one)], 1, vec![]);
@@ -229,7 +230,22 @@ fn squeezed(rank: usize, declared: Option<usize>) -> String {
 #[test]
 fn branches_of_different_ranks_are_chosen_by_what_fits() {
     assert_eq!(squeezed(1, None), "f32[8]; n == 1; n == 1; E2053");
-    assert_eq!(squeezed(2, None), "");
-    assert_eq!(squeezed(1, Some(1)), "");
-    assert_eq!(squeezed(1, Some(2)), "");
+    assert_eq!(squeezed(2, None), "f32[k + n, 4]; min(1, max(-n + 1, n - 1)) == 1; E2053");
+    assert_eq!(squeezed(1, Some(1)), "f32[4]; n == 1; n == 1; E2053");
+    assert_eq!(squeezed(1, Some(2)), "f32[n, 4]; min(1, max(-n + 1, n - 1)) == 1; E2053");
+}
+
+#[test]
+fn what_a_branch_asks_for_is_asked_there_only() {
+    let mut b = Build::default();
+    let (x, y) = (b.input("x", DType::F32, &["n", "4"]), b.input("y", DType::F32, &["k", "4"]));
+    let c = b.input("c", DType::Bool, &[]);
+    let branches = [b.node("Add", &[Some(x), Some(y)], 1, vec![]), b.node("Relu", &[Some(x)], 1, vec![])];
+    let regions = branches.map(|n| Region { params: vec![], nodes: vec![n], results: vec![b.out(n)] });
+    let n = b.node("If", &[Some(c)], 1, regions.to_vec());
+    b.graph.body.nodes.push(n);
+    let found = infer_graph(&mut b.graph, &Registry::new());
+    assert!(!found.has_errors(), "{found}");
+    let asked: Vec<_> = b.graph.guards.iter().map(|g| (format!("{} == {}", g.left, g.right), g.region)).collect();
+    assert_eq!(asked, [("n == k".to_string(), Some((n, 0)))]);
 }
