@@ -72,7 +72,7 @@ fn choose(kernel: &Kernel, machine: Machine, i: usize) -> Option<Choice> {
     if kernel.outputs.contains(&s.def) {
         return None;
     }
-    let deepest = deepest(kernel, i, owner)?;
+    let (deepest, padded) = deepest(kernel, i, owner)?;
     let size = |d: DefId| kernel.defs[d].axes.iter().try_fold(1i64, |n, a| n.checked_mul(a.extent.as_int()?));
     let whole = size(s.def)?;
     let work = work(kernel, owner)?;
@@ -84,7 +84,8 @@ fn choose(kernel: &Kernel, machine: Machine, i: usize) -> Option<Choice> {
         let moved = Stage { loops, parallel: false, ..owner.clone() };
         for depth in 1..=deepest {
             for rolls in [false, true] {
-                if rolls && !may_roll(kernel, &moved, s, depth) {
+                // A region at an edge may be empty: only loops over single points take that.
+                if padded && !rolls || rolls && !may_roll(kernel, &moved, s, depth) {
                     continue;
                 }
                 let Some(c) = cost(kernel, s.def, &moved, depth, rolls) else { continue };
@@ -121,13 +122,13 @@ fn work(kernel: &Kernel, owner: &Stage) -> Option<i64> {
 }
 
 /// Inside of how many of the owner's loops a stage can be: only the owner and what is attached to it load it, at known
-/// indices, and not in the tile's own checks.
-fn deepest(kernel: &Kernel, i: usize, owner: &Stage) -> Option<usize> {
+/// indices. Also whether some load is padded.
+fn deepest(kernel: &Kernel, i: usize, owner: &Stage) -> Option<(usize, bool)> {
     let stages = &kernel.schedule.stages;
     let homes = |d: DefId| stages.iter().any(|s| s.def == d || s.acc == Some(d));
     let inline = |d: DefId| !homes(d) && matches!(kernel.defs[d].body, Body::Map(_));
     let mut deepest = owner.loops.len();
-    let mut used = false;
+    let (mut used, mut padded) = (false, false);
     for (j, user) in stages.iter().enumerate() {
         let parts = [Some(user.def), user.acc].into_iter().flatten();
         let loads: Vec<_> =
@@ -136,6 +137,7 @@ fn deepest(kernel: &Kernel, i: usize, owner: &Stage) -> Option<usize> {
             continue;
         }
         used = true;
+        padded |= loads.iter().any(|l| l.padded);
         let known = loads.iter().all(|l| l.index.iter().all(Option::is_some));
         match user.at {
             _ if !known || j <= i => return None,
@@ -144,7 +146,7 @@ fn deepest(kernel: &Kernel, i: usize, owner: &Stage) -> Option<usize> {
             _ => return None,
         }
     }
-    used.then_some(deepest)
+    used.then_some((deepest, padded))
 }
 
 /// A region can roll along a loop of single points if the dim that moves is across no lanes, of who writes it or reads it,
