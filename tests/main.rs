@@ -8,3 +8,4 @@ mod gates;
 mod levels;
 mod library;
 mod quantised;
+mod threads;

@@ -1,5 +1,5 @@
 //! Compiles what modules are linked with (`onnxc-runtime`, feature `archive`) to object files, which the compiler carries:
-//! one for strings, sequences, optionals and maps, one for threads. They are `no_std`, so that a module needs nothing but
+//! one for strings, sequences, optionals and maps, one for threads, one for both. They are `no_std`, so that a module needs nothing but
 //! the C library.
 
 use std::env;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// An object file's name, and the feature of the runtime that is in it.
-const OBJECTS: [(&str, &str); 2] = [("objects", "alloc"), ("threads", "threads")];
+const OBJECTS: [(&str, &str); 3] = [("objects", "alloc"), ("threads", "threads"), ("runtime", "alloc,threads")];
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));

@@ -194,9 +194,11 @@ fn inputs_are_matched_by_name() {
 }
 
 #[test]
-fn several_threads_are_not_promised() {
+fn source_promises_one_thread() {
     let dir = folder();
-    let ran = onnxc(dir.path(), &[&model("linear_func"), "-o", "a.o", "--threads", "4"]).ok();
+    let ran = onnxc(dir.path(), &[&model("linear_func"), "-o", "a.c", "--threads", "4"]).ok();
     assert_eq!(ran.err.lines().count(), 1);
     assert!(ran.err.contains("one thread"), "{}", ran.err);
+    let ran = onnxc(dir.path(), &[&model("linear_func"), "-o", "a.so", "--threads", "many"]);
+    assert!(ran.code == 2 && ran.err.contains("or auto"), "{}", ran.err);
 }

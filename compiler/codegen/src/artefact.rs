@@ -107,6 +107,9 @@ pub static OBJECTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/objects.o"
 /// The runtime's threads, as an object file of this machine.
 pub static THREADS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/threads.o"));
 
+/// Both: the two have parts in common, so that no module is linked with two.
+pub static BOTH: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runtime.o"));
+
 /// True for the symbol of a function of the runtime on strings, sequences, optionals and maps.
 fn is_object_call(symbol: &str) -> bool {
     symbol.starts_with("onnxc_rt_")
@@ -123,9 +126,13 @@ pub fn uses_objects(program: &Program) -> bool {
 }
 
 /// What of the runtime a program is linked with: a word for the file's name, and an object file.
-pub fn runtime_of(program: &Program) -> Vec<(&'static str, &'static [u8])> {
-    let parts = [(uses_objects(program), "objects", OBJECTS), (uses_threads(program), "threads", THREADS)];
-    parts.into_iter().filter(|p| p.0).map(|p| (p.1, p.2)).collect()
+pub fn runtime_of(program: &Program) -> Option<(&'static str, &'static [u8])> {
+    match (uses_objects(program), uses_threads(program)) {
+        (false, false) => None,
+        (true, false) => Some(("objects", OBJECTS)),
+        (false, true) => Some(("threads", THREADS)),
+        (true, true) => Some(("runtime", BOTH)),
+    }
 }
 
 impl Artefact<'_> {
@@ -192,12 +199,12 @@ impl Artefact<'_> {
         let object = Temporary(beside(path).with_extension("o"));
         self.write_object(&object.0)?;
         let mut inputs: Vec<PathBuf> = std::iter::once(object.0.clone()).chain(extra.iter().cloned()).collect();
-        let mut runtime = vec![];
-        for (word, bytes) in runtime_of(self.program) {
+        let mut runtime = None;
+        if let Some((word, bytes)) = runtime_of(self.program) {
             let file = Temporary(beside(path).with_extension(format!("{word}.o")));
             std::fs::write(&file.0, bytes).map_err(|e| cannot_write(&file.0, &e))?;
             inputs.push(file.0.clone());
-            runtime.push(file);
+            runtime = Some(file);
         }
         let exports = self.exports();
         let custom = self.program.externs.values().any(|x| !is_runtime_call(&x.symbol));

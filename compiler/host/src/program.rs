@@ -13,7 +13,7 @@ use std::io::{self, Write};
 #[derive(Debug, PartialEq, Eq)]
 enum Wish {
     Help,
-    Run { inputs: Vec<String>, outputs: Vec<String> },
+    Run { inputs: Vec<String>, outputs: Vec<String>, threads: Option<u32> },
 }
 
 /// Runs the module behind a description with a command line; the exit code.
@@ -37,10 +37,15 @@ fn whole(description: *const ModuleV1, args: &[OsString]) -> u8 {
             2
         }
         Ok(Wish::Help) => print(&help(&name, &module)),
-        Ok(Wish::Run { inputs, outputs }) => match run(&module, &inputs, &outputs) {
-            Ok(text) => print(&text),
-            Err(d) => complain(&d, 1),
-        },
+        Ok(Wish::Run { inputs, outputs, threads }) => {
+            if threads.is_some_and(|n| !module.set_threads(n) && n > 1) {
+                eprintln!("note: this program runs on one thread");
+            }
+            match run(&module, &inputs, &outputs) {
+                Ok(text) => print(&text),
+                Err(d) => complain(&d, 1),
+            }
+        }
     }
 }
 
@@ -58,13 +63,20 @@ fn print(text: &str) -> u8 {
 }
 
 fn parse(words: &[String]) -> Result<Wish, String> {
-    let (mut inputs, mut outputs) = (vec![], vec![]);
+    let (mut inputs, mut outputs, mut threads) = (vec![], vec![], None);
     let mut into_outputs = false;
-    for word in words {
+    let mut words = words.iter();
+    let number = |w: Option<&str>| {
+        let n = w.and_then(|w| w.parse().ok()).filter(|n| *n >= 1);
+        n.ok_or_else(|| "--threads takes a number of at least 1".to_string())
+    };
+    while let Some(word) = words.next() {
         match word.as_str() {
             "-h" | "--help" => return Ok(Wish::Help),
             "-i" | "--inputs" => into_outputs = false,
             "-o" | "--outputs" => into_outputs = true,
+            "--threads" => threads = Some(number(words.next().map(String::as_str))?),
+            w if w.starts_with("--threads=") => threads = Some(number(w.strip_prefix("--threads="))?),
             w if w.starts_with("--inputs=") => inputs.push(w["--inputs=".len()..].to_string()),
             w if w.starts_with("--outputs=") => outputs.push(w["--outputs=".len()..].to_string()),
             w if w.starts_with('-') => return Err(format!("unknown option '{w}'")),
@@ -72,7 +84,7 @@ fn parse(words: &[String]) -> Result<Wish, String> {
             w => inputs.push(w.to_string()),
         }
     }
-    Ok(Wish::Run { inputs, outputs })
+    Ok(Wish::Run { inputs, outputs, threads })
 }
 
 fn help(name: &str, module: &Module) -> String {
@@ -81,8 +93,9 @@ fn help(name: &str, module: &Module) -> String {
         ports.iter().map(|p| format!("  {}: {}\n", p.name, inputs::signature(p))).collect()
     };
     format!(
-        "Runs the model '{}' once (compiled by {}).\n\nUsage: {name} [--inputs] FILE|NAME=FILE... [--outputs FILE|NAME=FILE...]\n\n\
-         Files are .npz, .npy or ONNX .pb. Without --outputs a summary is printed.\n\nInputs:\n{}\nOutputs:\n{}\n\
+        "Runs the model '{}' once (compiled by {}).\n\nUsage: {name} [--inputs] FILE|NAME=FILE... [--outputs FILE|NAME=FILE...] [--threads N]\n\n\
+         Files are .npz, .npy or ONNX .pb. Without --outputs a summary is printed. Without --threads a program compiled for\n\
+         several uses as many as it may.\n\nInputs:\n{}\nOutputs:\n{}\n\
          Exit codes: 0 done, 1 inputs that don't fit or a run that failed, 2 wrong usage, 4 a defect of the compiler.\n",
         description.name(),
         description.compiler(),
@@ -119,11 +132,13 @@ mod tests {
 
     #[test]
     fn options_may_stand_anywhere() {
-        let want = Wish::Run { inputs: words("a.npz b=c.npy"), outputs: words("o.npz") };
+        let want = Wish::Run { inputs: words("a.npz b=c.npy"), outputs: words("o.npz"), threads: None };
         assert_eq!(parse(&words("a.npz b=c.npy --outputs o.npz")), Ok(want));
-        let want = Wish::Run { inputs: words("a.npz"), outputs: words("o.npz") };
-        assert_eq!(parse(&words("-o o.npz -i a.npz")), Ok(want));
+        let want = Wish::Run { inputs: words("a.npz"), outputs: words("o.npz"), threads: Some(3) };
+        assert_eq!(parse(&words("-o o.npz --threads 3 -i a.npz")), Ok(want));
         assert_eq!(parse(&words("x --help")), Ok(Wish::Help));
-        assert!(parse(&words("--fast")).is_err());
+        for bad in ["--fast", "--threads", "--threads 0", "--threads=many"] {
+            assert!(parse(&words(bad)).is_err(), "{bad}");
+        }
     }
 }

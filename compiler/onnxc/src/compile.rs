@@ -187,7 +187,7 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
         registers,
         fma: backend.has_fma(&options.target),
         l2_bytes: l2_bytes(options.target.vector_bits),
-        threads: 1,
+        threads: if backend.forks() && options.target.has_threads() { options.threads } else { 1 },
         strict: options.strict_fp,
         memory: if options.target.small { Memory::SCARCE } else { Memory::PLENTY },
     }
@@ -207,6 +207,7 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     let backend = backends::find(options.backend.as_deref())?;
     let mut manager = Manager::new(observer);
     manager.verify = options.verify;
+    manager.forks = backend.forks();
     let mut graph = source.graph.clone();
     let chosen = machine(options, backend);
     let new_editor = || options.max_patches.map_or_else(Editor::new, Editor::stop_after);

@@ -43,6 +43,17 @@ pub struct Options {
     pub tuner: Option<Arc<Tuner>>,
     /// The module counts the time of each of its steps, for whoever asks (`loader::Module::profile`).
     pub profile: bool,
+    /// The most threads of a run, 1 to 128. Only machine code for this machine has more than 1.
+    pub threads: u32,
+}
+
+/// The most threads that a module can be compiled for.
+pub const MOST_THREADS: u32 = 128;
+
+/// As many threads as this process may use, by its affinity mask and CPU quota.
+pub fn allowed_threads() -> u32 {
+    let n = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(n).unwrap_or(u32::MAX).min(MOST_THREADS)
 }
 
 impl Default for Options {
@@ -65,6 +76,7 @@ impl Default for Options {
             hot: vec![],
             tuner: None,
             profile: false,
+            threads: 1,
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::{Module, Options, backends};
 use onnxc_base::{Diagnostic, Diagnostics};
-use onnxc_codegen::artefact::{OBJECTS, uses_objects};
+use onnxc_codegen::artefact::{runtime_of, uses_objects};
 use onnxc_codegen::files::{replace, write_whole};
 use onnxc_codegen::{Artefact, CompileOptions, Emit, Linker, Target};
 use std::path::{Path, PathBuf};
@@ -100,9 +100,11 @@ pub fn write(
     if matches!(kind, Kind::Shared | Kind::Archive | Kind::Object) {
         write_header(module, &path.with_extension("h"))?;
     }
-    if matches!(kind, Kind::Archive | Kind::Object) && uses_objects(&module.program) {
+    if matches!(kind, Kind::Archive | Kind::Object) {
         // What the module calls, for whoever links it.
-        write_whole(&path.with_extension("objects.o"), |out| out.write_all(OBJECTS))?;
+        if let Some((word, bytes)) = runtime_of(&module.program) {
+            write_whole(&path.with_extension(format!("{word}.o")), |out| out.write_all(bytes))?;
+        }
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ class Model:
     def warnings(self) -> List[Diagnostic]: ...
     def run(self, /, *values: Any, **named: Any) -> List[Any]: ...
     def __call__(self, /, *values: Any, **named: Any) -> Any: ...
+    def set_threads(self, threads: Union[int, str]) -> bool: ...
     def save(self, path: Path) -> None: ...
 
 def compile(
@@ -34,7 +35,7 @@ def compile(
     *,
     dims: Optional[Mapping[str, Dim]] = None,
     backend: Optional[str] = None,
-    threads: Optional[int] = None,
+    threads: Union[int, str, None] = None,
     opt_level: int = 2,
     target_cpu: Optional[str] = None,
     name: Optional[str] = None,
@@ -46,14 +47,14 @@ def build(
     *,
     dims: Optional[Mapping[str, Dim]] = None,
     backend: Optional[str] = None,
-    threads: Optional[int] = None,
+    threads: Union[int, str, None] = None,
     opt_level: int = 2,
     target: Optional[str] = None,
     target_cpu: Optional[str] = None,
     name: Optional[str] = None,
     folder: Optional[Path] = None,
 ) -> List[Diagnostic]: ...
-def load(path: Path) -> Model: ...
+def load(path: Path, *, threads: Union[int, str, None] = None) -> Model: ...
 def check(
     model: ModelLike, *, dims: Optional[Mapping[str, Dim]] = None, folder: Optional[Path] = None
 ) -> List[Diagnostic]: ...

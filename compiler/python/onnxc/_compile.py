@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings as _warnings
 from types import SimpleNamespace
 
 from . import _onnxc
@@ -31,8 +30,6 @@ def _dim(name, extent):
 
 
 def _how(dims, backend, threads, opt_level, target, target_cpu, name, folder):
-    if threads is not None and threads > 1:
-        _warnings.warn("modules of this version run on one thread", stacklevel=3)
     return SimpleNamespace(
         folder=None if folder is None else os.fspath(folder),
         dims=[_dim(n, e) for n, e in dict(dims or {}).items()],
@@ -41,7 +38,17 @@ def _how(dims, backend, threads, opt_level, target, target_cpu, name, folder):
         target=target,
         target_cpu=target_cpu,
         name=name,
+        threads=_threads(1 if threads is None else threads),
     )
+
+
+def _threads(count):
+    """A number of threads as the extension takes it: 0 for ``"auto"``."""
+    if count == "auto":
+        return 0
+    if int(count) < 1:
+        raise ValueError(f'threads is a number of at least 1 or "auto", not {count!r}')
+    return int(count)
 
 
 class Model:
@@ -87,6 +94,13 @@ class Model:
             values += tuple(named[n] for n in names[len(values) :])
         return self._module.run(list(values))
 
+    def set_threads(self, threads):
+        """Sets how many threads runs use from now on, or ``"auto"`` for as many as this process may.
+
+        There are never more than the model was compiled for: False if that is one. Not while a run is going on.
+        """
+        return self._module.set_threads(_threads(threads))
+
     def __call__(self, /, *values, **named):
         results = self.run(*values, **named)
         return results[0] if len(results) == 1 else tuple(results)
@@ -118,7 +132,7 @@ def compile(
     model: the path of an ONNX file, its bytes, or an ``onnx.ModelProto``.
     dims: extents of symbolic dims by name: ``{"n": 1, "h": (1, 1024), "w": "1.."}``.
     backend: ``"llvm"`` or ``"cranelift"``; the preferred one of :data:`backends` if left out.
-    threads: how many threads a run may use.
+    threads: how many threads a run may use, 1 if left out; ``"auto"`` for as many as this process may.
     opt_level: 0 (compiles fastest) to 3 (runs fastest).
     target_cpu: the processor, as LLVM names it; this one if left out.
     name: prefix of the module's symbols.
@@ -152,9 +166,15 @@ def build(
     return _onnxc.build(_source(model), os.fspath(path), how)
 
 
-def load(path):
-    """Opens a shared library that onnxc made."""
-    return Model(_onnxc.load(os.fspath(path)))
+def load(path, *, threads=None):
+    """Opens a shared library that onnxc made.
+
+    threads: as for :meth:`Model.set_threads`; the module's own choice, ``"auto"``, if left out.
+    """
+    model = Model(_onnxc.load(os.fspath(path)))
+    if threads is not None:
+        model.set_threads(threads)
+    return model
 
 
 def check(model, *, dims=None, folder=None):

@@ -2,6 +2,7 @@
 
 use crate::errors::{detached, exception, list};
 use crate::module::Module;
+use onnxc::options::{MOST_THREADS, allowed_threads};
 use onnxc::output::Kind;
 use onnxc::{Options, Source};
 use onnxc_base::{Bytes, Diagnostic, Diagnostics};
@@ -33,6 +34,8 @@ pub struct How {
     target: Option<String>,
     target_cpu: Option<String>,
     name: Option<String>,
+    /// 0: as many as this process may use.
+    threads: u32,
 }
 
 impl How {
@@ -40,6 +43,7 @@ impl How {
         let mut problems = Diagnostics::new();
         let mut options = Options { opt_level: self.level.min(3), name: self.name.clone(), ..Options::default() };
         options.backend.clone_from(&self.backend);
+        options.threads = if self.threads == 0 { allowed_threads() } else { self.threads.min(MOST_THREADS) };
         problems.extend(onnxc::backends::find(self.backend.as_deref()).err().into_iter().flatten());
         for word in &self.dims {
             problems.extend(options.import.add_dim(word).err());
@@ -92,7 +96,9 @@ pub fn compile(py: Python<'_>, model: Model<'_>, how: How) -> PyResult<Module> {
         let mut warnings = source.warnings;
         warnings.extend(compiled.lowered.warnings);
         // The library stays mapped, and the file open, when the folder goes.
-        Ok(Module::new(Loaded::open(&library)?, open(&library)?, warnings))
+        let loaded = Loaded::open(&library)?;
+        loaded.set_threads(how.threads);
+        Ok(Module::new(loaded, open(&library)?, warnings))
     })
 }
 

@@ -107,6 +107,11 @@ impl Module {
         self.loaded.outputs().into_iter().map(port).collect()
     }
 
+    /// How many threads runs use from now on; 0: as many as this process may. False if there is one only.
+    fn set_threads(&self, threads: u32) -> bool {
+        self.loaded.set_threads(threads)
+    }
+
     /// Runs the module on one value per input.
     fn run<'py>(&self, py: Python<'py>, values: Vec<Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         if values.len() != self.inputs.len() {

@@ -60,6 +60,23 @@ class Arrays(unittest.TestCase):
         y, z = m(np.arange(4))
         self.assertEqual((y.tolist(), z.tolist()), ([0, 1], [2, 3]))
 
+    def test_any_number_of_threads_gives_the_same(self):
+        w = np.linspace(-1, 1, 96 * 96, dtype=np.float32).reshape(96, 96)
+        graph = model(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            [("x", TensorProto.FLOAT, [64, 96]), ("w", TensorProto.FLOAT, [96, 96])],
+            [("y", TensorProto.FLOAT, [64, 96])],
+        )
+        x = np.linspace(-2, 2, 64 * 96, dtype=np.float32).reshape(64, 96)
+        want = onnxc.compile(graph)(x, w)
+        m = onnxc.compile(graph, threads=3)
+        for n in (1, 2, 3, "auto"):
+            self.assertTrue(m.set_threads(n))
+            self.assertEqual(m(x, w).tobytes(), want.tobytes())
+        self.assertFalse(onnxc.compile(graph).set_threads(2))
+        with self.assertRaises(ValueError):
+            onnxc.compile(graph, threads=0)
+
     def test_threads_run_one_model_at_once(self):
         m, b = onnxc.compile(add()), np.ones(3, np.float32)
         good = []

@@ -1,6 +1,7 @@
 //! The arguments as they are typed. [`super::resolve`] says what they mean.
 
 use clap::builder::styling::{AnsiColor, Styles};
+use crate::options::{MOST_THREADS, allowed_threads};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -62,6 +63,41 @@ pub enum Command {
     Man(ManArgs),
 }
 
+/// What `--threads` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Threads {
+    /// So many.
+    Count(u32),
+    /// As many processors as this process may use.
+    Auto,
+}
+
+impl Threads {
+    /// The most threads of a run.
+    pub fn most(self) -> u32 {
+        match self {
+            Threads::Count(n) => n,
+            Threads::Auto => allowed_threads(),
+        }
+    }
+
+    /// What a loaded module is told: 0 leaves it to the module.
+    pub fn wanted(self) -> u32 {
+        match self {
+            Threads::Count(n) => n,
+            Threads::Auto => 0,
+        }
+    }
+}
+
+fn threads(word: &str) -> Result<Threads, String> {
+    match word.parse() {
+        _ if word == "auto" => Ok(Threads::Auto),
+        Ok(n) if (1..=MOST_THREADS).contains(&n) => Ok(Threads::Count(n)),
+        _ => Err(format!("expected a number from 1 to {MOST_THREADS}, or auto")),
+    }
+}
+
 /// What says how a model is compiled.
 #[derive(Args, Debug, Clone)]
 pub struct BuildArgs {
@@ -80,9 +116,9 @@ pub struct BuildArgs {
     /// The processor, as LLVM names it; `list` prints them [default: native]
     #[arg(long, value_name = "NAME")]
     pub target_cpu: Option<String>,
-    /// How many threads the module may use
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub threads: u32,
+    /// How many threads the module may use, or `auto`: as many as this process may [default: 1; a MODULE's own choice]
+    #[arg(long, value_name = "N|auto", value_parser = threads)]
+    pub threads: Option<Threads>,
     /// Measure the best few schedules of each distinct kernel on this machine, and take the fastest
     #[arg(long)]
     pub tune: bool,
@@ -321,6 +357,9 @@ pub struct OptArgs {
     /// The model that a graph's text came from, for constants that the text elides
     #[arg(long, value_name = "MODEL")]
     pub constants: Option<PathBuf>,
+    /// How many threads outline-parallel may count on
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=128))]
+    pub threads: u32,
     /// List the passes
     #[arg(long)]
     pub list: bool,

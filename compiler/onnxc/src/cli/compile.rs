@@ -20,6 +20,7 @@ pub fn run(args: &CompileArgs) -> Result<(), Failure> {
     if let (Some(backend), Some(out)) = (kind.and_then(Kind::source_backend), args.output.as_deref()) {
         resolve::source(&mut options, &args.source, backend, out)?;
     }
+    resolve::note_threads(&options);
     args.output.as_deref().map_or(Ok(()), output::check_place)?;
     let names = args.print_after.iter().map(String::as_str).filter(|n| *n != "all");
     watch::check_names(names.chain(args.stop_after.as_deref()))?;

@@ -1,6 +1,6 @@
 //! From arguments to [`Options`]: every word gets its meaning here, or an error.
 
-use super::args::{BuildArgs, SourceArgs, WeightsPlace};
+use super::args::{BuildArgs, SourceArgs, Threads, WeightsPlace};
 use super::style;
 use crate::tune::{Cache, Tuner};
 use crate::{Options, backends};
@@ -26,9 +26,6 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
     let import = dims(&args.dims).map_err(&mut kept).ok();
     let registry = registry(&args.custom).map_err(&mut kept).ok();
     let hot = hot(&args.hot).map_err(&mut kept).ok();
-    if args.threads > 1 {
-        style::note(&format!("--threads {}: modules of this version run on one thread", args.threads));
-    }
     let mut problems = problems.into_result(Diagnostics::new())?;
     let (Some(target), Some(import), Some(registry), Some(hot)) = (target, import, registry, hot) else {
         problems.push(Diagnostic::error("E5013", "the arguments make no sense"));
@@ -49,8 +46,21 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
         max_flash: args.max_flash,
         verify: args.verify || cfg!(debug_assertions),
         strict_fp: args.strict_fp,
+        threads: args.threads.map_or(1, Threads::most),
         ..Options::default()
     })
+}
+
+/// Tells the user if there will be fewer threads than asked for.
+pub fn note_threads(options: &Options) {
+    let Ok(backend) = backends::find(options.backend.as_deref()) else { return };
+    let why = match () {
+        () if options.threads <= 1 => return,
+        () if !backend.forks() => format!("what backend {} writes runs on one thread", backend.name()),
+        () if !options.target.has_threads() => format!("modules for {} run on one thread", options.target.triple),
+        () => return,
+    };
+    style::note(&format!("--threads {}: {why}", options.threads));
 }
 
 /// What the flags of source text say, for the file `out`: the module has its name unless another is given.

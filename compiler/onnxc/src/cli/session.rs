@@ -30,13 +30,12 @@ pub struct Loaded {
 /// Every problem of the file.
 pub fn load(path: &Path, build: &BuildArgs, profile: bool) -> Result<Loaded, Failure> {
     if path.extension().is_some_and(|e| e == "so") {
-        if build.threads > 1 {
-            style::note(&format!("--threads {}: modules of this version run on one thread", build.threads));
-        }
         let (module, opened) = open(path)?;
+        set_threads(&module, build);
         return Ok(Loaded { module, opened, compiled: None, _folder: None });
     }
     let options = crate::Options { profile, ..resolve::options(build, None, None)? };
+    resolve::note_threads(&options);
     let source = Source::open(path, &options)?;
     style::problems(&source.warnings);
     let mut watch = Watch::default();
@@ -55,10 +54,19 @@ pub fn load(path: &Path, build: &BuildArgs, profile: bool) -> Result<Loaded, Fai
     output::write_one(&compiled, Some(&code), Kind::Shared, &library, &build.link, &options)?;
     let (module, opened) = open(&library)?;
     drop(code);
+    set_threads(&module, build);
     Ok(Loaded { module, opened, compiled: Some(compiled), _folder: Some(folder) })
 }
 
 fn open(path: &Path) -> Result<(Module, Duration), Failure> {
     let begun = Instant::now();
     Ok((Module::open(path)?, begun.elapsed()))
+}
+
+/// As many threads as asked for, if the module has more than one.
+fn set_threads(module: &Module, build: &BuildArgs) {
+    let Some(threads) = build.threads else { return };
+    if !module.set_threads(threads.wanted()) && threads.most() > 1 {
+        style::note("the module runs on one thread: no loop in it is worth more, or it was compiled for one");
+    }
 }
