@@ -7,10 +7,12 @@ use onnxc_base::{DType, Diagnostics, Tensor};
 use onnxc_codegen::loader::Module;
 use onnxc_ir::graph::build::GraphBuilder;
 use onnxc_ir::graph::{Attr, Attrs, Graph, OpName, Type, ValueId};
-use onnxc_ir::loops::interp::Interp;
+use onnxc_ir::loops::interp::{Interp, run_module};
 use onnxc_ops::infer::infer_graph;
 use std::ffi::c_void;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// The most threads that modules are compiled for here.
@@ -56,7 +58,7 @@ fn pictures() -> (Graph, Vec<Tensor>) {
 fn source((mut g, inputs): (Graph, Vec<Tensor>)) -> (Source, Vec<Tensor>) {
     let problems = infer_graph(&mut g, &Options::default().registry);
     assert!(!problems.has_errors(), "{problems}");
-    (Source { graph: g, sha256: String::new(), warnings: Diagnostics::new() }, inputs)
+    (Source { graph: g, hot: vec![], sha256: String::new(), warnings: Diagnostics::new() }, inputs)
 }
 
 fn build(source: &Source, options: &Options, path: &Path) -> Module {
@@ -142,5 +144,46 @@ fn the_callers_pool_does_the_work() {
         unsafe { set(None, std::ptr::null_mut()) };
         assert!(CALLS.load(Ordering::Relaxed) > before);
         assert_eq!(module.run(&inputs), want);
+    }
+}
+
+/// C for OpenMP and without it: threads have scratch memory of their own.
+#[test]
+fn source_for_openmp_gives_the_same_bits() {
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let (source, inputs) = source(rows());
+    let mut options = Options { backend: Some("c".into()), ..Options::default() };
+    options.source.openmp = Some(3);
+    let compiled = compile(&source, &options).unwrap_or_else(|e| panic!("{e}"));
+    let file = folder.path().join("rows.c");
+    compiled.write(&file, &options).unwrap_or_else(|e| panic!("{e}"));
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    assert!(text.contains("num_threads(3)") && text.contains("omp_get_thread_num()"), "{text}");
+    let want: Vec<f32> = run_module(&compiled.program, &inputs).expect("it runs")[0].to_vec().expect("floats");
+    let given: Vec<f32> = inputs[0].to_vec().expect("floats");
+    let main = format!(
+        "#include \"rows.h\"\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\nint main(void) {{\n\
+         rows_dims dims = {{ 61 }};\nstatic float x[{}], y[{}];\nif (fread(x, 4, {0}, stdin) != {0}) return 2;\n\
+         void *w = aligned_alloc(64, (size_t)rows_workspace_bytes(&dims) + 64 & ~(size_t)63);\n\
+         if (rows_run(&dims, x, y, w)) return 1;\nfwrite(y, 4, {1}, stdout);\nreturn 0; }}\n",
+        given.len(),
+        want.len()
+    );
+    std::fs::write(folder.path().join("main.c"), main).expect("the folder is writable");
+    for flags in [&["-fopenmp"][..], &[]] {
+        let program = folder.path().join("program");
+        let mut cc = Command::new("cc");
+        cc.args(["-O1", "-ffp-contract=off", "-o"]).arg(&program).args(flags);
+        let made = cc.args([folder.path().join("main.c"), file.clone()]).output();
+        if !made.is_ok_and(|o| o.status.success()) {
+            eprintln!("SKIPPED: no C compiler (cc {flags:?}) on this machine");
+            continue;
+        }
+        let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let bytes: Vec<u8> = given.iter().flat_map(|v| v.to_le_bytes()).collect();
+        child.stdin.take().expect("a pipe").write_all(&bytes).expect("it reads");
+        let got = child.wait_with_output().expect("it ends");
+        let got: Vec<f32> = got.stdout.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        assert_eq!(got, want, "{flags:?}");
     }
 }

@@ -199,12 +199,11 @@ impl Artefact<'_> {
         let object = Temporary(beside(path).with_extension("o"));
         self.write_object(&object.0)?;
         let mut inputs: Vec<PathBuf> = std::iter::once(object.0.clone()).chain(extra.iter().cloned()).collect();
-        let mut runtime = None;
-        if let Some((word, bytes)) = runtime_of(self.program) {
-            let file = Temporary(beside(path).with_extension(format!("{word}.o")));
+        let part = runtime_of(self.program);
+        let file = part.map(|(word, _)| Temporary(beside(path).with_extension(format!("{word}.o"))));
+        if let (Some((_, bytes)), Some(file)) = (part, &file) {
             std::fs::write(&file.0, bytes).map_err(|e| cannot_write(&file.0, &e))?;
             inputs.push(file.0.clone());
-            runtime = Some(file);
         }
         let exports = self.exports();
         let custom = self.program.externs.values().any(|x| !is_runtime_call(&x.symbol));

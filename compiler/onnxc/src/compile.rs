@@ -187,9 +187,18 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
         registers,
         fma: backend.has_fma(&options.target),
         l2_bytes: l2_bytes(options.target.vector_bits),
-        threads: if backend.forks() && options.target.has_threads() { options.threads } else { 1 },
+        threads: threads(options, backend),
         strict: options.strict_fp,
         memory: if options.target.small { Memory::SCARCE } else { Memory::PLENTY },
+    }
+}
+
+/// Threads that the backend has for parallel loops.
+fn threads(options: &Options, backend: &dyn Backend) -> u32 {
+    match options.source.openmp {
+        _ if backend.forks() && options.target.has_threads() => options.threads,
+        Some(n) if backend.name() == onnxc_c::C.name() => n,
+        _ => 1,
     }
 }
 

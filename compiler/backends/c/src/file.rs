@@ -59,6 +59,15 @@ fn alignment(bytes: u32) -> String {
     )
 }
 
+/// Without OpenMP the pragmas say nothing and there is one thread.
+const OPENMP: &str = "
+#ifdef _OPENMP
+#include <omp.h>
+#else
+#define omp_get_thread_num() 0
+#endif
+";
+
 /// Writes the file.
 pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
     let scalars = scalarize(job.program);
@@ -74,6 +83,9 @@ pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
     }
     let mut out = title(job);
     out += PREAMBLE;
+    if code.contains("omp_get_thread_num()") {
+        out += OPENMP;
+    }
     if job.public {
         out += &alignment(job.info.alignment);
     }

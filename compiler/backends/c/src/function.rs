@@ -18,7 +18,7 @@ pub(crate) struct File<'a> {
     /// The expression of each constant's address.
     pub constants: Vec<String>,
     pub pointer_bits: u32,
-    pub openmp: bool,
+    pub openmp: Option<u32>,
     /// Entries have the types of the public header: dims, allocator and workspace by their own.
     pub public: bool,
     /// Words that are no names.

@@ -24,7 +24,7 @@ pub(crate) struct C<'a> {
     /// Bits of an address: 64-bit offsets are cut where addresses have 32.
     pub pointer_bits: u32,
     /// Write `#pragma omp`.
-    pub openmp: bool,
+    pub openmp: Option<u32>,
     /// Wide offsets and `0` for a function that returns nothing useful.
     pub ret: Option<DType>,
 }
@@ -274,7 +274,12 @@ impl Language for C<'_> {
     }
 
     fn thread(&mut self) -> Expr {
-        Expr::primary("0", DType::I64)
+        let text = if self.openmp.is_some() { "omp_get_thread_num()" } else { "0" };
+        Expr::primary(text, DType::I64)
+    }
+
+    fn has_threads(&self) -> bool {
+        self.openmp.is_some()
     }
 
     fn declare(&mut self, name: &str, value: &Expr, mutable: bool) -> String {
@@ -298,8 +303,9 @@ impl Language for C<'_> {
 
     fn open_for(&mut self, h: &Header) -> Vec<String> {
         let mut lines = vec![];
-        if h.parallel && self.openmp {
-            lines.extend(["#if defined(_OPENMP)", "#pragma omp parallel for", "#endif"].map(String::from));
+        if let (true, Some(threads)) = (h.parallel, self.openmp) {
+            let pragma = format!("#pragma omp parallel for num_threads({threads})");
+            lines.extend(["#if defined(_OPENMP)".into(), pragma, "#endif".into()]);
         }
         let (i, ty, lo, hi) = (&h.index, c_type(h.dtype), &h.lo.text, &h.hi.text);
         let step = if h.step == 1 { format!("{i}++") } else { format!("{i} += {}", h.step) };

@@ -45,8 +45,9 @@ pub struct Options {
     pub section: Option<String>,
     /// The module owns its workspace.
     pub static_workspace: bool,
-    /// `#pragma omp parallel for` before loops whose iterations are independent.
-    pub openmp: bool,
+    /// `#pragma omp parallel for` before loops whose iterations are independent, for so many threads: those that the
+    /// program was scheduled for, as each has scratch memory of its own.
+    pub openmp: Option<u32>,
     /// What the C file includes; `NAME.h` if nothing is said.
     pub header_file: Option<String>,
 }

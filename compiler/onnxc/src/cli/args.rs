@@ -199,7 +199,7 @@ pub struct SourceArgs {
     /// The C file has its workspace in itself: NAME_run takes none, and isn't reentrant
     #[arg(long)]
     pub static_workspace: bool,
-    /// Write `#pragma omp parallel for` before loops whose iterations are independent
+    /// Write `#pragma omp parallel for` before long loops of C, for the threads that --threads says, or up to 8
     #[arg(long)]
     pub openmp: bool,
     /// The Rust module doesn't check indices again that the compiler has proven

@@ -12,6 +12,9 @@ use onnxc_ops::custom::CFunction;
 use onnxc_ops::import::ImportOptions;
 use std::sync::Arc;
 
+/// Threads of C with `--openmp` that doesn't say how many.
+const OPENMP_THREADS: u32 = 8;
+
 /// Options from the arguments that all commands share.
 ///
 /// # Errors
@@ -56,6 +59,7 @@ pub fn note_threads(options: &Options) {
     let Ok(backend) = backends::find(options.backend.as_deref()) else { return };
     let why = match () {
         () if options.threads <= 1 => return,
+        () if options.source.openmp.is_some() => return,
         () if !backend.forks() => format!("what backend {} writes runs on one thread", backend.name()),
         () if !options.target.has_threads() => format!("modules for {} run on one thread", options.target.triple),
         () => return,
@@ -93,7 +97,7 @@ pub fn source(
         },
         section: args.section.clone(),
         static_workspace: args.static_workspace,
-        openmp: args.openmp,
+        openmp: args.openmp.then_some(if options.threads > 1 { options.threads } else { OPENMP_THREADS }),
         header_file: Some(format!("{stem}.h")),
     };
     Ok(())

@@ -9,8 +9,9 @@ use crate::from_kernel::reduction_axes;
 use onnxc_base::Sym;
 use onnxc_ir::kernel::{Body, DefId, Expr, ExprKind, Kernel, Src, Stage};
 
-/// Cycles of work that each thread must have: about 2 us, four times what a fork and a join cost.
-const CYCLES_PER_THREAD: i64 = 7000;
+/// Cycles of work that each thread must have: about 4 us. A fork and a join are a tenth of that; the rest is for what moves
+/// from core to core, as the next stage reads what two of them have written.
+const CYCLES_PER_THREAD: i64 = 15_000;
 /// What a math function is, in operations: a polynomial.
 const MATH: i64 = 20;
 /// Definitions inside of each other that are looked into.

@@ -105,6 +105,10 @@ pub trait Language {
     fn element(&mut self, name: &str, flat: Expr, dtype: DType) -> Expr;
     /// The number of the thread.
     fn thread(&mut self) -> Expr;
+    /// True if that tells threads apart.
+    fn has_threads(&self) -> bool {
+        false
+    }
 
     /// Declares a value (`let`) or, mutable, a variable.
     fn declare(&mut self, name: &str, value: &Expr, mutable: bool) -> String;

@@ -183,7 +183,7 @@ impl<L: Language> Flow<'_, L> {
                 Stmt::Store { buf, .. } => !matches!(self.func.bufs[*buf].kind, BufKind::Stack(_)),
                 Stmt::Let(v) => match &self.func.values[*v].op {
                     Op::Get(p) => self.at_first_set[p.var] && !self.declared[p.var],
-                    Op::ThreadId => false,
+                    Op::ThreadId => self.lang.has_threads(),
                     _ => true,
                 },
                 Stmt::Assign { .. } | Stmt::Alloc { .. } | Stmt::Free(_) | Stmt::Call { .. } => false,
