@@ -7,8 +7,9 @@
 //! Does NOT copy constants: all parts refer to those of the whole.
 
 use onnxc_base::{PrimaryMap, SecondaryMap};
-use onnxc_ir::loops::walk::blocks_mut;
+use onnxc_ir::loops::walk::{blocks, blocks_mut};
 use onnxc_ir::loops::{Block, Callee, Extern, ExternId, Func, FuncId, Linkage, Program, Stmt};
+use std::collections::BTreeMap;
 
 /// Values and statements of a part, about: less isn't worth another module.
 const PART: usize = 6_000;
@@ -17,14 +18,39 @@ const MOST: usize = 16;
 
 /// The parts of a program; one if it is small.
 pub fn split(program: &Program) -> Vec<Program> {
-    let sizes: Vec<(FuncId, usize)> = program.funcs.iter().map(|(id, f)| (id, f.values.len().max(1))).collect();
-    let total: usize = sizes.iter().map(|s| s.1).sum();
-    let count = (total / PART).clamp(1, MOST).min(program.funcs.len().max(1));
+    let owner = owners(program);
+    let mut sizes: BTreeMap<FuncId, usize> = BTreeMap::new();
+    for (id, f) in program.funcs.iter() {
+        *sizes.entry(owner[id].unwrap_or(id)).or_default() += f.values.len().max(1);
+    }
+    let total: usize = sizes.values().sum();
+    let count = (total / PART).clamp(1, MOST).min(sizes.len().max(1));
     if count == 1 {
         return vec![program.clone()];
     }
-    let part_of = assign(sizes, count);
+    let mut part_of = assign(sizes.into_iter().collect(), count);
+    for id in program.funcs.keys() {
+        part_of[id] = part_of[owner[id].unwrap_or(id)];
+    }
     (0..count).map(|part| one(program, &part_of, part)).collect()
+}
+
+/// Of functions that are forked, who forks them: both go into one part.
+fn owners(program: &Program) -> SecondaryMap<FuncId, Option<FuncId>> {
+    fn walk(b: &Block, found: &mut dyn FnMut(FuncId)) {
+        for s in &b.0 {
+            if let Stmt::Fork { callee, .. } = s {
+                found(*callee);
+            }
+            blocks(s).into_iter().for_each(|b| walk(b, found));
+        }
+    }
+    let mut owner: SecondaryMap<FuncId, Option<FuncId>> = SecondaryMap::new();
+    // Callees come first, so from the end on an owner's own owner is known.
+    for id in program.funcs.keys().rev() {
+        walk(&program.funcs[id].body, &mut |forked| owner[forked] = Some(owner[id].unwrap_or(id)));
+    }
+    owner
 }
 
 /// The largest function first, each to the part that has least.
@@ -74,8 +100,17 @@ fn linked(externs: &mut PrimaryMap<ExternId, Extern>, f: &Func) -> ExternId {
 
 fn calls(block: &mut Block, f: &mut dyn FnMut(&mut Callee)) {
     for s in &mut block.0 {
-        if let Stmt::Call { callee, .. } = s {
-            f(callee);
+        match s {
+            Stmt::Call { callee, .. } => f(callee),
+            Stmt::Fork { callee, .. } => {
+                let mut here = Callee::Func(*callee);
+                f(&mut here);
+                // It is in the same part.
+                if let Callee::Func(id) = here {
+                    *callee = id;
+                }
+            }
+            _ => {}
         }
         blocks_mut(s).into_iter().for_each(|b| calls(b, f));
     }

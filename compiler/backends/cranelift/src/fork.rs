@@ -90,8 +90,7 @@ pub(crate) fn define_task(
 impl Translator<'_, '_> {
     /// Hands a function's ranges out.
     pub fn fork(&mut self, callee: l::FuncId, args: &[l::Arg], count: l::Value, team: l::Value) {
-        let (Some(&task), Some(&fork)) =
-            (self.callees.get(&Callee::Task(callee)), self.callees.get(&Callee::Fork))
+        let (Some(&task), Some(&fork)) = (self.callees.get(&Callee::Task(callee)), self.callees.get(&Callee::Fork))
         else {
             return self.fail("a fork of a function that isn't there");
         };

@@ -49,7 +49,8 @@ pub(crate) fn compile(unit: &Unit<'_>, target: &Target, options: &CompileOptions
         problems.extend(found);
     }
     for (&of, &id) in &symbols.tasks {
-        if let Err(d) = fork::define_task(&mut module, &cx, symbols.funcs[of], of, id, options.emit, &mut scratch, &mut text)
+        if let Err(d) =
+            fork::define_task(&mut module, &cx, symbols.funcs[of], of, id, options.emit, &mut scratch, &mut text)
         {
             problems.push(d);
         }

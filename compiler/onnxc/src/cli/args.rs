@@ -1,7 +1,7 @@
 //! The arguments as they are typed. [`super::resolve`] says what they mean.
 
-use clap::builder::styling::{AnsiColor, Styles};
 use crate::options::{MOST_THREADS, allowed_threads};
+use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

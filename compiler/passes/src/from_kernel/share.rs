@@ -48,7 +48,8 @@ impl<'k> Cx<'k> {
         }
         let threads = i64::from(self.machine.threads);
         let most = Sym::int(if threads <= 2 { threads } else { threads * SHARES });
-        let shares = if all.as_int().is_some_and(|n| Some(n) <= most.as_int()) { all.clone() } else { Sym::min(&most, &all) };
+        let shares =
+            if all.as_int().is_some_and(|n| Some(n) <= most.as_int()) { all.clone() } else { Sym::min(&most, &all) };
         let worth = work::worth(self.kernel, stage);
         let shares = match worth.as_int() {
             Some(n) => Sym::min(&shares, &Sym::int(n)),

@@ -179,11 +179,9 @@ fn gather(
 ) {
     let integer = || vec![ParamKind::Scalar(DType::I64)];
     let [begin, end] = known;
-    let begin = begin.unwrap_or_else(|| {
-        externs.push(Extern { symbol: TEAM_BEGIN.into(), params: integer(), ret: Some(Ty::I64) })
-    });
-    let end =
-        end.unwrap_or_else(|| externs.push(Extern { symbol: TEAM_END.into(), params: integer(), ret: None }));
+    let begin = begin
+        .unwrap_or_else(|| externs.push(Extern { symbol: TEAM_BEGIN.into(), params: integer(), ret: Some(Ty::I64) }));
+    let end = end.unwrap_or_else(|| externs.push(Extern { symbol: TEAM_END.into(), params: integer(), ret: None }));
     let most = value(f, Op::Const(Scalar::i64(i64::from(threads))), "");
     let team = value(f, Op::Result, "team");
     hand_on(&mut f.body, forking, team);

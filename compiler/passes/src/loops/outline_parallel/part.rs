@@ -242,7 +242,9 @@ impl Copier<'_> {
             BufKind::Stack(_) if self.own.alone.contains(&b) => None,
             BufKind::Local if self.own.local.contains(&b) => None,
             BufKind::Stack(_) => Some(true),
-            BufKind::Param(i) => Some(matches!(self.from.params[i as usize].kind, ParamKind::Buf { mutable: true, .. })),
+            BufKind::Param(i) => {
+                Some(matches!(self.from.params[i as usize].kind, ParamKind::Buf { mutable: true, .. }))
+            }
             BufKind::Local | BufKind::Pointer => return None,
         };
         let new = match mutable {
