@@ -3,6 +3,7 @@
 //! Integers that may wrap go through unsigned types; those that provably don't are written plainly. Integers of fewer bits
 //! than an int are converted back after every operation. A bool is an `int` of 0 or 1, in memory a `uint8_t`.
 
+use crate::dots;
 use crate::helpers::{c_type, unsigned};
 use onnxc_base::{DType, SecondaryMap};
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
@@ -69,6 +70,20 @@ pub(crate) fn int_literal(v: i128, d: DType) -> String {
         DType::U32 => format!("UINT32_C({v})"),
         _ => v.to_string(),
     }
+}
+
+/// A helper that keeps an integer within the limits of so many bits. GCC doesn't find the instruction when the limits are
+/// in registers, as in a loop they are.
+fn saturation(name: &str, bits: u32, signed: bool) -> String {
+    let (low, top, letter) = match signed {
+        true => (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1, 's'),
+        false => (0, (1i64 << bits) - 1, 'u'),
+    };
+    format!(
+        "static inline int32_t {name}(int32_t a) {{\n#if defined(__GNUC__) && !defined(__clang__) && defined(__ARM_FEATURE_SAT)\n    \
+         __asm__(\"{letter}sat %0, #{bits}, %1\" : \"=r\"(a) : \"r\"(a));\n    return a;\n#else\n    \
+         return a < {low} ? {low} : a > {top} ? {top} : a;\n#endif\n}}"
+    )
 }
 
 impl C<'_> {
@@ -208,6 +223,24 @@ impl Language for C<'_> {
         self.help("fma", d, &[&a, &b, &c], d)
     }
 
+    fn saturate(&mut self, a: &Expr, bits: u32, signed: bool) -> Option<Expr> {
+        let name = format!("onnxc_saturate_{}{bits}", if signed { 'i' } else { 'u' });
+        self.helpers.add(&name, || saturation(&name, bits, signed));
+        Some(Expr::primary(format!("{name}({})", a.text), DType::I32))
+    }
+
+    fn load_packed(&mut self, f: &Func, buf: Buf, offset: Expr, lanes: u16) -> Option<Expr> {
+        let d = f.bufs[buf].dtype;
+        let load = dots::load(self.helpers, d, lanes);
+        let at = self.address(buf, Some(offset));
+        Some(Expr { lanes, ..Expr::primary(format!("{load}({})", at.text), d) })
+    }
+
+    fn dot(&mut self, a: Expr, b: Expr, c: Expr) -> Option<Expr> {
+        let dot = dots::dot(self.helpers, a.dtype, b.dtype, a.lanes);
+        Some(Expr::primary(format!("{dot}({}, {}, {})", a.text, b.text, c.text), DType::I32))
+    }
+
     fn compare(&mut self, op: CmpOp, a: Expr, b: Expr) -> Expr {
         Expr::infix(&a, op.sign(), &b, Prec::Compare, DType::Bool)
     }
@@ -284,6 +317,13 @@ impl Language for C<'_> {
 
     fn declare(&mut self, name: &str, value: &Expr, mutable: bool) -> String {
         let constant = if mutable { "" } else { "const " };
+        if value.lanes > 1 {
+            return format!(
+                "{constant}{} {name} = {};",
+                dots::operand(self.helpers, value.dtype, value.lanes),
+                value.text
+            );
+        }
         format!("{constant}{} {name} = {};", value_type(value.dtype), value.text)
     }
 

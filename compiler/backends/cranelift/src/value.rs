@@ -31,6 +31,7 @@ impl Translator<'_, '_> {
             Op::Unary(op, a) => self.unary(*op, *a, ty),
             Op::Binary(op, a, b) => self.binary(*op, *a, *b, ty),
             Op::Fma(a, b, c) => self.fma(*a, *b, *c, ty),
+            Op::Dot(a, b, c) => self.dot(*a, *b, *c, ty),
             Op::Compare(op, a, b) => self.compare(*op, *a, *b),
             Op::Select(c, a, b) => self.select(*c, *a, *b, ty),
             Op::Cast(a) => {
@@ -98,6 +99,27 @@ impl Translator<'_, '_> {
         let (a, b, c) = (self.rep(a), self.rep(b), self.rep(c));
         let parts = (0..a.parts.len()).map(|i| self.b.ins().fma(a.parts[i], b.parts[i], c.parts[i])).collect();
         Rep { width: a.width, parts }
+    }
+
+    /// Lane by lane: no schedule for this backend asks for sums of products.
+    fn dot(&mut self, a: Value, b: Value, c: Value, ty: Ty) -> Rep {
+        let [a, b] = [a, b].map(|v| {
+            let ty = self.func.values[v].ty;
+            let rep = self.rep(v);
+            let wide = |t: &mut Self, lane: ir::Value| match ty.elem.is_signed_int() {
+                true => t.b.ins().sextend(types::I32, lane),
+                false => t.b.ins().uextend(types::I32, lane),
+            };
+            self.lanes(&rep, ty).into_iter().map(|lane| wide(self, lane)).collect::<Vec<_>>()
+        });
+        let c = self.rep(c);
+        let mut sums = self.lanes(&c, ty);
+        let group = a.len() / sums.len().max(1);
+        for (i, (x, y)) in a.into_iter().zip(b).enumerate() {
+            let product = self.b.ins().imul(x, y);
+            sums[i / group] = self.b.ins().iadd(sums[i / group], product);
+        }
+        self.with_lanes(ty, sums)
     }
 
     /// True if `select(cond, a, b)` is `a`: a load that gives 0 wherever the same mask is unset, and `b` is 0.

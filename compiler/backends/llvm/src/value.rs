@@ -38,6 +38,10 @@ impl<'c> FuncGen<'_, 'c> {
             Op::Unary(op, a) => e.unary(*op, elem, self.value(*a)?),
             Op::Binary(op, a, b) => e.binary(*op, elem, self.value(*a)?, self.value(*b)?),
             Op::Fma(a, b, c) => e.fma(elem, self.value(*a)?, self.value(*b)?, self.value(*c)?),
+            Op::Dot(a, b, c) => {
+                let sum = self.value(*c)?;
+                e.dot((self.value(*a)?, self.dtype(*a)), (self.value(*b)?, self.dtype(*b)), sum)
+            }
             Op::Compare(op, a, b) => e.compare(*op, self.dtype(*a), self.value(*a)?, self.value(*b)?),
             Op::Select(c, a, b) => e.select(self.value(*c)?, self.value(*a)?, self.value(*b)?),
             Op::Cast(a) => e.cast(self.value(*a)?, self.dtype(*a), elem),

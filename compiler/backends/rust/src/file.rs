@@ -21,7 +21,7 @@ pub(crate) fn write(
     options: &Options,
     more: &[FuncId],
 ) -> Result<String, Diagnostics> {
-    let scalars = scalarize(program);
+    let scalars = scalarize(program, false);
     let e = program.interface.entries;
     let mut kept: Vec<FuncId> = [e.run, e.plan].into_iter().flatten().collect();
     if !program.interface.dims.is_empty() {

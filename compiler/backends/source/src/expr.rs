@@ -32,12 +32,14 @@ pub struct Expr {
     pub prec: Prec,
     /// The type it has in the emitted text: i32 for an index that fits.
     pub dtype: DType,
+    /// Lanes: more than one only for operands of a sum of products, which are held packed.
+    pub lanes: u16,
 }
 
 impl Expr {
     /// An expression.
     pub fn new(text: impl Into<String>, prec: Prec, dtype: DType) -> Expr {
-        Expr { text: text.into(), prec, dtype }
+        Expr { text: text.into(), prec, dtype, lanes: 1 }
     }
 
     /// A name, literal, call or subscript.

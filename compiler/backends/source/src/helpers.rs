@@ -45,6 +45,14 @@ impl Helpers {
         name
     }
 
+    /// Makes sure of a helper that isn't in the library, by its name.
+    pub fn add(&mut self, name: &str, text: impl FnOnce() -> String) {
+        if !self.texts.contains_key(name) {
+            self.texts.insert(name.into(), text());
+            self.order.push(name.into());
+        }
+    }
+
     /// Their texts, each after what it calls.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.order.iter().filter_map(|n| self.texts.get(n).map(String::as_str))

@@ -15,3 +15,15 @@ pub mod homes;
 pub mod names;
 pub mod range;
 pub mod scalar;
+
+use onnxc_codegen::Target;
+
+/// Registers for a tile of scalars, in pairs where the processor's vectors are out of reach: those of the vector extension
+/// of small Arm cores are four registers for floats each.
+pub fn registers(target: &Target) -> u32 {
+    if target.pointer_bits < 64 && target.vector_bits > 64 {
+        target.vector_registers * 2
+    } else {
+        target.vector_registers
+    }
+}

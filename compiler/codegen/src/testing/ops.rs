@@ -29,6 +29,7 @@ pub fn cases() -> Vec<Case> {
             }
         }
         all.extend([DType::F32, DType::F64].map(|d| fma(d, lanes)));
+        all.extend(dots(lanes));
         all.push(exhaustive_half(DType::F16, lanes));
         all.push(exhaustive_half(DType::BF16, lanes));
     }
@@ -180,4 +181,27 @@ fn fma(d: DType, lanes: u16) -> Case {
     let mut third = many(d, PAIRS);
     third.rotate_left(VALUES * d.size());
     c.finish([a, b, third], PAIRS)
+}
+
+/// Sums of products of a few neighbours, of each pair of narrow types.
+fn dots(lanes: u16) -> Vec<Case> {
+    let narrow = [DType::I8, DType::U8, DType::I16];
+    let groups = [2, 4, 16].into_iter().filter(|g| lanes * g <= 64);
+    groups.flat_map(|g| narrow.map(|a| narrow.map(|b| dot(a, b, lanes, g)))).flatten().collect()
+}
+
+fn dot(a: DType, b: DType, lanes: u16, group: u16) -> Case {
+    let mut c = CaseBuilder::new(&format!("dot_{a}_{b}_x{lanes}_{group}"), [a, b, DType::I32], DType::I32);
+    let count = 256;
+    c.each(count / usize::from(group), lanes, |c, i| {
+        let group_size = c.b.int(i64::from(group));
+        let at = c.b.mul(i, group_size);
+        let (x, y) = (c.load(0, at, lanes * group), c.load(1, at, lanes * group));
+        let sum = c.load(2, i, lanes);
+        let v = c.b.dot(x, y, sum);
+        c.store(i, v);
+    });
+    let mut second = many(b, count);
+    second.rotate_left(7 * b.size());
+    c.finish([many(a, count), second, many(DType::I32, count)], count / usize::from(group))
 }

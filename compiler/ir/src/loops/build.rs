@@ -197,6 +197,11 @@ impl FuncBuilder {
         self.op(self.ty(a), Op::Fma(a, b, c))
     }
 
+    /// c plus the products of a and b, in as many groups as c has lanes.
+    pub fn dot(&mut self, a: Value, b: Value, c: Value) -> Value {
+        self.op(self.ty(c), Op::Dot(a, b, c))
+    }
+
     /// Compares; a scalar beside a vector is splat. Constants fold.
     pub fn compare(&mut self, op: CmpOp, a: Value, b: Value) -> Value {
         if let (Some(x), Some(y)) = (self.as_const(a), self.as_const(b)) {

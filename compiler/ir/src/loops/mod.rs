@@ -431,6 +431,10 @@ pub enum Op {
     Binary(BinOp, Value, Value),
     /// a * b + c, rounded once. f32 or f64.
     Fma(Value, Value, Value),
+    /// Sums of products of narrow integers: lane l is c[l] plus the products of lanes l * g to l * g + g - 1 of a and b,
+    /// where a and b have g times the lanes of c. a and b hold integers of 8 or 16 bits, signed or not; c and the result
+    /// are i32, and wrap.
+    Dot(Value, Value, Value),
     /// Bool lanes.
     Compare(CmpOp, Value, Value),
     /// Lane-wise `cond ? a : b`; a scalar condition decides for all lanes.

@@ -126,7 +126,7 @@ impl Gen<'_> {
         let (elem, lanes) = (self.elem(), self.lanes());
         let ty = Ty::vector(elem, lanes);
         let float = Ty::vector([DType::F32, DType::F64][self.dice.roll(2)], lanes);
-        let op = match self.dice.roll(10) {
+        let op = match self.dice.roll(11) {
             0 => Op::Unary(self.unary(), self.get(float)),
             1 => return self.binary(ty),
             2 => Op::Fma(self.get(float), self.get(float), self.get(float)),
@@ -143,10 +143,20 @@ impl Gen<'_> {
                 let v = self.get(Ty::vector(DType::I32, lanes));
                 return self.push(Ty::vector(DType::F32, lanes), Op::Bitcast(v));
             }
+            9 => return self.dot(lanes),
             _ => return self.push(Ty::I64, Op::ThreadId),
         };
         let ty = if matches!(op, Op::Select(..)) { ty } else { float };
         self.push(ty, op);
+    }
+
+    fn dot(&mut self, lanes: u16) {
+        let narrow = [DType::I8, DType::U8, DType::I16];
+        let many = lanes.saturating_mul([1, 2, 4][self.dice.roll(3)]).min(64);
+        let [a, b] = [0, 1].map(|_| Ty::vector(narrow[self.dice.roll(3)], many));
+        let (a, b, c) = (self.get(a), self.get(b), self.get(Ty::vector(DType::I32, lanes)));
+        let v = self.b.dot(a, b, c);
+        self.keep(v);
     }
 
     /// An operation with a float meaning.

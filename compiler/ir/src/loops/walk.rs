@@ -90,7 +90,7 @@ pub fn operands(op: &Op, f: &mut dyn FnMut(Value)) {
         Op::Param(_) | Op::Index | Op::Result | Op::Const(_) | Op::Iota | Op::IsNull(_) | Op::ThreadId => {}
         Op::Splat(a) | Op::Unary(_, a) | Op::Cast(a) | Op::Bitcast(a) | Op::Extract(a, _) | Op::Reduce(_, a) => f(*a),
         Op::Binary(_, a, b) | Op::Compare(_, a, b) | Op::Shuffle(a, b, _) => [*a, *b].into_iter().for_each(f),
-        Op::Fma(a, b, c) | Op::Select(a, b, c) => [*a, *b, *c].into_iter().for_each(f),
+        Op::Fma(a, b, c) | Op::Dot(a, b, c) | Op::Select(a, b, c) => [*a, *b, *c].into_iter().for_each(f),
         Op::Load { offset, mask, .. } => [Some(*offset), *mask].into_iter().flatten().for_each(f),
         Op::Gather { offsets, mask, .. } => [Some(*offsets), *mask].into_iter().flatten().for_each(f),
         Op::Get(place) => place.index.iter().copied().for_each(f),
@@ -107,7 +107,7 @@ pub fn map_operands(op: &mut Op, f: &mut dyn FnMut(Value) -> Value) {
         Op::Binary(_, a, b) | Op::Compare(_, a, b) | Op::Shuffle(a, b, _) => {
             [a, b].into_iter().for_each(|v| *v = f(*v))
         }
-        Op::Fma(a, b, c) | Op::Select(a, b, c) => [a, b, c].into_iter().for_each(|v| *v = f(*v)),
+        Op::Fma(a, b, c) | Op::Dot(a, b, c) | Op::Select(a, b, c) => [a, b, c].into_iter().for_each(|v| *v = f(*v)),
         Op::Load { offset, mask, .. } => [Some(offset), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v)),
         Op::Gather { offsets, mask, .. } => {
             [Some(offsets), mask.as_mut()].into_iter().flatten().for_each(|v| *v = f(*v))

@@ -4,6 +4,7 @@
 //! A value that is used once waits until its user is written. It is written out before that if a statement comes that
 //! would change it: an assignment to a variable that it reads, a store to memory that it loads from, a loop.
 
+mod limits;
 mod ops;
 mod stmts;
 
@@ -91,6 +92,18 @@ pub trait Language {
     fn binary(&mut self, op: BinOp, a: Expr, b: Expr, known: Known) -> Expr;
     /// a * b + c in one rounding.
     fn fma(&mut self, a: Expr, b: Expr, c: Expr) -> Expr;
+    /// An i32 kept within the limits of `bits` bits, signed or not; `None` if that is no operation of its own.
+    fn saturate(&mut self, _a: &Expr, _bits: u32, _signed: bool) -> Option<Expr> {
+        None
+    }
+    /// Neighbouring elements of a buffer as an operand of [`Language::dot`].
+    fn load_packed(&mut self, _f: &Func, _buf: Buf, _offset: Expr, _lanes: u16) -> Option<Expr> {
+        None
+    }
+    /// c plus the sum of the products of packed elements; `None` if the language has no such form.
+    fn dot(&mut self, _a: Expr, _b: Expr, _c: Expr) -> Option<Expr> {
+        None
+    }
     /// A comparison.
     fn compare(&mut self, op: CmpOp, a: Expr, b: Expr) -> Expr;
     /// A choice.
@@ -189,6 +202,8 @@ pub struct Flow<'a, L: Language> {
     style: Style,
     lang: &'a mut L,
     uses: SecondaryMap<Value, u32>,
+    /// Maxima that are written together with the minimum that alone reads them.
+    limited: SecondaryMap<Value, bool>,
     names: &'a mut Names,
     value_names: SecondaryMap<Value, Option<String>>,
     var_names: SecondaryMap<Var, Option<String>>,
@@ -214,7 +229,9 @@ impl<'a, L: Language> Flow<'a, L> {
         let mut uses = SecondaryMap::new();
         count(func, &func.body, &mut uses);
         let at_first_set = declared_at_first_set(func);
+        let limited = limits::inner(func, &uses);
         Self {
+            limited,
             func,
             ranges,
             style,

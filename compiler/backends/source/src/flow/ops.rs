@@ -16,6 +16,9 @@ pub(super) struct Deps {
 impl<L: Language> Flow<'_, L> {
     /// Computes a value: a line, or an expression that waits.
     pub(super) fn compute(&mut self, v: Value) {
+        if self.limited[v] {
+            return;
+        }
         if self.uses[v] == 0 && !matches!(self.func.values[v].op, Op::Param(_)) {
             return;
         }
@@ -73,7 +76,7 @@ impl<L: Language> Flow<'_, L> {
         }
         let dtype = self.repr(v);
         match &self.value_names[v] {
-            Some(name) => Expr::primary(name.clone(), dtype),
+            Some(name) => Expr { lanes: self.func.values[v].ty.lanes, ..Expr::primary(name.clone(), dtype) },
             None => {
                 self.fail(format!("{v} is used before it is computed"));
                 Expr::primary("0", dtype)
@@ -122,6 +125,9 @@ impl<L: Language> Flow<'_, L> {
             }
             Op::Binary(op, a, b) => {
                 let known = self.known(v, *a, *b);
+                if let (BinOp::Min, Some(e)) = (op, self.within_limits(v, known, deps)) {
+                    return e;
+                }
                 let of = self.pending.iter().find(|p| p.value == *a).and_then(|p| p.place.clone());
                 let (a, b) = (self.operand_as(*a, repr, deps), self.operand_as(*b, repr, deps));
                 let sign = match op {
@@ -140,6 +146,10 @@ impl<L: Language> Flow<'_, L> {
             Op::Fma(a, b, c) => {
                 let [a, b, c] = [*a, *b, *c].map(|x| self.operand(x, deps));
                 self.lang.fma(a, b, c)
+            }
+            Op::Dot(a, b, c) => {
+                let [a, b, c] = [*a, *b, *c].map(|x| self.operand(x, deps));
+                self.lang.dot(a, b, c).unwrap_or_else(|| self.left_over(repr))
             }
             Op::Compare(op, a, b) => {
                 let (mut d, narrow) = (func.values[*a].ty.elem, DType::I32);
@@ -170,7 +180,10 @@ impl<L: Language> Flow<'_, L> {
                 if !matches!(func.bufs[*buf].kind, BufKind::Const(_)) {
                     deps.loads.push(*buf);
                 }
-                self.lang.load(func, *buf, offset, mask)
+                match def.ty.lanes {
+                    1 => self.lang.load(func, *buf, offset, mask),
+                    n => self.lang.load_packed(func, *buf, offset, n).unwrap_or_else(|| self.left_over(repr)),
+                }
             }
             Op::Get(p) => {
                 let e = self.variable(p, deps);
@@ -183,10 +196,14 @@ impl<L: Language> Flow<'_, L> {
             // Named elsewhere, or gone with the vectors.
             Op::Param(_) | Op::Index | Op::Result | Op::Const(_) => self.operand(v, deps),
             Op::Iota | Op::Splat(_) | Op::Gather { .. } | Op::Extract(..) | Op::Reduce(..) | Op::Shuffle(..) => {
-                self.fail("a vector is left".into());
-                Expr::primary("0", repr)
+                self.left_over(repr)
             }
         }
+    }
+
+    fn left_over(&mut self, repr: DType) -> Expr {
+        self.fail("a vector is left".into());
+        Expr::primary("0", repr)
     }
 
     /// A variable, or an element of a tile in memory.

@@ -9,6 +9,7 @@
 
 mod fold;
 mod ops;
+mod packed;
 mod stmts;
 mod sweep;
 
@@ -26,23 +27,25 @@ pub struct Scalars {
     pub ranges: PrimaryMap<FuncId, SecondaryMap<Value, Range>>,
 }
 
-/// Takes a program apart. What no entry reaches stays.
-pub fn scalarize(program: &Program) -> Scalars {
+/// Takes a program apart. What no entry reaches stays. With `dots`, sums of products into one lane stay as they are, and the
+/// loads that only they read: the only vectors that are left.
+pub fn scalarize(program: &Program, dots: bool) -> Scalars {
     let mut out = Program { funcs: PrimaryMap::new(), ..program.clone() };
     let mut ranges = PrimaryMap::new();
     for func in program.funcs.values() {
-        let (f, r) = function(func);
+        let (f, r) = function(func, dots);
         out.funcs.push(f);
         ranges.push(r);
     }
     Scalars { program: out, ranges }
 }
 
-fn function(func: &Func) -> (Func, SecondaryMap<Value, Range>) {
+fn function(func: &Func, dots: bool) -> (Func, SecondaryMap<Value, Range>) {
     let out = Func { values: PrimaryMap::new(), vars: PrimaryMap::new(), body: Block::default(), ..func.clone() };
     let mut s = Splitter {
         func,
         out,
+        packed: if dots { packed::packed(func) } else { SecondaryMap::new() },
         lanes: SecondaryMap::new(),
         homes: PrimaryMap::new(),
         ranges: SecondaryMap::new(),
@@ -69,6 +72,8 @@ enum Home {
 struct Splitter<'a> {
     func: &'a Func,
     out: Func,
+    /// Loads that stay vectors, and the sums of products that read them.
+    packed: SecondaryMap<Value, bool>,
     /// The lanes of each old value.
     lanes: SecondaryMap<Value, Vec<Value>>,
     homes: PrimaryMap<Var, Home>,

@@ -10,8 +10,32 @@ impl Splitter<'_> {
     /// Computes an old value: its lanes.
     pub(super) fn compute(&mut self, v: Value) {
         let def = &self.func.values[v];
-        let lanes = self.lanes_of(def);
+        let lanes = if self.packed[v] { vec![self.kept(def)] } else { self.lanes_of(def) };
         self.lanes[v] = lanes;
+    }
+
+    /// A load or a sum of products as it is.
+    fn kept(&mut self, def: &ValueDef) -> Value {
+        let mut op = def.op.clone();
+        onnxc_ir::loops::walk::map_operands(&mut op, &mut |v| self.one(v));
+        let v = self.define(def.ty.elem, op, Range::of(def.ty.elem), &def.name);
+        self.out.values[v].ty = def.ty;
+        self.stmt(Stmt::Let(v));
+        v
+    }
+
+    /// Sums of products, product by product.
+    fn dot(&mut self, a: Value, b: Value, c: Value) -> Vec<Value> {
+        let wide = |s: &mut Self, v: Value| s.of(v).into_iter().map(|v| s.cast(v, DType::I32)).collect::<Vec<_>>();
+        let (a, b, sums) = (wide(self, a), wide(self, b), self.of(c));
+        let group = a.len() / sums.len();
+        let product = |s: &mut Self, sum: Value, i: usize| {
+            let p = s.binary(BinOp::Mul, a[i], b[i]);
+            s.binary(BinOp::Add, sum, p)
+        };
+        let all =
+            |(lane, sum): (usize, Value)| (lane * group..(lane + 1) * group).fold(sum, |c, i| product(self, c, i));
+        sums.into_iter().enumerate().map(all).collect()
     }
 
     fn lanes_of(&mut self, def: &ValueDef) -> Vec<Value> {
@@ -36,6 +60,7 @@ impl Splitter<'_> {
                     s.pure(elem, Op::Fma(a, b, c), Range::of(elem))
                 })
             }
+            Op::Dot(a, b, c) => self.dot(*a, *b, *c),
             Op::Select(cond, a, b) => {
                 let conds = self.of(*cond);
                 let mut at = conds.iter().cycle().copied();

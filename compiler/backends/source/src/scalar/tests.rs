@@ -19,7 +19,7 @@ fn random_programs_stay_the_same() {
         let length = 20 + next() % 400;
         let decisions: Vec<u32> = (0..length).map(|_| (next() >> 32) as u32).collect();
         let p = program(&decisions, Stage::FINAL);
-        let q = scalarize(&p).program;
+        let q = scalarize(&p, false).program;
         verify(&q, Stage::FRESH).unwrap_or_else(|e| panic!("{e}\n{p}\n{q}"));
         assert!(q.funcs.values().all(|f| f.values.values().all(|v| v.ty.lanes == 1)));
         let Some(f) = p.funcs.keys().next_back() else { continue };
@@ -48,7 +48,7 @@ fn loops_of_one_iteration_disappear() {
         for %i in 0..4 step 4 { %o = iota : v4i64 %s = splat %i : v4i64 %a = add %s, %o : v4i64 %k = splat 3 : v4i64
           %m = cmp lt %a, %k : v4bool %v = load %x[%i] mask %m : v4f32 store %y[%i] = %v } }";
     let p = onnxc_ir::loops::parse::parse_program(text, None).unwrap_or_else(|e| panic!("{e}"));
-    let q = scalarize(&p);
+    let q = scalarize(&p, false);
     let text = q.program.to_string();
     assert!(!text.contains("for ") && !text.contains("cmp") && !text.contains("mask"), "{text}");
     let f = &q.program.funcs[q.program.funcs.keys().next().expect("there is one")];

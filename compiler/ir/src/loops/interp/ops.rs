@@ -65,6 +65,7 @@ impl<'p> Interp<'p> {
                 let c = self.reg(f, *c);
                 lanes::fma(&mut f.regs, dtype, at, c);
             }
+            Op::Dot(a, b, c) => self.dot(f, (*a, *b, *c), to, lanes),
             Op::Compare(op, a, b) => self.compare(f, *op, (*a, *b), to, lanes),
             Op::Select(c, a, b) => self.select(f, *c, (*a, *b), to, lanes),
             Op::Cast(a) => self.map(f, *a, to, lanes, |s| eval_cast(s, dtype)),
@@ -88,6 +89,21 @@ impl<'p> Interp<'p> {
         let (from, dtype) = (self.reg(f, a), f.func.values[a].ty.elem);
         for i in 0..lanes {
             f.regs[to + i] = op(Scalar { dtype, bits: f.regs[from + i] }).bits;
+        }
+    }
+
+    fn dot(&self, f: &mut Frame<'p>, (a, b, c): (Value, Value, Value), to: usize, lanes: usize) {
+        let narrow = |f: &Frame<'p>, v: Value, i: usize| {
+            let bits = f.regs[self.reg(f, v) + i];
+            Scalar { dtype: f.func.values[v].ty.elem, bits }.to_i64() as i32
+        };
+        let group = usize::from(f.func.values[a].ty.lanes) / lanes.max(1);
+        for lane in 0..lanes {
+            let mut sum = f.regs[self.reg(f, c) + lane] as i32;
+            for i in lane * group..(lane + 1) * group {
+                sum = sum.wrapping_add(narrow(f, a, i).wrapping_mul(narrow(f, b, i)));
+            }
+            f.regs[to + lane] = u64::from(sum as u32);
         }
     }
 

@@ -21,6 +21,10 @@ impl Parser<'_> {
                 let [a, x, y] = self.three(b)?;
                 Op::Fma(a, x, y)
             }
+            "dot" => {
+                let [a, x, y] = self.three(b)?;
+                Op::Dot(a, x, y)
+            }
             "select" => {
                 let [cond, x, y] = self.three(b)?;
                 Op::Select(cond, x, y)

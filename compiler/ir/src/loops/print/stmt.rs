@@ -203,6 +203,7 @@ impl FuncText<'_> {
             Op::Unary(op, a) => format!("{} {}", op.name(), v(a)),
             Op::Binary(op, a, b) => format!("{} {}, {}", op.name(), v(a), v(b)),
             Op::Fma(a, b, c) => format!("fma {}, {}, {}", v(a), v(b), v(c)),
+            Op::Dot(a, b, c) => format!("dot {}, {}, {}", v(a), v(b), v(c)),
             Op::Compare(op, a, b) => format!("cmp {} {}, {}", op.name(), v(a), v(b)),
             Op::Select(c, a, b) => format!("select {}, {}, {}", v(c), v(a), v(b)),
             Op::Cast(a) => format!("cast {}", v(a)),

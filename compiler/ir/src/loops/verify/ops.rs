@@ -27,6 +27,7 @@ impl Checker<'_> {
                 [a, b, c].into_iter().for_each(|v| self.typed(*v, Some(ty), "operand"));
                 self.check(arithmetic_float(ty.elem), code::TYPE, |_| format!("fma of {ty}"));
             }
+            Op::Dot(a, b, c) => self.dot(ty, *a, *b, *c),
             Op::Compare(op, a, b) => self.compare(ty, *op, *a, *b),
             Op::Select(c, a, b) => self.select(ty, *c, *a, *b),
             Op::Cast(a) => {
@@ -85,6 +86,15 @@ impl Checker<'_> {
         self.check(op.takes(ty.elem), code::TYPE, |_| format!("{} of {ty}", op.name()));
         let late = self.stage.expanded && op.is_math();
         self.check(!late, code::STAGE, |_| format!("{} is left after expand-math", op.name()));
+    }
+
+    fn dot(&mut self, ty: Ty, a: Value, b: Value, c: Value) {
+        self.typed(c, Some(ty), "operand");
+        self.check(ty.elem == DType::I32, code::TYPE, |_| format!("dot of {ty}"));
+        let (Some(x), Some(y)) = (self.uses(a), self.uses(b)) else { return };
+        let narrow = |t: Ty| t.elem.is_int() && matches!(t.elem.bits(), 8 | 16);
+        let fits = narrow(x) && narrow(y) && x.lanes == y.lanes && x.lanes % ty.lanes == 0;
+        self.check(fits, code::TYPE, |_| format!("dot of {x} and {y} into {ty}"));
     }
 
     fn compare(&mut self, ty: Ty, op: CmpOp, a: Value, b: Value) {
