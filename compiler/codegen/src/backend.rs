@@ -26,8 +26,10 @@
 //! - The object is position independent, needs no executable stack and no symbol but those named above.
 
 use crate::constants::ConstLayout;
+use crate::object_file::DataObject;
 use crate::target::Target;
 use onnxc_base::Diagnostics;
+use onnxc_ir::kernel::ByteProducts;
 use onnxc_ir::loops::Program;
 
 /// The parameter through which a function gets the caller's `onnxc_allocator`.
@@ -66,6 +68,12 @@ pub trait Backend: Sync {
         target.has_fma
     }
 
+    /// How the backend sums products of 8-bit integers on this target, if without lanes; `Op::Dot` is in what it gets only
+    /// where it says so.
+    fn bytes(&self, _target: &Target) -> Option<ByteProducts> {
+        None
+    }
+
     /// Compiles a unit to what `options.emit` asks for: a relocatable object file, or UTF-8 text.
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics>;
 }
@@ -79,6 +87,9 @@ pub struct Unit<'a> {
     pub constants: &'a ConstLayout,
     /// Functions that return addresses of data defined elsewhere.
     pub address_functions: &'a [AddressFunction],
+    /// What the backend has to put into the object together with the constants, where the format isn't one that they are
+    /// added to afterwards (ELF).
+    pub data: Option<&'a [DataObject]>,
 }
 
 /// An exported C function that returns `&data[min(index, count - 1) * stride]`.

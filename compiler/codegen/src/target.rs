@@ -4,6 +4,7 @@
 //! up in [`CPUS`]. Backends turn [`Target::features`] (LLVM's names) into their own settings.
 
 use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_ir::kernel::{ByteProducts, Dots};
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use target_lexicon::{Architecture, BinaryFormat, OperatingSystem, Triple};
@@ -27,6 +28,8 @@ pub struct Target {
     pub pointer_bits: u32,
     /// A microcontroller: little RAM and flash, no caches to speak of, no system.
     pub small: bool,
+    /// How products of 8-bit integers are summed where lanes don't help.
+    pub bytes: Option<ByteProducts>,
 }
 
 /// A processor known by name.
@@ -95,13 +98,15 @@ pub const CPUS: &[Cpu] = &[
     // Microcontrollers: scalar code. Floats of 64 bits, and on those without a unit all floats, are library calls.
     Cpu { name: "cortex-m0", arch: "thumbv6m", extends: None, features: &[] },
     Cpu { name: "cortex-m3", arch: "thumbv7m", extends: None, features: &[] },
-    Cpu { name: "cortex-m4", arch: "thumbv7em", extends: None, features: &[] },
+    Cpu { name: "cortex-m4", arch: "thumbv7em", extends: None, features: &["dsp"] },
     Cpu { name: "cortex-m7", arch: "thumbv7em", extends: Some("cortex-m4"), features: &[] },
-    Cpu { name: "cortex-m33", arch: "thumbv8m.main", extends: None, features: &[] },
-    Cpu { name: "cortex-m55", arch: "thumbv8m.main", extends: Some("cortex-m33"), features: &["mve.fp", "dsp"] },
+    Cpu { name: "cortex-m33", arch: "thumbv8m.main", extends: None, features: &["dsp"] },
+    Cpu { name: "cortex-m55", arch: "thumbv8m.main", extends: Some("cortex-m33"), features: &["mve.fp"] },
     Cpu { name: "cortex-m85", arch: "thumbv8m.main", extends: Some("cortex-m55"), features: &[] },
     Cpu { name: "generic-rv32", arch: "riscv32imac", extends: None, features: &["m", "a", "c"] },
     Cpu { name: "generic-rv32", arch: "riscv32imafc", extends: None, features: &["m", "a", "f", "c"] },
+    Cpu { name: "generic", arch: "wasm32", extends: None, features: &["simd128"] },
+    Cpu { name: "mvp", arch: "wasm32", extends: None, features: &[] },
 ];
 
 /// Every processor that can be named, with its architecture, in the table's order.
@@ -165,6 +170,8 @@ impl Target {
             Architecture::X86_64 if has("avx2") => (256, 16, has("fma")),
             Architecture::X86_64 => (128, 16, has("fma")),
             Architecture::Aarch64(_) => (128, 32, true),
+            Architecture::Wasm32 if has("simd128") => (128, 16, false),
+            Architecture::Arm(_) if has("mve.fp") => (128, 8, true),
             // No registers for floats: lanes and tiles only cost.
             Architecture::Arm(a) if matches!(a.into_str().as_ref(), "thumbv6m" | "thumbv7m") => (32, 4, false),
             Architecture::Riscv32(_) => (64, 16, has("f")),
@@ -173,8 +180,21 @@ impl Target {
             _ => (64, 16, false),
         };
         let pointer_bits = triple.pointer_width().map_or(64, |w| u32::from(w.bits()));
+        let bytes = match triple.architecture {
+            // VMLADAVA sums 16 products, or 8 or 4 of widened bytes; SMLAD two, of what two instructions unpack from a word.
+            Architecture::Arm(_) => Some(ByteProducts {
+                dots: match () {
+                    () if has("mve.fp") => Some(Dots { most: 16, least: 4 }),
+                    () if has("dsp") => Some(Dots { most: 4, least: 4 }),
+                    () => None,
+                },
+                tile: (2, 2),
+            }),
+            Architecture::Riscv32(_) => Some(ByteProducts { dots: None, tile: (4, 4) }),
+            _ => None,
+        };
         let small = is_small(&triple);
-        Target { triple, cpu: cpu.into(), features, vector_bits, vector_registers, has_fma, pointer_bits, small }
+        Target { triple, cpu: cpu.into(), features, vector_bits, vector_registers, has_fma, pointer_bits, small, bytes }
     }
 
     /// What tensors and constants are aligned to, in bytes: a cache line, which is also the widest vector, or on a small
@@ -194,6 +214,11 @@ impl Target {
         self.triple.architecture == host.triple.architecture
             && self.triple.operating_system == host.triple.operating_system
             && self.features.is_subset(&host.features)
+    }
+
+    /// True if an operating system is there: loaders, position-independent code. Otherwise a module is linked into firmware.
+    pub fn is_hosted(&self) -> bool {
+        !matches!(self.triple.operating_system, OperatingSystem::None_ | OperatingSystem::Unknown)
     }
 
     /// True if its object files are ELF.

@@ -1,13 +1,15 @@
 //! Loops IR to C99: one file and one header that any C or C++ compiler builds into firmware.
 //!
-//! - `lang`: how each operation is written; `helpers`: small functions for those that C has no operator for.
+//! - `lang`: how each operation is written; `helpers`: small functions for those that C has no operator for; `dots`: sums of
+//!   products of packed integers.
 //! - `function`, `file`: signatures, weights, the order of things.
 //! - `object`: the file through the machine's C compiler, so that this is a backend like the others.
 //!
 //! The text needs nothing but `<stdint.h>` and `<stddef.h>`: no libc, no libm, no allocation, no recursion. It is the
 //! scalar program of `onnxc_source`: what a compiler makes of it has the bits of every other backend.
-//! Does NOT call vector instructions by name: compilers find them in plain statements.
+//! Does NOT call vector instructions by name, sums of products of bytes apart: compilers find them in plain statements.
 
+mod dots;
 mod file;
 mod function;
 mod helpers;
@@ -18,7 +20,7 @@ mod tests;
 
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::{Backend, CompileOptions, ConstLayout, Emit, ModuleInfo, Target, Unit};
-use onnxc_ir::loops::{Linkage, Program};
+use onnxc_ir::loops::Program;
 
 /// The C backend.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,7 +70,8 @@ pub struct Source {
 /// # Errors
 /// What C can't say, of all functions.
 pub fn source(program: &Program, info: &ModuleInfo, target: &Target, options: &Options) -> Result<Source, Diagnostics> {
-    let program = for_firmware(program);
+    let mut program = program.clone();
+    onnxc_codegen::artefact::for_firmware(&mut program);
     let layout = ConstLayout::new(&program);
     let job = file::Job {
         program: &program,
@@ -120,23 +123,6 @@ fn declarations(program: &Program, options: &Options) -> String {
     )
 }
 
-/// Without the entries that only loaders call.
-fn for_firmware(program: &Program) -> Program {
-    let mut p = program.clone();
-    let e = &mut p.interface.entries;
-    e.call = None;
-    if p.interface.dims.is_empty() {
-        e.workspace_bytes = None;
-    }
-    let keep = [e.run, e.plan, e.workspace_bytes];
-    for (id, f) in p.funcs.iter_mut() {
-        if !keep.contains(&Some(id)) {
-            f.linkage = Linkage::Local;
-        }
-    }
-    p
-}
-
 impl Backend for C {
     fn name(&self) -> &'static str {
         "c"
@@ -148,22 +134,25 @@ impl Backend for C {
 
     /// Lanes become statements: a few fill the registers of any machine.
     fn max_vector_bits(&self, target: &Target) -> u32 {
-        target.vector_bits.min(128)
+        let small = target.pointer_bits < 64;
+        target.vector_bits.min(if small { 64 } else { 128 })
     }
 
     /// A product needs a register before it is added, and compilers keep one or two for addresses of their own: a tile that
     /// counts on all of them spills.
     fn usable_vector_registers(&self, target: &Target) -> u32 {
-        if target.vector_bits <= 64 && !target.has_fma {
-            target.vector_registers.saturating_sub(3).max(3)
-        } else {
-            target.vector_registers
-        }
+        let all = onnxc_source::registers(target);
+        let alone = self.max_vector_bits(target) <= 64 && !target.has_fma;
+        if alone { all.saturating_sub(3).max(3) } else { all }
     }
 
     /// Who compiles the text decides what the processor has: a fused multiply-add only where a processor was named.
     fn has_fma(&self, target: &Target) -> bool {
         target.has_fma && target.cpu != "native" && target.triple.architecture != target_lexicon::Architecture::X86_64
+    }
+
+    fn bytes(&self, target: &Target) -> Option<onnxc_ir::kernel::ByteProducts> {
+        target.bytes
     }
 
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {

@@ -59,16 +59,21 @@ impl Backend for Rust {
 
     /// Lanes become statements: a few fill the registers of any machine.
     fn max_vector_bits(&self, target: &Target) -> u32 {
-        target.vector_bits.min(128)
+        target.vector_bits.min(if target.pointer_bits < 64 { 64 } else { 128 })
     }
 
     /// As for C: a product needs a register before it is added.
     fn usable_vector_registers(&self, target: &Target) -> u32 {
-        target.vector_registers.saturating_sub(3).max(3)
+        onnxc_source::registers(target).saturating_sub(3).max(3)
     }
 
     fn has_fma(&self, _target: &Target) -> bool {
         false
+    }
+
+    fn bytes(&self, target: &Target) -> Option<onnxc_ir::kernel::ByteProducts> {
+        // Stable Rust has no names for the instructions.
+        target.bytes.map(|b| onnxc_ir::kernel::ByteProducts { dots: None, ..b })
     }
 
     fn compile(&self, _: &Unit<'_>, _: &Target, _: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {

@@ -158,6 +158,9 @@ impl Names {
         if let Some(axis) = &s.ahead {
             line.push_str(&format!(", ahead {axis}"));
         }
+        if let Some(Dots { most, least }) = s.dots {
+            line.push_str(&format!(", dots {most} {least}"));
+        }
         if s.parallel {
             line.push_str(", parallel");
         }

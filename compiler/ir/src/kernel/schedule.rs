@@ -12,7 +12,8 @@
 //!
 //! Does NOT say what is computed, and nothing here can change it, but for the order of sums.
 
-use super::DefId;
+use super::{BinOp, Body, DefId, Expr, ExprKind, Kernel, ReduceOp};
+use onnxc_base::DType;
 use onnxc_base::sym::Symbol;
 
 /// How a kernel runs: its stages, in order.
@@ -43,6 +44,26 @@ pub struct Stage {
     pub vector: Option<Lanes>,
     /// The axis of the definition whose next block of constants is fetched into the caches while this one is computed.
     pub ahead: Option<Symbol>,
+    /// Neighbours along the last of `over` are summed by operations of their own (`Op::Dot` of loops IR).
+    pub dots: Option<Dots>,
+}
+
+/// How a core sums products of 8-bit integers without lanes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ByteProducts {
+    /// The instructions that sum several at once, if there are any.
+    pub dots: Option<Dots>,
+    /// Points of the data in a tile, and of the weights: as many sums as the registers hold with what they are made of.
+    pub tile: (u32, u32),
+}
+
+/// How many products one operation sums into one 32-bit integer. Both are powers of two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dots {
+    /// At most, and wherever there are as many.
+    pub most: u16,
+    /// The fewest that an operation is worth it for: fewer are multiplied and added one by one.
+    pub least: u16,
 }
 
 /// A place in the nest of another stage.
@@ -122,6 +143,24 @@ impl Schedule {
 }
 
 impl Stage {
+    /// What a stage sums by [`Stage::dots`]: the factors of the products, each a load of integers of 8 bits, if its
+    /// reduction is such a sum.
+    pub fn narrow_factors(kernel: &Kernel, reduction: DefId) -> Option<(Expr, Expr)> {
+        let Body::Reduce { op: ReduceOp::Add, value, .. } = &kernel.defs[reduction].body else { return None };
+        let ExprKind::Binary(BinOp::Mul, a, b) = value.kind() else { return None };
+        let narrow = |e: &Expr| {
+            let ExprKind::Cast(DType::I32, inner) = e.kind() else { return false };
+            let ExprKind::Load { src, .. } = inner.kind() else { return false };
+            let dtype = kernel.src_dtype(*src);
+            dtype.is_int() && dtype.bits() == 8
+        };
+        let inner = |e: &Expr| match e.kind() {
+            ExprKind::Cast(_, inner) if narrow(e) => Some(inner.clone()),
+            _ => None,
+        };
+        inner(a).zip(inner(b))
+    }
+
     /// Points of an axis that the tile holds, if the extent has as many: the block of the axis' last loop.
     pub fn tile(&self, axis: &Symbol) -> u32 {
         self.loops.iter().chain(&self.over).rev().find(|l| l.axis == *axis).map_or(1, |l| l.block)

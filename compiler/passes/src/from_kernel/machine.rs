@@ -1,5 +1,7 @@
 //! What the scheduler, the lowering and the planner know of the machine. Filled by whoever knows the target; plain data.
 
+use onnxc_ir::kernel::ByteProducts;
+
 /// What lowering must know of the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Machine {
@@ -13,6 +15,8 @@ pub struct Machine {
     pub l2_bytes: u32,
     /// The most threads that run a parallel loop.
     pub threads: u32,
+    /// How products of 8-bit integers are summed, if not by lanes.
+    pub bytes: Option<ByteProducts>,
     /// Sums are only reordered, never computed by other formulas.
     pub strict: bool,
     /// What memory costs.
@@ -52,6 +56,7 @@ impl Machine {
         fma: true,
         l2_bytes: 1 << 20,
         threads: 1,
+        bytes: None,
         strict: false,
         memory: Memory::PLENTY,
     };

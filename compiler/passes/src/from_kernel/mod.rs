@@ -8,6 +8,7 @@
 
 mod ahead;
 mod cuts;
+mod dots;
 mod eval;
 mod machine;
 mod roll;

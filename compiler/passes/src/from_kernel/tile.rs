@@ -194,13 +194,17 @@ impl<'k> Cx<'k> {
         let over = self.reduction(stage)?;
         self.reduce(&over, env, vec![vec![]], &mut |cx, env, steps| {
             let mut memo = Memo::default();
-            for step in steps {
+            let (sums, rest) = cx.dot_steps(stage, steps);
+            for (first, group) in sums {
+                memo = cx.dot_step(tile, (reduced, var), &env, (stage, first, group), memo)?;
+            }
+            for step in rest {
                 cx.fetch_ahead(stage, tile, &env, step, value)?;
             }
-            for (step, point) in cx.visits(tile, &env, steps, value) {
+            for (step, point) in cx.visits(tile, &env, rest, value) {
                 let mut e = Eval::new(cx, tile.lane.clone(), env.clone());
                 e.memo = memo;
-                e.at(tile, point, &steps[step]);
+                e.at(tile, point, &rest[step]);
                 let index = e.acc_at(reduced, var, point).index;
                 let next = e.step(var, &index, op.binary(), value)?;
                 e.cx.f.set(var, &index, next);

@@ -1,8 +1,13 @@
 //! Passes over one kernel: simplify its definitions, then choose its schedule.
 //!
-//! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] → [`pack`] → [`precompute`] →
-//! [`schedule`], and where RAM is scarce [`strips`]; attention has an order and a schedule of its own ([`attention`]). None
-//! of them changes what a kernel computes but for the order of sums.
+//! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] (with [`dot`] on both
+//! sides) → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`]; attention has an order and a
+//! schedule of its own ([`attention`]). None of them changes what a kernel computes but for the order of sums.
+
+pub mod along;
+pub mod attention;
+pub mod candidates;
+pub mod chain;
 
 pub mod attention;
 pub mod candidates;
@@ -63,18 +68,21 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
         *kernel = k;
         return Ok(());
     }
+    dot::arrange(kernel, machine);
     collapse::collapse(kernel);
     if let Some(p) = copied {
         strips::copy_param(kernel, p);
     }
+    let dots = dot::panels(kernel, machine);
     let fast = if machine.strict { None } else { winograd::winograd(kernel, machine) };
-    pack::pack(kernel, machine);
+    pack::pack(kernel, machine, &dots);
     precompute::precompute(kernel)?;
     match fast {
         Some(w) if winograd::schedule(kernel, &w, machine).is_some() => {}
         _ if chain::schedule(kernel, machine) => {}
         _ => schedule::schedule(kernel, machine),
     }
+    dot::schedule(kernel, &dots);
     if machine.memory.scarce {
         strips::attach(kernel, machine);
     }

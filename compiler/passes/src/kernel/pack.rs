@@ -11,7 +11,7 @@
 use super::expr::{Site, def_loads, loads, map_parts, rewrite};
 use super::lanes::{self, Access};
 use super::plan::{Nest, nests};
-use super::{schedule, tile};
+use super::{dot, schedule, tile};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{EntityRef, PrimaryMap, Ranges, Sym};
@@ -19,13 +19,14 @@ use onnxc_ir::kernel::build::int;
 use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Lanes, Src};
 use onnxc_ir::scalar::Scalar;
 
-/// Packs the operands of every reduction that needs it.
-pub fn pack(kernel: &mut Kernel, machine: Machine) {
+/// Packs the operands of every reduction that needs it and isn't planned elsewhere.
+pub fn pack(kernel: &mut Kernel, machine: Machine, done_elsewhere: &[dot::Plan]) {
     let mut fresh = 0;
     let mut done = 0;
     // Inserting a copy renumbers the definitions, so the nests are found anew each time.
     while let Some(nest) = nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).nth(done) {
-        match wanted(kernel, machine, &nest, &mut fresh) {
+        let planned = done_elsewhere.iter().any(|p| p.is_of(kernel, &nest));
+        match if planned { None } else { wanted(kernel, machine, &nest, &mut fresh) } {
             Some(plan) => apply(kernel, plan),
             None => done += 1,
         }
@@ -64,12 +65,12 @@ fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, fresh: &mut u32) -> Op
     })
 }
 
-fn is_const(kernel: &Kernel, src: Src) -> bool {
+pub(super) fn is_const(kernel: &Kernel, src: Src) -> bool {
     matches!(src, Src::Param(p) if kernel.params[p].value.is_some())
 }
 
 /// A copy of a constant that is packed already.
-fn is_const_copy(kernel: &Kernel, src: Src) -> bool {
+pub(super) fn is_const_copy(kernel: &Kernel, src: Src) -> bool {
     let Src::Def(d) = src else { return false };
     let loads = def_loads(&kernel.defs[d]);
     !loads.is_empty() && loads.iter().all(|s| is_const(kernel, s.src))
@@ -154,7 +155,7 @@ fn needs_copy(kernel: &Kernel, ranges: &Ranges, nest: &Nest, site: &Site, lane: 
     lanes::access(kernel, ranges, site, lane) == Access::Gather && (is_const || lanes::reuse(kernel, nest, site))
 }
 
-fn in_range(kernel: &Kernel, ranges: &Ranges, site: &Site) -> bool {
+pub(super) fn in_range(kernel: &Kernel, ranges: &Ranges, site: &Site) -> bool {
     site.index.iter().zip(kernel.src_shape(site.src)).all(|(i, extent)| {
         i.as_ref().is_some_and(|i| {
             ranges.prove_le(&Sym::int(0), i) == Some(true) && ranges.prove_lt(i, &extent) == Some(true)
@@ -172,7 +173,7 @@ struct Dim {
     lane: Option<i64>,
 }
 
-fn copy_of(
+pub(super) fn copy_of(
     kernel: &Kernel,
     ranges: &Ranges,
     of: DefId,

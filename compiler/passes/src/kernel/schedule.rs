@@ -7,7 +7,7 @@
 use super::expr::{Site, def_loads, loads};
 use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
-use super::{dot, lanes, transpose};
+use super::{along, lanes, transpose};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
@@ -175,9 +175,9 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
             vector = Some(Lanes { axis: axis.clone(), lanes });
             if along {
                 tile.vectors = ROW_VECTORS.min(fit(&extent, lanes)).max(1);
-                tile.rows = dot::tile(kernel, machine, nest, own);
+                tile.rows = along::tile(kernel, machine, nest, own);
                 if !tile.rows.is_empty() {
-                    tile.vectors = dot::vectors(&tile.rows, tile.vectors);
+                    tile.vectors = along::vectors(&tile.rows, tile.vectors);
                 }
             } else if let Some(l) = vector.as_ref().filter(|_| nest.reduction(kernel).is_some()) {
                 tile = register_tile(kernel, ranges, machine, nest, own, l);
@@ -219,7 +219,7 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
     });
     let over = over.collect();
     let ahead = ahead(kernel, machine, nest, &tile, vector.as_ref());
-    Stage { def: nest.def, acc: nest.acc, at, parallel: at.is_none(), loops, over, vector, ahead }
+    Stage { def: nest.def, acc: nest.acc, at, parallel: at.is_none(), loops, over, vector, ahead, dots: None }
 }
 
 /// The axis along which constants are fetched ahead: where they come from beyond the second-level cache, and each panel

@@ -1,7 +1,7 @@
 //! Schedules.
 
 use super::Parser;
-use crate::kernel::{At, Cut, Lanes, Loop, Stage};
+use crate::kernel::{At, Cut, Dots, Lanes, Loop, Stage};
 use onnxc_base::Diagnostic;
 
 impl Parser<'_> {
@@ -37,7 +37,8 @@ impl Parser<'_> {
         self.c.expect(":")?;
         self.c.expect("loops")?;
         let loops = self.loops()?;
-        let mut stage = Stage { def, acc, at, parallel: false, loops, over: vec![], vector: None, ahead: None };
+        let mut stage =
+            Stage { def, acc, at, parallel: false, loops, over: vec![], vector: None, ahead: None, dots: None };
         while self.c.eat(",") {
             if self.c.eat("vector") {
                 let axis = self.c.symbol()?;
@@ -46,10 +47,12 @@ impl Parser<'_> {
                 stage.over = self.loops()?;
             } else if self.c.eat("ahead") {
                 stage.ahead = Some(self.c.symbol()?);
+            } else if self.c.eat("dots") {
+                stage.dots = Some(Dots { most: self.number()?, least: self.number()? });
             } else if self.c.eat("parallel") {
                 stage.parallel = true;
             } else {
-                return Err(self.c.expected("over, vector, ahead or parallel"));
+                return Err(self.c.expected("over, vector, ahead, dots or parallel"));
             }
         }
         Ok(stage)

@@ -247,6 +247,7 @@ impl Maker {
                 over,
                 vector: (self.roll(2) == 0).then_some(lanes),
                 ahead: (self.roll(2) == 0).then(|| self.pick(&symbols)),
+                dots: (self.roll(3) == 0).then_some(Dots { most: 4, least: 2 }),
             };
             self.kernel.schedule.stages.push(stage);
         }

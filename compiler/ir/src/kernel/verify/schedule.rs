@@ -32,6 +32,7 @@ const MAX_LANES: u16 = 64;
 ///   inside aren't larger.
 /// - What is fetched ahead is along an axis of the definition.
 /// - Lanes are a power of two up to 64, of an axis with a loop whose last block is a multiple of them.
+/// - Operations that sum products are for sums of products of 8-bit integers, without lanes; they take powers of two.
 pub fn verify_schedule(kernel: &Kernel) -> Result<(), Diagnostics> {
     let mut c = Checker::new(kernel);
     if kernel.schedule != Schedule::default() {
@@ -166,6 +167,13 @@ impl<'c, 'a> Rules<'c, 'a> {
             let block = s.tile(&l.axis);
             let whole = lanes && block % u32::from(l.lanes) == 0;
             self.require(whole, |_| format!("the last block of '{}' is no multiple of {} lanes", l.axis, l.lanes));
+        }
+        if let Some(d) = s.dots {
+            let sizes =
+                d.most.is_power_of_two() && d.least.is_power_of_two() && d.least <= d.most && d.most <= MAX_LANES;
+            self.require(sizes, |_| format!("operations of {} to {} products", d.least, d.most));
+            let sums = Stage::narrow_factors(self.kernel, s.acc.unwrap_or(s.def)).is_some();
+            self.require(sums && s.vector.is_none(), |_| "no sum of products of 8-bit integers, lane by lane".into());
         }
     }
 

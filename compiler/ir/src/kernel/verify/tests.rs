@@ -82,6 +82,7 @@ fn broken_data() {
         over: vec![],
         vector: None,
         ahead: None,
+        dots: None,
     });
     assert!(verify_schedule(&k).is_err());
 }

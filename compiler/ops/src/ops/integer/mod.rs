@@ -24,6 +24,9 @@ use crate::prelude::*;
 const DOMAIN: &str = "onnxc";
 const I32: DType = DType::I32;
 
+/// Up to this shift a zero point of 8 bits can be added before the shift.
+const ZERO_INSIDE: i64 = 20;
+
 /// An integer constant.
 fn i32_const(v: i64) -> Expr {
     constant(Scalar::from_i64(I32, v))
@@ -52,6 +55,11 @@ fn clamped(attrs: &Attrs, v: Expr, to: DType) -> Expr {
         0 => v,
         z => v + i32_const(z),
     };
+    limited(attrs, moved, to)
+}
+
+/// `clamp(v, low, top)` in the output's dtype.
+fn limited(attrs: &Attrs, moved: Expr, to: DType) -> Expr {
     let low = i32_const(int_attr(attrs, "low"));
     let top = i32_const(int_attr(attrs, "top"));
     cast(I32, to, binary(BinOp::Min, binary(BinOp::Max, moved, low), top))
@@ -96,7 +104,13 @@ impl Requantise {
             None => i32_const(self.shift),
         };
         let sum = if self.pre > 0 { binary(BinOp::Shl, sum, i32_const(self.pre)) } else { sum };
-        clamped(attrs, rounding_shift(high_product(sum, m), s), self.to)
+        let high = high_product(sum, m);
+        if self.shifts.is_none() && (1..=ZERO_INSIDE).contains(&self.shift) {
+            // zero + ((v + half) >> s) in one addition: |v| <= 2^30, so nothing overflows.
+            let inside = (int_attr(attrs, "zero") << self.shift) + (1 << (self.shift - 1));
+            return limited(attrs, binary(BinOp::Shr, high + i32_const(inside), s), self.to);
+        }
+        clamped(attrs, rounding_shift(high, s), self.to)
     }
 }
 

@@ -6,13 +6,15 @@
 //! domain or whose rows don't fill vectors; convolutions to a few channels are better off row-major, where vectors are
 //! pixels.
 //!
+//! Integers of 8 bits are stored so whatever the channels, if there are two.
+//!
 //! A value of fewer than [`CHANNELS`] channels stays row-major: a first convolution reads the image as it came, a last
 //! one writes the image as it is wanted.
 
 use super::roles::{Role, role};
 use crate::assemble::cut::captured;
 use crate::from_kernel::Machine;
-use onnxc_base::{Diagnostic, Sym};
+use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{Graph, Layout, NodeId, Region, ValueId};
 use onnxc_ops::Registry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +44,7 @@ pub(super) struct Plan {
 /// # Errors
 /// A node that can't be lowered.
 pub(super) fn plan(graph: &Graph, registry: &Registry, machine: Machine, region: &Region) -> Result<Plan, Diagnostic> {
-    let convolves = |n: &NodeId| matches!(&*graph.nodes[*n].op.name, "Conv" | "ConvTranspose");
+    let convolves = |n: &NodeId| matches!(&*graph.nodes[*n].op.name, "Conv" | "ConvTranspose" | "IntegerConv");
     if !region.nodes.iter().any(convolves) {
         return Ok(Plan::default());
     }
@@ -94,7 +96,13 @@ fn eligible(graph: &Graph, region: &Region, roles: &BTreeMap<NodeId, Role>) -> B
 /// True for tensors of many channels and of more than one pixel.
 fn worth_it(graph: &Graph, v: ValueId) -> bool {
     let Some(t) = graph.tensor_type(v).filter(|t| t.rank() >= 3) else { return false };
-    t.shape[1].as_int().is_some_and(|c| c >= CHANNELS) && !Layout::channels_last(t.rank()).is_row_major(&t.shape)
+    t.shape[1].as_int().is_some_and(|c| c >= if is_byte(t.dtype) { 2 } else { CHANNELS })
+        && !Layout::channels_last(t.rank()).is_row_major(&t.shape)
+}
+
+/// Integers of 8 bits: instructions that sum their products want the taps and channels of a window in a row.
+fn is_byte(d: DType) -> bool {
+    d.is_int() && d.bits() == 8
 }
 
 /// What a convolution costs with its tensors channels last, and row-major: multiplications, weighted.
@@ -108,13 +116,15 @@ fn conv_cost(graph: &Graph, machine: Machine, n: NodeId) -> (f64, f64) {
     };
     let count = |s: &Sym| s.eval(&|_| Some(TYPICAL)).map_or(1.0, |n| n as f64);
     // Each weight meets each pixel: of the output for a convolution, of the input for a transposed one.
-    let pixels: &[Sym] = if node.op.name == "Conv" { &y[2..] } else { &x[2..] };
+    let pixels: &[Sym] = if node.op.name != "ConvTranspose" { &y[2..] } else { &x[2..] };
     let all: f64 = pixels.iter().chain(&w).map(count).product();
     let wide = |channels: &Sym| count(channels) >= WIDE as f64;
+    let bytes = node.inputs[0].and_then(|v| graph.tensor_type(v)).is_some_and(|t| is_byte(t.dtype));
     // Rows so narrow that vectors of pixels would be half empty.
     let filled = |n: f64| n / ((n / LANES).ceil() * LANES);
     let narrow = y.last().is_some_and(|w| filled(count(w)) < ENOUGH * filled(count(&y[1])));
     let (last, row_major) = match (wide(&x[1]), wide(&y[1])) {
+        _ if bytes => (1.0, 2.0),
         (true, true) => (1.0, 2.0),
         (false, true) if nests(graph, machine, n, &w) => (0.4, 1.0),
         (false, true) if narrow => (1.0, 2.0),

@@ -37,6 +37,7 @@ const FOLLOWS: &[&str] = &[
     "GroupNormalization",
     "Hardmax",
     "InstanceNormalization",
+    "IntegerAverage",
     "LogSoftmax",
     "LpNormalization",
     "LpPool",
@@ -70,12 +71,13 @@ const FOLLOWS: &[&str] = &[
 pub(super) fn role(graph: &Graph, registry: &Registry, n: NodeId) -> Result<Role, Diagnostic> {
     let node = &graph.nodes[n];
     let Some(OpRef::Builtin(def)) = registry.find(&node.op) else { return Ok(Role::RowMajor) };
-    let name = if node.op.domain.is_empty() { node.op.name.as_str() } else { "" };
+    let standard = node.op.domain.is_empty() || node.op.name.starts_with("Integer");
+    let name = if standard { node.op.name.as_str() } else { "" };
     Ok(match def.lower {
         Lower::Alias if keeps_channels(graph, n) => Role::Reshapes,
         Lower::Alias | Lower::Routine(_) | Lower::Runtime(_) | Lower::Control(_) => Role::RowMajor,
         Lower::Compute(_) | Lower::View(_) => match name {
-            "Conv" | "ConvTranspose" => Role::Convolves,
+            "Conv" | "ConvTranspose" | "IntegerConv" => Role::Convolves,
             "Transpose" => Role::Reads,
             _ if FOLLOWS.contains(&name) => Role::Follows,
             _ if outputs_images(graph, n) && is_pointwise(graph, registry, n)? => Role::Follows,
