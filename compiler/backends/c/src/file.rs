@@ -42,6 +42,10 @@ const PREAMBLE: &str = "\
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize (\"fp-contract=off\", \"no-math-errno\", \"no-tree-loop-distribute-patterns\")
+#if (defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M') || (defined(__riscv_xlen) && __riscv_xlen == 32)
+/* Tiles fill the registers: what makes values live longer makes them spill. */
+#pragma GCC optimize (\"no-schedule-insns\", \"no-tree-loop-im\", \"no-tree-vectorize\", \"no-inline-functions-called-once\")
+#endif
 #endif
 
 #ifdef __cplusplus
@@ -70,7 +74,7 @@ const OPENMP: &str = "
 
 /// Writes the file.
 pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
-    let scalars = scalarize(job.program);
+    let scalars = scalarize(job.program, true);
     let reached = reached(job);
     let file = describe(job, &scalars);
     let mut helpers = Helpers::new(&LIBRARY);
