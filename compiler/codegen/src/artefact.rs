@@ -35,6 +35,21 @@ pub fn complete(program: &mut Program) {
     add_thread_settings(program);
 }
 
+/// Takes the entries away that only loaders call.
+pub fn for_firmware(p: &mut Program) {
+    let e = &mut p.interface.entries;
+    e.call = None;
+    if p.interface.dims.is_empty() {
+        e.workspace_bytes = None;
+    }
+    let keep = [e.run, e.plan, e.workspace_bytes];
+    for (id, f) in p.funcs.iter_mut() {
+        if !keep.contains(&Some(id)) {
+            f.linkage = Linkage::Local;
+        }
+    }
+}
+
 /// Compiles a completed program.
 pub fn compile<'a>(
     backend: &dyn Backend,
@@ -46,11 +61,13 @@ pub fn compile<'a>(
     let constants = ConstLayout::new(program);
     let abi = Abi::new(program, info, target)?;
     let options = CompileOptions { emit: Emit::Object, ..options.clone() };
-    let parts = split(program);
+    let data = (!target.is_elf()).then_some(abi.data.as_slice());
+    // Only parts in ELF can be put together here.
+    let parts = if target.is_elf() { split(program) } else { vec![program.clone()] };
     let code = in_parallel(&parts, &|i, program| {
         // The module's own functions are in the first part.
         let address_functions = if i == 0 { abi.functions.as_slice() } else { &[] };
-        backend.compile(&Unit { program, constants: &constants, address_functions }, target, &options)
+        backend.compile(&Unit { program, constants: &constants, address_functions, data }, target, &options)
     });
     let code = code.into_iter().collect::<Result<Vec<_>, _>>()?;
     let parts = Parts { code: &code, data: &abi.data, program, constants: &constants, weak: &[module::SYMBOL] };
@@ -96,7 +113,8 @@ pub fn compile_text(
 ) -> Result<String, Diagnostics> {
     let constants = ConstLayout::new(program);
     let abi = Abi::new(program, info, target)?;
-    let unit = Unit { program, constants: &constants, address_functions: &abi.functions };
+    let data = (!target.is_elf()).then_some(abi.data.as_slice());
+    let unit = Unit { program, constants: &constants, address_functions: &abi.functions, data };
     let text = backend.compile(&unit, target, options)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
@@ -179,6 +197,14 @@ impl Artefact<'_> {
     /// Writes a relocatable object.
     pub fn write_object(&self, path: &Path) -> Result<(), Diagnostics> {
         write_whole(path, |out| self.head.write(&self.parts(), out))
+    }
+
+    /// Links a WebAssembly module that exports its memory and what a user of the model calls.
+    pub fn write_wasm(&self, path: &Path) -> Result<(), Diagnostics> {
+        let object = Temporary(beside(path).with_extension("o"));
+        self.write_object(&object.0)?;
+        let exports = self.exports();
+        replace(path, |output| crate::link::link_wasm(&object.0, output, &exports))
     }
 
     /// Writes a static library with the object as its member.

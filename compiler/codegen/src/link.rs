@@ -102,6 +102,23 @@ impl Linker {
     }
 }
 
+/// Links an object of WebAssembly to a module without an entry.
+pub fn link_wasm(object: &Path, output: &Path, exports: &[String]) -> Result<(), Diagnostics> {
+    let names = ["wasm-ld", "wasm-ld-22", "wasm-ld-21", "wasm-ld-20", "wasm-ld-19"];
+    let Some(linker) = names.iter().find_map(|n| on_path(n.as_ref())) else {
+        return Err(Diagnostic::error("E5204", "no linker was found for WebAssembly")
+            .expected("wasm-ld on PATH")
+            .help("install one (Debian: apt install lld), or write an object file (-o model.o) and link it elsewhere")
+            .into());
+    };
+    let mut args: Vec<OsString> = vec!["--no-entry".into(), "--strip-all".into(), "-o".into(), output.into()];
+    // Users put tensors and the workspace behind the module's own data.
+    args.push("--export=__heap_base".into());
+    args.extend(exports.iter().map(|e| format!("--export={e}").into()));
+    args.push(object.into());
+    run(&linker, args)
+}
+
 /// A program by path or by name.
 fn on_path(name: &std::ffi::OsStr) -> Option<PathBuf> {
     let name = Path::new(name);

@@ -5,7 +5,7 @@
 //! that: their section is written as one that takes no place in the file, then its header is made to point behind the
 //! end, and the bytes follow piece by piece. So memory holds the code, never the weights.
 //!
-//! ELF only; other formats are refused with a diagnostic.
+//! ELF; WebAssembly objects come whole from the backend. Other formats are refused with a diagnostic.
 
 use crate::constants::{CONSTANT_ALIGN, ConstLayout};
 use object::read::elf::{ElfFile32, ElfFile64, FileHeader};
@@ -63,6 +63,8 @@ pub struct Parts<'a> {
 pub struct Head {
     bytes: Vec<u8>,
     padding: usize,
+    /// The constants are among the bytes.
+    complete: bool,
 }
 
 /// What has been written so far of the objects being copied.
@@ -83,9 +85,18 @@ struct Maps {
     symbols: BTreeMap<usize, SymbolId>,
 }
 
+/// How a file of WebAssembly begins.
+const WASM: &[u8] = b"\0asm";
+
 impl Head {
     /// Merges code and data, and makes room for the constants.
     pub fn new(parts: &Parts<'_>) -> Result<Head, Diagnostic> {
+        if let [code] = parts.code
+            && code.starts_with(WASM)
+        {
+            // The backend has put everything into it.
+            return Ok(Head { bytes: code.clone(), padding: 0, complete: true });
+        }
         let files = parts.code.iter().map(|code| object::File::parse(code.as_slice())).collect::<Result<Vec<_>, _>>();
         let files = files.map_err(|e| broken(format!("the backend's object can't be read: {e}")))?;
         let read = files.first().ok_or_else(|| broken("the backend made no object".into()))?;
@@ -105,17 +116,21 @@ impl Head {
             point_section_to(&mut bytes, &name, end)
                 .map_err(|e| broken(format!("the object can't be patched: {e}")))?;
         }
-        Ok(Head { bytes, padding })
+        Ok(Head { bytes, padding, complete: false })
     }
 
     /// Bytes of the whole object.
     pub fn total_size(&self, constants: &ConstLayout) -> u64 {
-        (self.bytes.len() + self.padding) as u64 + constants.size()
+        let behind = if self.complete { 0 } else { constants.size() };
+        (self.bytes.len() + self.padding) as u64 + behind
     }
 
     /// Writes the object.
     pub fn write(&self, parts: &Parts<'_>, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(&self.bytes)?;
+        if self.complete {
+            return Ok(());
+        }
         out.write_all(&[0; CONSTANT_ALIGN as usize][..self.padding])?;
         parts.constants.write(parts.program, out)
     }

@@ -188,6 +188,7 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
         fma: backend.has_fma(&options.target),
         l2_bytes: l2_bytes(options.target.vector_bits),
         threads: threads(options, backend),
+        bytes: backend.bytes(&options.target),
         strict: options.strict_fp,
         memory: if options.target.small { Memory::SCARCE } else { Memory::PLENTY },
     }
@@ -249,7 +250,11 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
         flops: Some(total_flops(&lowered)),
         alignment: options.target.alignment(),
     };
-    onnxc_codegen::complete(&mut program);
+    if options.target.is_hosted() {
+        onnxc_codegen::complete(&mut program);
+    } else {
+        onnxc_codegen::artefact::for_firmware(&mut program);
+    }
     let hot = source.hot.iter().map(|h| h.extents.clone()).collect();
     Ok(Module { program, lowered, info, timings: manager.timings, hot })
 }

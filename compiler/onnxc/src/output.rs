@@ -31,6 +31,8 @@ pub enum Kind {
     Rust,
     /// `NAME/`: a folder with a Rust crate.
     Crate,
+    /// `.wasm`
+    Wasm,
     /// `.h`
     Header,
     /// No suffix: a program.
@@ -55,6 +57,7 @@ impl Kind {
             Some("clif") => Kind::CraneliftIr,
             Some("c") => Kind::C,
             Some("rs") => Kind::Rust,
+            Some("wasm") => Kind::Wasm,
             Some("h") => Kind::Header,
             None if path.as_os_str() == "-" => {
                 return Err(Diagnostic::error("E5011", "a module isn't written to the standard output")
@@ -63,7 +66,7 @@ impl Kind {
             None => Kind::Executable,
             Some(other) => {
                 return Err(Diagnostic::error("E5011", format!("don't know how to write '{}'", path.display()))
-                    .expected("a file name that ends in .so, .a, .o, .s, .ll, .clif, .c, .rs or .h, in / for a Rust crate, or has no suffix for an executable")
+                    .expected("a file name that ends in .so, .a, .o, .s, .ll, .clif, .c, .rs, .wasm or .h, in / for a Rust crate, or has no suffix for an executable")
                     .help(format!("the suffix '.{other}' says nothing")));
             }
         })
@@ -80,7 +83,7 @@ impl Kind {
 
     /// True if machine code goes in.
     pub fn needs_code(self) -> bool {
-        matches!(self, Kind::Shared | Kind::Archive | Kind::Object | Kind::Executable)
+        matches!(self, Kind::Shared | Kind::Archive | Kind::Object | Kind::Wasm | Kind::Executable)
     }
 }
 
@@ -97,7 +100,7 @@ pub fn write(
     options: &Options,
 ) -> Result<(), Diagnostics> {
     write_one(module, code, kind, path, link, options)?;
-    if matches!(kind, Kind::Shared | Kind::Archive | Kind::Object) {
+    if matches!(kind, Kind::Shared | Kind::Archive | Kind::Object | Kind::Wasm) {
         write_header(module, &path.with_extension("h"))?;
     }
     if matches!(kind, Kind::Archive | Kind::Object) {
@@ -151,6 +154,7 @@ pub fn write_one(
         (Kind::Shared, Some(c)) => c.write_shared(path, link, &Linker::find_for(&options.target)?),
         (Kind::Archive, Some(c)) => c.write_archive(path),
         (Kind::Object, Some(c)) => c.write_object(path),
+        (Kind::Wasm, Some(c)) => c.write_wasm(path),
         (Kind::Executable, Some(c)) => write_executable(c, path, link, options),
         (Kind::Header, _) => write_header(module, path),
         (Kind::C, _) => write_c(module, path, options),

@@ -8,7 +8,7 @@ use crate::func::FuncGen;
 use crate::raw::fixed_loop;
 use inkwell::IntPredicate as P;
 use inkwell::basic_block::BasicBlock;
-use inkwell::values::{BasicMetadataValueEnum, IntValue};
+use inkwell::values::{BasicMetadataValueEnum, InstructionOpcode, IntValue};
 use onnxc_ir::loops::*;
 
 impl<'c> FuncGen<'_, 'c> {
@@ -65,7 +65,7 @@ impl<'c> FuncGen<'_, 'c> {
         let Stmt::For { index, lo, hi, step, kind, body } = s else { return program("this statement isn't a loop") };
         let (index, lo, hi, step) = (*index, *lo, *hi, *step);
         let e = &self.m.e;
-        let (lo, hi) = (self.int(lo)?, self.int(hi)?);
+        let (lo, hi) = (self.bound(lo)?, self.bound(hi)?);
         let constant = (lo.get_sign_extended_constant(), hi.get_sign_extended_constant());
         if let (Some(a), Some(b)) = constant
             && a >= b
@@ -83,10 +83,10 @@ impl<'c> FuncGen<'_, 'c> {
             }
         };
         e.b.position_at_end(start);
-        let phi = e.b.build_phi(e.cx.i64_type(), &self.func.values[index].name)?;
+        let phi = e.b.build_phi(lo.get_type(), &self.func.values[index].name)?;
         let i = phi.as_basic_value();
         phi.add_incoming(&[(&lo, before)]);
-        self.values[index] = Some(i);
+        self.values[index] = Some(e.convert(InstructionOpcode::SExt, i, e.cx.i64_type().into())?);
         let outside = self.breaks.len();
         match kind {
             LoopKind::Serial => self.breaks.push(Some(end)),
@@ -97,7 +97,7 @@ impl<'c> FuncGen<'_, 'c> {
         let open = self.block(body)?;
         self.breaks.truncate(outside);
         if open {
-            let step = e.cx.i64_type().const_int(step as u64, true);
+            let step = lo.get_type().const_int(step as u64, true);
             let i = i.into_int_value();
             // Overflow is impossible where `next` is used: only if there is one more iteration.
             let next = e.b.build_int_nsw_add(i, step, "")?;
@@ -113,14 +113,32 @@ impl<'c> FuncGen<'_, 'c> {
         Ok(())
     }
 
+    /// A bound of a loop. Indices are as wide as addresses: no loop of a 32-bit machine goes round more often.
+    fn bound(&self, v: Value) -> Res<IntValue<'c>> {
+        let (e, wide) = (&self.m.e, self.int(v)?);
+        if self.m.target.pointer_bits > 32 {
+            return Ok(wide);
+        }
+        let narrow = e.cx.i32_type();
+        if let Some(c) = wide.get_sign_extended_constant() {
+            let c = c.clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+            return Ok(narrow.const_int(c as u64, true));
+        }
+        let most = e.int_like(wide.into(), i64::from(i32::MAX));
+        let least = e.intrinsic_value("llvm.smin", &[wide.get_type().into()], &[wide.into(), most])?;
+        e.int(e.convert(InstructionOpcode::Trunc, least, narrow.into())?)
+    }
+
     /// What an index must be below for another iteration to follow: the end less the step. None where the next index
     /// itself can be compared with the end, because it can't overflow.
     fn last_start(&self, lo: IntValue<'c>, hi: IntValue<'c>, step: i64) -> Res<Option<IntValue<'c>>> {
         let e = &self.m.e;
-        if step == 1 || hi.get_sign_extended_constant().is_some_and(|h| h.checked_add(step).is_some()) {
+        let greatest = if hi.get_type().get_bit_width() == 32 { i64::from(i32::MAX) } else { i64::MAX };
+        let fits = |h: i64| h.checked_add(step).is_some_and(|h| h <= greatest);
+        if step == 1 || hi.get_sign_extended_constant().is_some_and(fits) {
             return Ok(None);
         }
-        let step = e.cx.i64_type().const_int(step as u64, true);
+        let step = hi.get_type().const_int(step as u64, true);
         if lo.get_sign_extended_constant().is_some_and(|l| l >= 0) {
             // It is needed only in the loop, where the end is above the start and thus positive.
             return Ok(Some(e.b.build_int_nsw_sub(hi, step, "")?));

@@ -1,7 +1,7 @@
 //! Loops IR to machine code with LLVM.
 //!
-//! The way of a unit: `module` declares everything, `func` / `control` / `fork` / `value` / `buffer` build each function with the
-//! instruction helpers of `emit`, `arith`, `divide`, `round`, `cast` and `memory`; LLVM verifies the module; `optimize`
+//! The way of a unit: `module` declares everything, `func` / `control` / `fork` / `value` / `buffer` build each function
+//! with the instruction helpers of `emit`, `arith`, `divide`, `dot`, `round`, `cast` and `memory`; LLVM verifies the module; `optimize`
 //! runs a short list of passes; [`Llvm`] emits the object or text. `machine` knows targets, `raw` the few calls that
 //! inkwell doesn't wrap.
 //!
@@ -13,6 +13,7 @@ mod buffer;
 mod cast;
 mod control;
 mod divide;
+mod dot;
 mod emit;
 mod error;
 mod fork;
@@ -43,12 +44,19 @@ impl Backend for Llvm {
         "llvm"
     }
 
+    fn bytes(&self, target: &Target) -> Option<onnxc_ir::kernel::ByteProducts> {
+        target.bytes
+    }
+
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
         let machine = machine::machine(target, options.opt_level, unit.constants.size())?;
         let cx = Context::create();
         let module = cx.create_module(&unit.program.name);
         module.set_triple(&machine.triple);
         module.set_data_layout(&machine.machine.get_target_data().get_data_layout());
+        if let Some(text) = machine::module_assembly(target) {
+            module.set_inline_assembly(text);
+        }
         let e = Emit { cx: &cx, module, b: cx.create_builder(), abilities: machine.abilities };
         let e = module::ModuleGen::build(e, unit, target, &machine)?;
         // Always, also in release builds: LLVM's behaviour on a malformed module is undefined.

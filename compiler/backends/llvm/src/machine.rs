@@ -22,6 +22,8 @@ pub(crate) struct Abilities {
     pub round: bool,
     /// Converting between f16 and f32, scalar and vector.
     pub half: bool,
+    /// Products of pairs of halves of a register, summed (SMLAD), and the unpacking of bytes to halves.
+    pub pairs: bool,
 }
 
 /// LLVM's view of a target.
@@ -56,11 +58,11 @@ pub(crate) fn machine(target: &Target, opt_level: u8, constant_bytes: u64) -> Re
             2 => OptimizationLevel::Default,
             _ => OptimizationLevel::Aggressive,
         })
-        .set_reloc_mode(RelocMode::PIC)
+        // Firmware is linked to its place.
+        .set_reloc_mode(if target.is_hosted() { RelocMode::PIC } else { RelocMode::Static })
         .set_code_model(if constant_bytes < SMALL_MODEL_BYTES { CodeModel::Default } else { CodeModel::Medium });
-    if name.starts_with("riscv64") && target.has_fma {
-        // Otherwise LLVM passes floats in integer registers, whatever the processor has.
-        options = options.set_abi("lp64d");
+    if let Some(abi) = float_abi(target) {
+        options = options.set_abi(abi);
     }
     let machine = llvm_target
         .create_target_machine_from_options(&triple, options)
@@ -69,12 +71,32 @@ pub(crate) fn machine(target: &Target, opt_level: u8, constant_bytes: u64) -> Re
     Ok(Machine { machine, triple, cpu, features, abilities: abilities(target) })
 }
 
-/// LLVM keeps the extensions of RISC-V out of the architecture's name.
+/// LLVM keeps the extensions of RISC-V out of the architecture's name, and knows Armv8.1-M by its own.
 fn triple_name(target: &Target) -> String {
     let name = target.triple.to_string();
-    match name.strip_prefix("riscv64gc-") {
-        Some(rest) => format!("riscv64-{rest}"),
-        None => name,
+    let (arch, rest) = name.split_once('-').unwrap_or((&name, ""));
+    let arch = match arch {
+        "riscv64gc" => "riscv64",
+        a if a.starts_with("riscv32") => "riscv32",
+        "thumbv8m.main" if target.has("mve.fp") => "thumbv8.1m.main",
+        a => a,
+    };
+    format!("{arch}-{rest}")
+}
+
+/// What the object says of itself: floats are passed in registers. LLVM's own interface has no word for it, and linkers
+/// refuse to mix; no function that others call has floats.
+pub(crate) fn module_assembly(target: &Target) -> Option<&'static str> {
+    let hard = matches!(target.triple.environment, target_lexicon::Environment::Eabihf);
+    hard.then_some(".eabi_attribute 28, 1")
+}
+
+/// How RISC-V passes floats: otherwise LLVM takes integer registers, whatever the processor has.
+fn float_abi(target: &Target) -> Option<&'static str> {
+    match target.triple.architecture.to_string().as_str() {
+        "riscv64gc" => Some("lp64d"),
+        a if a.starts_with("riscv32") => Some(if target.has("f") { "ilp32f" } else { "ilp32" }),
+        _ => None,
     }
 }
 
@@ -99,5 +121,7 @@ fn abilities(target: &Target) -> Abilities {
         fma: target.has_fma,
         round: arm64 || arch.starts_with("wasm") || target.has("sse4.1"),
         half: arm64 || target.has("f16c"),
+        // With vectors there is better.
+        pairs: target.has("dsp") && !target.has("mve.fp"),
     }
 }

@@ -17,6 +17,7 @@ use onnxc_codegen::backend::ALLOCATOR_PARAM;
 use onnxc_codegen::constants::CONSTANT_ALIGN;
 use onnxc_codegen::{AddressFunction, ConstLayout, Target, Unit};
 use onnxc_ir::loops::{ConstId, ExternId, Func, FuncId, Linkage, ParamKind, Ty};
+use std::collections::BTreeMap;
 
 /// A module under construction.
 pub(crate) struct ModuleGen<'a, 'c> {
@@ -24,6 +25,8 @@ pub(crate) struct ModuleGen<'a, 'c> {
     pub target: &'a Target,
     machine: &'a Machine,
     layout: &'a ConstLayout,
+    /// Contents of data symbols that nobody else defines.
+    contents: BTreeMap<&'a str, Vec<u8>>,
     pub funcs: PrimaryMap<FuncId, FunctionValue<'c>>,
     pub externs: PrimaryMap<ExternId, FunctionValue<'c>>,
 }
@@ -37,7 +40,8 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
         machine: &'a Machine,
     ) -> Result<Emit<'c>, Diagnostics> {
         let (funcs, externs) = (PrimaryMap::new(), PrimaryMap::new());
-        let mut m = ModuleGen { e, target, machine, layout: unit.constants, funcs, externs };
+        let contents = contents(unit);
+        let mut m = ModuleGen { e, target, machine, layout: unit.constants, contents, funcs, externs };
         let mut problems = Diagnostics::new();
         if let Err(e) = m.declare(unit) {
             return Err(e.report("(signatures)").into());
@@ -164,9 +168,15 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
     /// A data symbol defined elsewhere, reached relative to the instruction pointer.
     fn data(&self, symbol: &str, bytes: u64) -> GlobalValue<'c> {
         self.e.module.get_global(symbol).unwrap_or_else(|| {
+            let bytes = self.contents.get(symbol).map_or(bytes, |c| c.len() as u64);
             let ty = self.e.cx.i8_type().array_type(u32::try_from(bytes).unwrap_or(u32::MAX));
             let g = self.e.module.add_global(ty, Some(AddressSpace::default()), symbol);
             g.set_constant(true);
+            if let Some(bytes) = self.contents.get(symbol) {
+                g.set_initializer(&self.e.cx.const_string(bytes, false));
+                g.set_linkage(LlvmLinkage::Internal);
+                return g;
+            }
             g.set_visibility(GlobalVisibility::Hidden);
             g
         })
@@ -198,4 +208,15 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
         e.b.build_return(Some(&address))?;
         Ok(())
     }
+}
+
+/// What the object has to contain besides the code, by symbol.
+fn contents<'a>(unit: &Unit<'a>) -> BTreeMap<&'a str, Vec<u8>> {
+    let Some(data) = unit.data else { return BTreeMap::new() };
+    let mut all: BTreeMap<&str, Vec<u8>> = data.iter().map(|d| (d.symbol.as_str(), d.bytes.clone())).collect();
+    let mut constants = Vec::with_capacity(unit.constants.size() as usize);
+    if unit.constants.write(unit.program, &mut constants).is_ok() && !constants.is_empty() {
+        all.insert(&unit.constants.symbol, constants);
+    }
+    all
 }

@@ -45,11 +45,12 @@ pub fn map_bufs(func: &mut Func, s: &mut Stmt, f: &mut dyn FnMut(Buf) -> Buf) {
         | Stmt::Scatter { buf, .. }
         | Stmt::Alloc { buf, .. }
         | Stmt::Free(buf)
+        | Stmt::Prefetch { buf, .. }
         | Stmt::Entry { buf, .. } => *buf = f(*buf),
         Stmt::View { buf, base: other, .. } | Stmt::Assign { buf, from: other } => {
             (*buf, *other) = (f(*buf), f(*other));
         }
-        Stmt::Call { args, .. } => {
+        Stmt::Call { args, .. } | Stmt::Fork { args, .. } => {
             for a in args {
                 if let Arg::Buf { buf, .. } = a {
                     *buf = f(*buf);

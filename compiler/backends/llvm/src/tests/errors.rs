@@ -11,7 +11,7 @@ fn errors(funcs: Vec<Func>, target: &Target) -> Diagnostics {
     for f in funcs {
         p.funcs.push(f);
     }
-    let unit = Unit { program: &p, constants: &ConstLayout::new(&p), address_functions: &[] };
+    let unit = Unit { program: &p, constants: &ConstLayout::new(&p), address_functions: &[], data: None };
     Llvm.compile(&unit, target, &CompileOptions::default()).expect_err("it can't be compiled")
 }
 

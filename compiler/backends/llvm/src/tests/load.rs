@@ -22,7 +22,7 @@ impl Loaded {
 /// Text or object of a program.
 pub fn compile(program: &Program, target: &Target, opt_level: u8, emit: Emit) -> Vec<u8> {
     let constants = ConstLayout::new(program);
-    let unit = Unit { program, constants: &constants, address_functions: &[] };
+    let unit = Unit { program, constants: &constants, address_functions: &[], data: None };
     match Llvm.compile(&unit, target, &CompileOptions { opt_level, emit }) {
         Ok(bytes) => bytes,
         Err(e) => panic!("{e}"),

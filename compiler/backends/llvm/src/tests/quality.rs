@@ -121,3 +121,41 @@ fn cross_compilation() {
         assert!(object.starts_with(magic), "{triple}: {:x?}", &object[..8]);
     }
 }
+
+/// out[i] = sum over j of x[j] * w[i][j], sixteen or four products at once.
+fn sums_of_products(group: u16) -> Func {
+    let mut b = FuncBuilder::new("sums");
+    b.func.linkage = Linkage::Export;
+    let (x, w) = (b.param_buf("x", DType::I8, false), b.param_buf("w", DType::I8, false));
+    let out = b.param_buf("out", DType::I32, true);
+    let sum = b.var(Ty::scalar(DType::I32), &[], "sum");
+    let (zero, end) = (b.int(0), b.int(64));
+    b.for_loop("j", zero, end, i64::from(group), LoopKind::Serial, |b, j| {
+        let (v, k, old) = (b.load(x, j, group, None), b.load(w, j, group, None), b.get(sum, &[]));
+        let next = b.dot(v, k, old);
+        b.set(sum, &[], next);
+    });
+    let total = b.get(sum, &[]);
+    let at = b.int(0);
+    b.store(out, at, total, None);
+    b.finish()
+}
+
+/// Machines without an operating system: the instructions that they are chosen for, and no dynamic linking.
+#[test]
+fn small_machines_sum_products() {
+    let m4 = assembly(sums_of_products(4), &target("thumbv7em-none-eabihf", "cortex-m4"));
+    assert!(m4.contains("smlad") && m4.contains("sxtb16") && !m4.contains("GOT"), "{m4}");
+    assert!(m4.contains(".eabi_attribute\t28, 1"), "floats go in registers\n{m4}");
+    let m55 = assembly(sums_of_products(16), &target("thumbv8.1m.main-none-eabihf", "cortex-m55"));
+    assert!(m55.contains("vmlava.s8") || m55.contains("vmladava.s8"), "{m55}");
+    for (triple, cpu) in [
+        ("thumbv6m-none-eabi", "cortex-m0"),
+        ("riscv32imac-unknown-none-elf", "generic-rv32"),
+        ("riscv32imafc-unknown-none-elf", "generic-rv32"),
+        ("aarch64-unknown-linux-gnu", "neoverse-n1"),
+        ("wasm32-unknown-unknown", "generic"),
+    ] {
+        assert!(assembly(sums_of_products(4), &target(triple, cpu)).contains("sums"), "{triple}");
+    }
+}
