@@ -50,7 +50,7 @@ pub fn attention(kernel: &Kernel, machine: Machine) -> Result<Option<Kernel>, Di
         divide_last(&mut k);
     }
     panels::panels(&mut k, machine);
-    pack::pack(&mut k, machine);
+    pack::pack(&mut k, machine, &[]);
     precompute::precompute(&mut k)?;
     Ok(schedule(&k, machine).map(|s| {
         k.schedule = s;
@@ -191,7 +191,7 @@ fn schedule(kernel: &Kernel, machine: Machine) -> Option<Schedule> {
     for n in all.iter().filter(|n| n.def != s.nest.def) {
         let of_head = is_copy(kernel, n, &all);
         let depth = if of_head { blocks - 1 } else { blocks };
-        let at = (depth > 0).then_some(At { owner: s.nest.def, depth });
+        let at = (depth > 0).then_some(At { owner: s.nest.def, depth, rolls: false });
         let mut inner = stage(kernel, &ranges, machine, n, at, 0);
         panels_outside(&mut inner);
         if !known(kernel, n) {

@@ -8,10 +8,6 @@ pub mod along;
 pub mod attention;
 pub mod candidates;
 pub mod chain;
-
-pub mod attention;
-pub mod candidates;
-pub mod chain;
 pub mod collapse;
 pub mod dot;
 pub mod expr;

@@ -53,11 +53,16 @@ impl<'f> Trace<'f> {
             bufs(self.f, s, &mut |b| ours |= self.is_ours(b));
             let fits = match s {
                 Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } => *buf != self.from,
-                Stmt::Let(_) | Stmt::Set(..) | Stmt::If { .. } | Stmt::Comment(_) | Stmt::For { .. } => true,
+                Stmt::Let(_)
+                | Stmt::Set(..)
+                | Stmt::If { .. }
+                | Stmt::Comment(_)
+                | Stmt::For { .. }
+                | Stmt::Prefetch { .. } => true,
                 Stmt::Alloc { .. } | Stmt::Free(_) | Stmt::View { .. } | Stmt::Entry { .. } | Stmt::Assign { .. } => {
                     !ours
                 }
-                Stmt::Call { .. } => !ours,
+                Stmt::Call { .. } | Stmt::Fork { .. } => !ours,
                 Stmt::Loop(_) | Stmt::Break | Stmt::Return(_) => false,
             };
             fits && blocks(s).into_iter().all(|i| self.simple(i))
@@ -140,7 +145,7 @@ impl<'f> Trace<'f> {
             Op::Param(_) | Op::Result | Op::Fma(..) | Op::Bitcast(_) | Op::Load { .. } | Op::Gather { .. } => {
                 return None;
             }
-            Op::Reduce(..) | Op::Shuffle(..) | Op::IsNull(_) | Op::ThreadId => return None,
+            Op::Dot(..) | Op::Reduce(..) | Op::Shuffle(..) | Op::IsNull(_) | Op::ThreadId => return None,
         }
         let mut all = vec![];
         operands(op, &mut |o| all.push(o));
