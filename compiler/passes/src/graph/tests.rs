@@ -69,7 +69,7 @@ fn factors_of_channels_go_into_the_weights() {
         let registry = Registry::new();
         infer_graph(&mut graph, &registry);
         let mut editor = Editor::new();
-        let mut cx = GraphCx { registry: &registry, editor: &mut editor, notes: &mut vec![] };
+        let mut cx = GraphCx { registry: &registry, machine: Machine::USUAL, editor: &mut editor, notes: &mut vec![] };
         (super::scale_weights::PASS.run)(&mut graph, &mut cx).expect("it has no errors");
         let mul = graph.nodes[graph.body.nodes[0]].outputs[0];
         let batch = graph.tensor_type(mul).and_then(|t| t.shape[0].as_int());
