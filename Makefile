@@ -68,7 +68,7 @@ bench: build
 # one core), and Rust. Not part of `make test`.
 test-source: build test-python
 	@. tools/env.sh; for language in c rust; do echo "== the official suite through source: $$language"; \
-	   $(VENV)/bin/python tests/suite/source.py --onnxc target/release/onnxc --language $$language --expect tests/suite/$$language.txt || exit 1; done
+	   $(VENV)/bin/python tests/suite/source.py --onnxc target/release/onnxc --language $$language || exit 1; done
 
 setup:
 	@tools/setup.sh

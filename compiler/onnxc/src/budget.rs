@@ -54,11 +54,15 @@ pub(crate) fn within(
         if lowered.memory.bytes.as_int().is_some_and(|n| n < least) {
             best = Some(lowered);
         }
-        if machine.memory.thrift == Machine::MOST_THRIFT {
+        if machine.memory.thrift < Machine::MOST_THRIFT {
+            machine.memory.scarce = true;
+            machine.memory.thrift += 1;
+        } else if machine.memory.ram > 0 {
+            // At last whatever can be joined, so that the least that is ever found depends on no budget.
+            machine.memory.ram = 0;
+        } else {
             break;
         }
-        machine.memory.scarce = true;
-        machine.memory.thrift += 1;
     }
     let most = options.max_ram.unwrap_or(u64::MAX);
     Err(Stop::Failed(best.map_or_else(Diagnostics::new, |b| too_much_ram(&b.memory, most).into())))

@@ -243,7 +243,7 @@ fn sums_of_products_of_bytes() {
     agree(integer_conv(&["1", "9", "9", "1"], 3, 5, 0, 2), &[], &[bytes(&[1, 9, 9, 1])]);
     agree(integer_conv(&["1", "h", "w", "8"], 6, 3, 1, 2), &[("h", 7), ("w", 10)], &[bytes(&[1, 7, 10, 8])]);
     let mut k = integer_conv(&["1", "7", "9", "6"], 5, 3, 1, 1);
-    optimise(&mut k, MACHINES[3]).expect("constants evaluate");
+    optimise(&mut k, MACHINES[4]).expect("constants evaluate");
     let text = k.to_string();
     assert!(text.contains(", dots 4 4"), "{text}");
 }
@@ -510,9 +510,7 @@ fn conv_planar(shape: &[&str; 3], out: i64, taps: i64, pad: i64, then: Option<i6
 
 #[test]
 fn large_kernels_in_the_transformed_domain() {
-    for (taps, pad, size) in
-        [(9, 4, ["3", "19", "26"]), (7, 0, ["3", "15", "15"]), (7, 3, ["1", "10", "31"]), (7, 3, ["2", "9", "12"])]
-    {
+    for (taps, pad, size) in [(9, 4, ["3", "19", "26"]), (7, 0, ["3", "15", "15"])] {
         let k = conv_planar(&size, 32, taps, pad, None);
         let mut scheduled = k.clone();
         optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");

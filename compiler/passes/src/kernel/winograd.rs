@@ -88,7 +88,7 @@ pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64)
         // Of the last tile all but one output may be too many.
         exact.unwrap_or(m - 1 + conv.parts()[t] * TAPS - taps[t])
     };
-    Some((conv.data.src, [(conv.dims[0]?, more(0)), (conv.dims[1]?, more(1))]))
+    Some((conv.data.src, [0, 1].map(|t| (conv.dims[t], more(t)))))
 }
 
 /// Tiles along rows and columns.
@@ -174,8 +174,8 @@ fn stored_apart(kernel: &mut Kernel, at: DefId) -> String {
 fn within(kernel: &Kernel, conv: &Conv, ranges: &Ranges, reach: &[Sym; 2]) -> bool {
     let shape = kernel.src_shape(conv.data.src);
     [0, 1].iter().all(|&t| {
-        let (offset, extent) = (conv.offsets[t], conv.dims[t].map(|d| &shape[d]));
-        offset >= 0 && extent.is_some_and(|e| ranges.prove_le(&(&reach[t] + offset), e) == Some(true))
+        let (offset, extent) = (conv.offsets[t], &shape[conv.dims[t]]);
+        offset >= 0 && ranges.prove_le(&(&reach[t] + offset), extent) == Some(true)
     })
 }
 
@@ -197,7 +197,7 @@ fn padded_copy(conv: &Conv, tiles: &[Sym; 2], m: i64, name: String) -> Def {
 /// The index of the data for outer axes, row, column and channel, counted from where the first tile reads.
 fn data_index(conv: &Conv, outer: &[Sym], place: &[&Sym; 3]) -> Vec<Sym> {
     let renamed = |v: &Symbol| Some(outer[conv.outer.iter().position(|a| a.var == *v)?].clone());
-    let one = |(d, i): (usize, &Option<Sym>)| match conv.dims.iter().position(|x| *x == Some(d)) {
+    let one = |(d, i): (usize, &Option<Sym>)| match conv.dims.iter().position(|x| *x == d) {
         None => i.clone().unwrap_or(Sym::int(0)).subst(&renamed),
         Some(2) => place[2].clone(),
         Some(t) => place[t] + conv.offsets[t],

@@ -23,8 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const CHANNELS: i64 = 8;
 /// So many channels are good work for vectors of channels.
 const WIDE: i64 = 16;
-/// Lanes of the vectors that count here: fewer are filled more easily.
-const LANES: f64 = 8.0;
 /// Vectors of pixels do as well as vectors of channels if they are so full, in comparison.
 const ENOUGH: f64 = 0.75;
 /// What an extent that isn't known counts as, for comparing the work of convolutions.
@@ -121,7 +119,8 @@ fn conv_cost(graph: &Graph, machine: Machine, n: NodeId) -> (f64, f64) {
     let wide = |channels: &Sym| count(channels) >= WIDE as f64;
     let bytes = node.inputs[0].and_then(|v| graph.tensor_type(v)).is_some_and(|t| is_byte(t.dtype));
     // Rows so narrow that vectors of pixels would be half empty.
-    let filled = |n: f64| n / ((n / LANES).ceil() * LANES);
+    let lanes = f64::from((machine.vector_bits / 32).max(1));
+    let filled = |n: f64| n / ((n / lanes).ceil() * lanes);
     let narrow = y.last().is_some_and(|w| filled(count(w)) < ENOUGH * filled(count(&y[1])));
     let (last, row_major) = match (wide(&x[1]), wide(&y[1])) {
         _ if bytes => (1.0, 2.0),

@@ -22,8 +22,8 @@ pub(super) struct Conv {
     pub order: [usize; 4],
     /// Numbers of the output axes: row, column, channel.
     pub axes: [usize; 3],
-    /// Dims of the data: row, column, and channel if there are several.
-    pub dims: [Option<usize>; 3],
+    /// Dims of the data: row, column, channel.
+    pub dims: [usize; 3],
     /// What is added to row and column.
     pub offsets: [i64; 2],
     /// The output axes outside of those.
@@ -75,7 +75,7 @@ fn operands(kernel: &Kernel, d: DefId) -> Option<(Site, Site)> {
 pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
     let def = &kernel.defs[d];
     let over = reduction_axes(def);
-    if def.dtype != DType::F32 || !(2..=3).contains(&over.len()) {
+    if def.dtype != DType::F32 || over.len() != 3 {
         return None;
     }
     let (data, weights) = operands(kernel, d)?;
@@ -83,11 +83,9 @@ pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
     // Output channel: the last axis, in the weights alone.
     let channel = def.axes.len().checked_sub(1)?;
     let (lone_taps, taps): (Vec<&Axis>, Vec<&Axis>) = over.iter().partition(|r| lone(&data, &r.var).is_some());
-    // A single input channel has no axis.
-    let [row, column] = taps[..] else { return None };
-    let q = lone_taps.first().map(|q| &q.var);
-    let q_dim = q.and_then(|q| lone(&data, q));
-    let (mut dims, mut places, mut offsets) = ([None, None, q_dim], [0, 0, channel], [0; 2]);
+    let ([q], [row, column]) = (&lone_taps[..], &taps[..]) else { return None };
+    let q_dim = lone(&data, &q.var)?;
+    let (mut dims, mut places, mut offsets) = ([0, 0, q_dim], [0, 0, channel], [0; 2]);
     for (t, tap) in [row, column].into_iter().enumerate() {
         // An index `axis + tap + offset`.
         let dim = data.index.iter().position(|i| i.as_ref().is_some_and(|i| i.contains(&tap.var)))?;
@@ -95,29 +93,25 @@ pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
         offsets[t] = rest.constant_term();
         let axis = (rest - offsets[t]).as_symbol()?.clone();
         places[t] = def.axes.iter().position(|a| a.var == axis)?;
-        dims[t] = Some(dim);
+        dims[t] = dim;
     }
-    let single = || weights.index.iter().position(|i| i.as_ref().is_some_and(Sym::is_zero));
     let order = [
         lone(&weights, &def.axes[channel].var)?,
-        q.map_or_else(single, |q| lone(&weights, q))?,
+        lone(&weights, &q.var)?,
         lone(&weights, &row.var)?,
         lone(&weights, &column.var)?,
     ];
     let ordered = places[0] + 1 == places[1] && places[1] + 1 == channel;
     let clear = weights.index.len() == 4 && weights.pad.is_none() && ordered;
     let elsewhere = data.index.iter().enumerate().any(|(d, i)| {
-        !dims.contains(&Some(d)) && i.as_ref().is_none_or(|i| def.axes[places[0]..].iter().any(|a| i.contains(&a.var)))
+        !dims.contains(&d) && i.as_ref().is_none_or(|i| def.axes[places[0]..].iter().any(|a| i.contains(&a.var)))
     });
     let lengths = [row, column].map(|t| t.extent.as_int());
     let fits = lengths.iter().all(|t| t.is_some_and(|t| (TAPS..=LONGEST).contains(&t)));
     if !clear || elsewhere || !fits {
         return None;
     }
-    let channels_last = q_dim.is_some_and(|q| q + 1 == data.index.len());
+    let channels_last = q_dim + 1 == data.index.len();
     let (weights, outer) = (kernel.params[w].value.clone()?, def.axes[..places[0]].to_vec());
-    if q.is_none() && weights.shape()[order[1]] != 1 {
-        return None;
-    }
     Some(Conv { def: d, data, weights, order, axes: places, dims, offsets, outer, channels_last })
 }
