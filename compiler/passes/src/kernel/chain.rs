@@ -84,7 +84,14 @@ pub fn schedule(kernel: &mut Kernel, machine: Machine) -> bool {
     let columns = (BLOCK_BYTES / (channels * size).max(1)).max(FEWEST);
     let outside = kernel.defs[second.def].axes.len() as u32 - 1;
     let mut stages: Vec<Stage> = before.iter().map(|n| stage(kernel, &ranges, machine, n, None, 0)).collect();
-    stages.push(stage(kernel, &ranges, machine, first, Some(At { owner: second.def, depth: outside, rolls: false }), 0));
+    stages.push(stage(
+        kernel,
+        &ranges,
+        machine,
+        first,
+        Some(At { owner: second.def, depth: outside, rolls: false }),
+        0,
+    ));
     stages.push(blocked(kernel, owner, [1, columns]));
     kernel.schedule = Schedule { stages };
     true

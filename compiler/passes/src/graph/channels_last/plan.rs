@@ -140,7 +140,8 @@ fn nests(graph: &Graph, machine: Machine, n: NodeId, weights: &[Sym]) -> bool {
     let ones = |a: &str| node.attrs.ints(a).is_none_or(|v| v.iter().all(|v| *v == 1));
     let large = weights[2..].iter().all(|t| t.as_int().is_some_and(|t| (5..=11).contains(&t)));
     let conv = node.op.name == "Conv" && node.attrs.int("group").unwrap_or(1) == 1;
-    weights.len() == 4 && large && conv && !machine.strict && ones("strides") && ones("dilations")
+    let wanted = !machine.strict && !machine.memory.scarce;
+    weights.len() == 4 && large && conv && wanted && ones("strides") && ones("dilations")
 }
 
 /// Disjoint sets of values, each with the costs of its convolutions.

@@ -69,7 +69,17 @@ fn result_stage(kernel: &Kernel, w: &Winograd, (sum, stored): (DefId, DefId), la
         Loop::new(&channel.var, u32::from(lanes)),
     ]);
     let vector = Some(Lanes { axis: channel.var.clone(), lanes });
-    Some(Stage { def: stored, acc: Some(sum), at: None, parallel: true, loops, over: vec![], vector, ahead: None, dots: None })
+    Some(Stage {
+        def: stored,
+        acc: Some(sum),
+        at: None,
+        parallel: true,
+        loops,
+        over: vec![],
+        vector,
+        ahead: None,
+        dots: None,
+    })
 }
 
 /// A stage per block of rows and columns; their loops come after those of the axes outside of them.
@@ -109,7 +119,17 @@ fn transform_stage(kernel: &Kernel, v: DefId, at: At, lanes: u16) -> Option<Stag
     loops.extend([Loop::new(&axes[0].var, n), Loop::new(&axes[1].var, n)]);
     let across = |a: &Axis| Lanes { axis: a.var.clone(), lanes };
     let vector = axes.last().filter(|_| lanes > 1).map(across);
-    Some(Stage { def: v, acc: None, at: Some(at), parallel: false, loops, over: vec![], vector, ahead: None, dots: None })
+    Some(Stage {
+        def: v,
+        acc: None,
+        at: Some(at),
+        parallel: false,
+        loops,
+        over: vec![],
+        vector,
+        ahead: None,
+        dots: None,
+    })
 }
 
 /// Rows and columns of tiles of a block: what is kept of them between the transforms fills a third of the cache. `kept`
