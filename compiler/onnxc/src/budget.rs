@@ -81,8 +81,8 @@ fn ram(options: &Options, lowered: &Lowered) -> Result<u64, Diagnostic> {
 fn too_much_ram(plan: &Plan, most: u64) -> Diagnostic {
     let need = plan.bytes.as_int().unwrap_or(0);
     let mut alive = at_peak(plan);
-    alive.sort_by_key(|p| (std::cmp::Reverse(p.bytes.as_int()), p.offset.as_int()));
-    let names: Vec<String> = alive.iter().take(NAMED).map(|p| format!("'{}' {} bytes", p.name, p.bytes)).collect();
+    alive.sort_by_key(|(p, bytes)| (std::cmp::Reverse(*bytes), p.offset.as_int()));
+    let names: Vec<String> = alive.iter().take(NAMED).map(|(p, bytes)| format!("'{}' {bytes} bytes", p.name)).collect();
     let names = format!("{}{}", names.join(", "), rest(alive.len()));
     Diagnostic::error("E5030", format!("the model needs {need} bytes of RAM; alive at one time: {names}"))
         .expected(format!("at most {most} bytes (--max-ram)"))
@@ -94,9 +94,9 @@ fn rest(count: usize) -> String {
 }
 
 /// The buffers of the moment when most bytes are alive.
-fn at_peak(plan: &Plan) -> Vec<&Placed> {
-    let alive = |t: usize| plan.placed.iter().filter(move |p| p.from <= t && t <= p.to);
-    let bytes = |t: usize| alive(t).filter_map(|p| p.bytes.as_int()).sum::<i64>();
+fn at_peak(plan: &Plan) -> Vec<(&Placed, i64)> {
+    let alive = |t: usize| plan.placed.iter().filter_map(move |p| Some((p, p.alive(t).filter(|b| *b > 0)?)));
+    let bytes = |t: usize| alive(t).map(|(_, b)| b).sum::<i64>();
     let when = plan.placed.iter().map(|p| p.from).max_by_key(|&t| (bytes(t), std::cmp::Reverse(t)));
     when.map(|t| alive(t).collect()).unwrap_or_default()
 }

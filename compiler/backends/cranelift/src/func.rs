@@ -271,7 +271,7 @@ impl<'a, 'f> Translator<'a, 'f> {
             Stmt::Alloc { buf, count, space: l::Space::Heap, .. } => self.heap_alloc(*buf, *count),
             Stmt::Alloc { buf, .. } => self.fail(format!("buffer {buf} still has no place in the workspace")),
             Stmt::Free(buf) => self.heap_free(*buf),
-            Stmt::View { buf, base, byte_offset } => {
+            Stmt::View { buf, base, byte_offset, .. } => {
                 let (base, offset) = (self.address(*base), self.scalar(*byte_offset));
                 let offset = self.pointer_sized(offset);
                 self.addresses[*buf] = Some(self.b.ins().iadd(base, offset));

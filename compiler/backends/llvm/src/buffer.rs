@@ -22,7 +22,7 @@ impl<'c> FuncGen<'_, 'c> {
             Stmt::Alloc { buf, count, space: Space::Heap, .. } => self.bufs[*buf] = Some(self.allocate(*buf, *count)?),
             Stmt::Alloc { .. } => return program("workspace memory is still unplanned; plan-memory must run before"),
             Stmt::Free(buf) => self.free(*buf)?,
-            Stmt::View { buf, base, byte_offset } => {
+            Stmt::View { buf, base, byte_offset, .. } => {
                 self.bufs[*buf] = Some(e.address_bytes(self.base(*base)?, self.int(*byte_offset)?)?);
             }
             Stmt::Entry { buf, table, index } => {

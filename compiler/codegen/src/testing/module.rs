@@ -76,7 +76,7 @@ fn run() -> Func {
     b.if_else(negative, |b| status(b, 2), |_| {});
     // The weights go through the workspace, so that a run that gets too little is found out.
     let copy = b.buf(DType::F32, BufKind::Local, "copy");
-    b.stmt(Stmt::View { buf: copy, base: workspace, byte_offset: zero });
+    b.stmt(Stmt::View { buf: copy, base: workspace, byte_offset: zero, count: None });
     b.for_loop("i", zero, n, 1, LoopKind::Serial, |b, i| {
         let v = b.load(w, i, 1, None);
         b.store(copy, i, v, None);

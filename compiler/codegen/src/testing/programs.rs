@@ -194,7 +194,7 @@ fn views() -> Case {
     let mut c = CaseBuilder::new("views", [DType::U8; 3], DType::I32);
     let view = c.local(DType::U8, "bytes");
     let half = c.b.int(4 * N as i64 / 2);
-    c.b.stmt(Stmt::View { buf: view, base: c.out, byte_offset: half });
+    c.b.stmt(Stmt::View { buf: view, base: c.out, byte_offset: half, count: None });
     c.each(N * 2, 4, |c, i| {
         let v = c.load(0, i, 4);
         c.b.store(view, i, v, None);

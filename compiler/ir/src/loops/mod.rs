@@ -304,6 +304,8 @@ pub enum Stmt {
         base: Buf,
         /// i64 scalar, in BYTES, a multiple of the dtype's size.
         byte_offset: Value,
+        /// Elements that are reached through it at most, where that is less than the base has.
+        count: Option<Sym>,
     },
     /// Makes a `Local` buffer the address in entry `index` of a `Table` parameter.
     Entry {

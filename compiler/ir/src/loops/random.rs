@@ -319,7 +319,8 @@ impl Gen<'_> {
             }
             _ => {
                 let byte_offset = self.b.int(4 * (SIZE - 4));
-                self.b.stmt(Stmt::View { buf, base: self.x, byte_offset });
+                let count = [None, Some(Sym::int(2))][self.dice.roll(2)].clone();
+                self.b.stmt(Stmt::View { buf, base: self.x, byte_offset, count });
                 self.push(Ty::BOOL, Op::IsNull(buf));
             }
         }

@@ -53,7 +53,7 @@ fn bytes(cx: &mut RoutineCx, t: &TensorBuf, mutable: bool) -> (Arg, ParamKind) {
     }
     let view = cx.f.buf(DType::U8, BufKind::Local, "bytes");
     let zero = cx.f.int(0);
-    cx.f.stmt(Stmt::View { buf: view, base: t.buf, byte_offset: zero });
+    cx.f.stmt(Stmt::View { buf: view, base: t.buf, byte_offset: zero, count: None });
     address(view, DType::U8, mutable)
 }
 

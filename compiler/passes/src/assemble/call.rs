@@ -71,6 +71,9 @@ impl Assembler<'_> {
             macs: Some(macs),
         });
         self.call_kernel(&kernel, func, &args, &inputs, &outputs)?;
+        if taken.is_some() {
+            self.end_rest(outputs[0]);
+        }
         outputs.iter().try_for_each(|&v| self.define_elements(v))
     }
 

@@ -492,7 +492,7 @@ impl Assembler<'_> {
         let bytes = self.f.sym(&count);
         let byte_offset = self.f.mul(at, bytes);
         let buf = self.f.buf(from.dtype, BufKind::Local, &self.graph.values[param].name.clone());
-        self.f.stmt(Stmt::View { buf, base: from.buf, byte_offset });
+        self.f.stmt(Stmt::View { buf, base: from.buf, byte_offset, count: None });
         self.storage[param] = Some(TensorBuf { buf, dtype: from.dtype, shape });
         Ok(())
     }

@@ -152,7 +152,7 @@ impl Assembler<'_> {
             // The same bytes as elements of another type.
             buf = self.f.buf(dtype, BufKind::Local, &self.graph.values[y].name);
             let byte_offset = self.f.int(0);
-            self.f.stmt(Stmt::View { buf, base: from.buf, byte_offset });
+            self.f.stmt(Stmt::View { buf, base: from.buf, byte_offset, count: None });
             self.owned.remove(&from.buf);
         }
         let from = TensorBuf { buf, dtype, shape };

@@ -165,7 +165,7 @@ impl Assembler<'_> {
         }
         let view = self.f.buf(DType::U8, BufKind::Local, "bytes");
         let zero = self.f.int(0);
-        self.f.stmt(Stmt::View { buf: view, base: t.buf, byte_offset: zero });
+        self.f.stmt(Stmt::View { buf: view, base: t.buf, byte_offset: zero, count: None });
         view
     }
 

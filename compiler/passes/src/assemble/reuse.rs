@@ -1,15 +1,16 @@
 //! Which operands end with a step, so that its result can have their memory.
 //!
 //! An operand ends if no later step of the region that made it reads it, nor anything else that lies in its memory. Only
-//! memory of the workspace is taken over, and only by a tensor of the same type: of the same size, or, as it would keep the
-//! rest of it alive, of a smaller one where there is no room for both.
+//! memory of the workspace is taken over, and only by a tensor of the same type: of the same size, or of a smaller one where
+//! there is no room for both. Then the rest of it ends there.
 
 use super::Assembler;
 use super::cut::{Step, captured};
 use onnxc_base::{DType, Sym};
 use onnxc_ir::graph::{Graph, Region, ValueId};
 use onnxc_ir::kernel::{Kernel, ParamId};
-use onnxc_ir::loops::Buf;
+use onnxc_ir::loops::{Buf, BufKind, Stmt};
+use onnxc_ops::routine::TensorBuf;
 use std::collections::BTreeMap;
 
 /// The last step that reads each value of one region.
@@ -81,12 +82,7 @@ impl Ends {
 
     /// True if the present step has the memory that all need at least, unless it writes in place.
     pub(super) fn is_tight(&self) -> bool {
-        self.is_tight_with(0)
-    }
-
-    /// The same where so many more bytes are alive than the tensors have.
-    fn is_tight_with(&self, more: i64) -> bool {
-        self.live.get(self.step).is_some_and(|l| *l + more > self.least)
+        self.live.get(self.step).is_some_and(|l| *l > self.least)
     }
 
     /// True if a value was made in this region and nobody reads it after the present step.
@@ -154,16 +150,11 @@ impl Assembler<'_> {
         if !self.machine.memory.scarce || self.storage[*y].is_some() || self.graph.frame(*y).is_some() {
             return vec![];
         }
-        let fits = |v: ValueId, buf: Buf| {
+        let tight = self.machine.memory.thrift > 0 || self.ends.is_tight();
+        let fits = |buf: Buf| {
             let owned = self.owned.get(&buf)?;
-            let (room, size) = (owned.count.as_int(), ty.count().as_int());
-            // What is left of a larger operand stays alive with the result: only where that costs nothing.
-            let larger = || {
-                let held = self.graph.tensor_type(v)?.count().as_int()?;
-                let unused = (room? - held) * ty.dtype.size() as i64;
-                (room? >= size? && (self.machine.memory.thrift > 0 || self.ends.is_tight_with(unused))).then_some(())
-            };
-            (owned.dtype == ty.dtype && (owned.count == ty.count() || larger().is_some())).then_some(())
+            let larger = || owned.count.as_int().zip(ty.count().as_int()).is_some_and(|(room, size)| room >= size);
+            (owned.dtype == ty.dtype && (owned.count == ty.count() || tight && larger())).then_some(())
         };
         let buf_of = |name: &str| {
             let v = inputs.iter().copied().find(|v| self.graph.values[*v].name == name)?;
@@ -173,9 +164,24 @@ impl Assembler<'_> {
             let (v, buf) = buf_of(&p.name)?;
             // The same memory under another shape may be a parameter, too.
             let alone = kernel.params.values().filter(|q| buf_of(&q.name).is_some_and(|(_, b)| b == buf)).count() == 1;
-            fits(v, buf).filter(|()| alone && self.graph.frame(v).is_none() && self.everything_ends(buf))
+            fits(buf).filter(|()| alone && self.graph.frame(v).is_none() && self.everything_ends(buf))
         };
         kernel.params.iter().filter(|p| takes(p).is_some()).map(|(id, _)| id).collect()
+    }
+
+    /// What was written in the place of something larger has no more memory than it needs from now on.
+    pub(super) fn end_rest(&mut self, y: ValueId) {
+        let Some(t) = self.storage[y].clone() else { return };
+        let count = t.shape.iter().product::<Sym>();
+        let smaller = self.owned.get(&t.buf).and_then(|o| Some(count.as_int()? < o.count.as_int()?));
+        if smaller != Some(true) {
+            return;
+        }
+        let buf = self.f.buf(t.dtype, BufKind::Local, &self.graph.values[y].name);
+        let byte_offset = self.f.int(0);
+        self.f.stmt(Stmt::View { buf, base: t.buf, byte_offset, count: Some(count.clone()) });
+        self.owned.insert(buf, Owned { dtype: t.dtype, count });
+        self.storage[y] = Some(TensorBuf { buf, ..t });
     }
 
     /// True if no value in a buffer is read later.

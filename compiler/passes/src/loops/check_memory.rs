@@ -1,7 +1,8 @@
 //! The independent checker of memory plans: no two buffers that are alive at one time overlap.
 //!
 //! It shares nothing with the planner: liveness here is a backward data flow over the statements, with loops run to a
-//! fixed point, where the planner numbers statements. Two buffers are compared wherever one is *written* (allocated)
+//! fixed point, where the planner numbers statements; of a buffer that is used through views of its first elements only those
+//! are alive. Two buffers are compared wherever one is *written* (allocated)
 //! while the other is alive; their ranges must be provably disjoint. Of buffers in slots that is proved slot by slot, for
 //! differences of long sums of sizes are beyond what can be proved: slots follow each other, none is negative, and each
 //! holds what is in it.
@@ -9,16 +10,22 @@
 use super::plan_memory::{Placed, Plan};
 use super::walk::bufs;
 use onnxc_base::{Diagnostic, Ranges, SecondaryMap, Sym};
-use onnxc_ir::loops::{Block, Buf, Func, Space, Stmt};
-use std::collections::BTreeSet;
+use onnxc_ir::loops::{Block, Buf, Func, Op, Space, Stmt};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Buffers that are alive, by their place in the plan.
-type Live = BTreeSet<usize>;
+/// Buffers that are alive, by their place in the plan, and how many of their first bytes.
+type Live = BTreeMap<usize, i64>;
+
+/// All bytes of a buffer.
+const WHOLE: i64 = i64::MAX;
 
 struct Checker<'a> {
     f: &'a Func,
     root: SecondaryMap<Buf, Option<usize>>,
-    together: BTreeSet<(usize, usize)>,
+    /// The first bytes of its allocation, beyond which nothing is reached through a buffer that begins there.
+    first: SecondaryMap<Buf, Option<i64>>,
+    /// What is alive together: each one's bytes.
+    together: BTreeSet<((usize, i64), (usize, i64))>,
 }
 
 /// Proves a plan.
@@ -26,15 +33,21 @@ struct Checker<'a> {
 /// # Errors
 /// The first two buffers that are alive together and may overlap.
 pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
-    let mut c = Checker { f, root: SecondaryMap::new(), together: BTreeSet::new() };
+    let mut c = Checker { f, root: SecondaryMap::new(), first: SecondaryMap::new(), together: BTreeSet::new() };
     for (i, p) in plan.placed.iter().enumerate() {
         c.root[p.buf] = Some(i);
+        c.first[p.buf] = Some(WHOLE);
     }
     c.roots(&f.body);
     c.block(&f.body, Live::new(), &Live::new());
     let starts = slot_starts(plan, ranges)?;
-    for &(a, b) in &c.together {
-        let (x, y) = (&plan.placed[a], &plan.placed[b]);
+    for &((a, n), (b, m)) in &c.together {
+        let part = |i: usize, n: i64| {
+            let p = &plan.placed[i];
+            let bytes = if n == WHOLE { p.bytes.clone() } else { Sym::int(n) };
+            Placed { bytes, ..p.clone() }
+        };
+        let (x, y) = (&part(a, n), &part(b, m));
         let before = |p: &Placed, q: &Placed| ranges.prove_le(&(&p.offset + &p.bytes), &q.offset) == Some(true);
         let apart = match (x.slot, y.slot) {
             (Some(s), Some(t)) => s != t && at_start(x, &starts) && at_start(y, &starts),
@@ -92,6 +105,11 @@ impl Checker<'_> {
             if let Stmt::View { buf, base, .. } | Stmt::Assign { buf, from: base } = s {
                 self.root[*buf] = self.root[*base];
             }
+            if let Stmt::View { buf, base, byte_offset, count: Some(count) } = s {
+                let start = matches!(self.f.values[*byte_offset].op, Op::Const(o) if o.to_i64() == 0);
+                let bytes = count.as_int().map(|n| n.saturating_mul(self.f.bufs[*buf].dtype.size() as i64));
+                self.first[*buf] = self.first[*base].filter(|_| start).map(|b| b.min(bytes.unwrap_or(WHOLE)));
+            }
             super::walk::blocks(s).into_iter().for_each(|i| self.roots(i));
         }
     }
@@ -110,7 +128,7 @@ impl Checker<'_> {
                 let after = live.clone();
                 loop {
                     let before = self.block(body, live.clone(), &after);
-                    let next: Live = live.union(&before).copied().collect();
+                    let next = either(&live, &before);
                     if next == live {
                         break;
                     }
@@ -120,32 +138,50 @@ impl Checker<'_> {
             Stmt::If { then, els, .. } => {
                 let a = self.block(then, live.clone(), exit);
                 let b = self.block(els, live, exit);
-                live = a.union(&b).copied().collect();
+                live = either(&a, &b);
             }
             Stmt::Break => live = exit.clone(),
             Stmt::Return(_) => live.clear(),
             Stmt::Alloc { buf, space: Space::Workspace, .. } => {
                 if let Some(i) = self.root[*buf] {
                     live.remove(&i);
-                    self.meet(i, &live);
+                    self.meet(i, WHOLE, &live);
                 }
             }
             _ => {}
         }
         let mut used = Vec::new();
-        bufs(self.f, s, &mut |b| used.extend(self.root[b]));
-        if !matches!(s, Stmt::Alloc { .. }) {
-            for u in used {
-                self.meet(u, &live);
-                live.insert(u);
+        bufs(self.f, s, &mut |b| used.extend(self.root[b].map(|r| (r, self.first[b].unwrap_or(WHOLE)))));
+        match s {
+            Stmt::Alloc { .. } => used.clear(),
+            // A view reads no more than it shows.
+            Stmt::View { buf, .. } => {
+                let shown = self.first[*buf].unwrap_or(WHOLE);
+                used.iter_mut().for_each(|u| u.1 = u.1.min(shown));
             }
+            _ => {}
+        }
+        for (u, bytes) in used {
+            let bytes = live.get(&u).map_or(bytes, |b| bytes.max(*b));
+            self.meet(u, bytes, &live);
+            live.insert(u, bytes);
         }
         live
     }
 
-    fn meet(&mut self, i: usize, live: &Live) {
-        for &j in live.iter().filter(|&&j| j != i) {
-            self.together.insert((i.min(j), i.max(j)));
+    fn meet(&mut self, i: usize, bytes: i64, live: &Live) {
+        for (&j, &b) in live.iter().filter(|(j, _)| **j != i) {
+            let (x, y) = ((i, bytes), (j, b));
+            self.together.insert((x.min(y), x.max(y)));
         }
     }
+}
+
+/// What is alive on one of two ways.
+fn either(a: &Live, b: &Live) -> Live {
+    let mut all = a.clone();
+    for (&i, &bytes) in b {
+        all.entry(i).and_modify(|n| *n = (*n).max(bytes)).or_insert(bytes);
+    }
+    all
 }

@@ -2,7 +2,8 @@
 //! bytes the workspace has.
 //!
 //! A buffer is alive from its allocation to its last use; a use inside a loop that doesn't contain the allocation
-//! lasts to the end of that loop. Buffers of constant size are placed by best fit, largest first. Buffers whose size
+//! lasts to the end of that loop. Of one whose later uses are all through views of its first elements, only those are
+//! alive from then on. Buffers of constant size are placed by best fit, largest first. Buffers whose size
 //! depends on dims share slots, each as large as the largest buffer in it. `check_memory` proves the plan anew.
 //!
 //! Does NOT reorder statements and does not place heap allocations.
@@ -11,7 +12,8 @@ use super::walk::{blocks, blocks_mut, bufs};
 use crate::manager::LoopsCx;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
-use onnxc_ir::loops::{Block, Buf, BufKind, DimSource, Func, FuncBuilder, FuncId, Program, Space, Stmt, Value};
+use onnxc_ir::loops::{Block, Buf, BufKind, DimSource, Func, FuncBuilder, FuncId, Op, Program, Space, Stmt, Value};
+use std::collections::BTreeMap;
 
 /// The entry's parameter that is the workspace.
 const WORKSPACE: &str = "workspace";
@@ -27,12 +29,28 @@ pub struct Placed {
     pub from: usize,
     /// Last statement.
     pub to: usize,
+    /// For a buffer of constant size: up to which statement how many of its first bytes are alive, later ever fewer.
+    pub ends: Vec<(usize, i64)>,
     /// Bytes, a multiple of the alignment, over the dims.
     pub bytes: Sym,
     /// Where, in bytes.
     pub offset: Sym,
     /// The number of its slot, for a buffer of symbolic size.
     pub slot: Option<usize>,
+}
+
+impl Placed {
+    /// Bytes that are alive at a statement; none if the size isn't constant.
+    pub fn alive(&self, at: usize) -> Option<i64> {
+        let whole = self.bytes.as_int()?;
+        Some(if at < self.from { 0 } else { self.ends.iter().find(|e| at <= e.0).map_or(0, |e| e.1.min(whole)) })
+    }
+
+    /// From which statement to which how many bytes are alive.
+    fn parts(&self) -> impl Iterator<Item = (usize, usize, i64)> + '_ {
+        let starts = std::iter::once(self.from).chain(self.ends.iter().map(|e| e.0 + 1));
+        starts.zip(&self.ends).map(|(from, (to, bytes))| (from, *to, *bytes))
+    }
 }
 
 /// The plan of one function.
@@ -77,13 +95,28 @@ struct Lives<'a> {
     clock: usize,
     /// For each buffer, the allocation behind it.
     root: SecondaryMap<Buf, Option<usize>>,
+    /// Of a buffer that begins where its allocation does: bytes that are reached through it, if not all.
+    reach: SecondaryMap<Buf, Option<i64>>,
+    /// The last statement that reaches so many bytes, by allocation.
+    last: Vec<BTreeMap<i64, usize>>,
     /// What has been found so far, in order of allocation.
     placed: Vec<Placed>,
 }
 
 fn lifetimes(f: &Func, ranges: &Ranges, align: i64) -> Result<Vec<Placed>, Diagnostic> {
-    let mut lives = Lives { f, ranges, align, clock: 0, root: SecondaryMap::new(), placed: vec![] };
+    let (root, reach) = (SecondaryMap::new(), SecondaryMap::new());
+    let mut lives = Lives { f, ranges, align, clock: 0, root, reach, last: vec![], placed: vec![] };
     lives.block(&f.body)?;
+    for (p, last) in lives.placed.iter_mut().zip(&lives.last) {
+        let mut to = 0;
+        for (&bytes, &at) in last.iter().rev().filter(|_| p.bytes.as_int().is_some()) {
+            // Fewer bytes that end no later than more of them are no news.
+            if at > to || p.ends.is_empty() {
+                p.ends.push((at, bytes));
+                to = at;
+            }
+        }
+    }
     Ok(lives.placed)
 }
 
@@ -103,22 +136,38 @@ impl Lives<'_> {
                 })?;
                 let bytes = rounded(&(bound * def.dtype.size() as i64), self.align, self.ranges);
                 self.root[*buf] = Some(self.placed.len());
+                self.last.push(BTreeMap::new());
                 self.placed.push(Placed {
                     buf: *buf,
                     name: def.name.clone(),
                     from: now,
                     to: now,
+                    ends: vec![],
                     bytes,
                     offset: Sym::int(0),
                     slot: None,
                 });
             }
-            Stmt::View { buf, base, .. } | Stmt::Assign { buf, from: base } => self.root[*buf] = self.root[*base],
+            Stmt::View { buf, base, byte_offset, count } => {
+                self.root[*buf] = self.root[*base];
+                self.reach[*buf] = self.reach_of_view(*buf, *base, *byte_offset, count.as_ref());
+            }
+            Stmt::Assign { buf, from: base } => self.root[*buf] = self.root[*base],
             _ => {}
         }
         let mut used = Vec::new();
-        bufs(self.f, s, &mut |b| used.extend(self.root[b]));
-        used.into_iter().for_each(|u| self.placed[u].to = now);
+        // A view reads nothing of what is beyond it.
+        let only = if let Stmt::View { buf, .. } = s { Some(*buf) } else { None };
+        bufs(self.f, s, &mut |b| {
+            if only.is_none_or(|o| o == b) {
+                used.extend(self.root[b].map(|r| (r, self.reach[b])));
+            }
+        });
+        for (u, reach) in used {
+            self.placed[u].to = now;
+            let bytes = reach.or(self.placed[u].bytes.as_int()).unwrap_or(0);
+            self.last[u].insert(bytes, now);
+        }
         for inner in blocks(s) {
             self.block(inner)?;
         }
@@ -126,11 +175,24 @@ impl Lives<'_> {
             self.clock += 1;
             // What lives across iterations lives to the end of the loop.
             let end = self.clock;
-            for p in self.placed.iter_mut().filter(|p| p.from < now && p.to >= now) {
+            for (p, last) in self.placed.iter_mut().zip(&mut self.last).filter(|(p, _)| p.from < now && p.to >= now) {
                 p.to = end;
+                last.values_mut().filter(|l| **l >= now).for_each(|l| *l = end);
             }
         }
         Ok(())
+    }
+
+    /// Bytes that are reached through a view: those of the first elements of an allocation, rounded up, if that is known.
+    fn reach_of_view(&self, buf: Buf, base: Buf, byte_offset: Value, count: Option<&Sym>) -> Option<i64> {
+        let first = matches!(self.f.values[byte_offset].op, Op::Const(s) if s.to_i64() == 0);
+        let whole = self.root[base].is_some_and(|r| self.placed[r].buf == base);
+        if !first || !whole && self.reach[base].is_none() {
+            return None;
+        }
+        let bytes = count?.as_int()?.checked_mul(self.f.bufs[buf].dtype.size() as i64)?;
+        let bytes = (bytes.max(0) + self.align - 1) / self.align * self.align;
+        Some(self.reach[base].map_or(bytes, |b| b.min(bytes)))
     }
 }
 
@@ -160,33 +222,36 @@ fn overlap(a: &Placed, b: &Placed) -> bool {
     a.from <= b.to && b.from <= a.to
 }
 
-/// Best fit, largest first: each buffer goes into the smallest gap between those that are alive with it. Gives the
-/// end of the highest.
+/// Best fit, largest first: each buffer goes into the smallest gap between those that are alive with it, as large as each
+/// is by then. Gives the end of the highest.
 fn place_fixed(placed: &mut [Placed], mut order: Vec<usize>) -> i64 {
     let size = |p: &Placed| p.bytes.as_int().unwrap_or(0);
     order.sort_by_key(|&i| (-size(&placed[i]), i));
     let mut done: Vec<usize> = Vec::new();
     let mut top = 0;
     for i in order {
-        let need = size(&placed[i]);
-        let mut taken: Vec<(i64, i64)> = done
-            .iter()
-            .filter(|&&d| overlap(&placed[d], &placed[i]))
-            .map(|&d| (placed[d].offset.as_int().unwrap_or(0), size(&placed[d])))
-            .collect();
+        // Where it can't begin: between two places each.
+        let mut taken: Vec<(i64, i64)> = Vec::new();
+        for d in done.iter().map(|&d| &placed[d]).filter(|d| overlap(d, &placed[i])) {
+            let at = d.offset.as_int().unwrap_or(0);
+            for (from, to, bytes) in d.parts() {
+                let mine = placed[i].parts().filter(|p| p.0 <= to && from <= p.1).map(|p| p.2).max();
+                taken.extend(mine.filter(|m| *m > 0 && bytes > 0).map(|m| (at - m, at + bytes)));
+            }
+        }
         taken.sort_unstable();
         let mut best: Option<(i64, i64)> = None;
         let mut end = 0;
-        for (at, n) in taken {
-            let gap = at - end;
-            if gap >= need && best.is_none_or(|(g, _)| gap < g) {
-                best = Some((gap, end));
+        for (last, next) in taken {
+            let left = last - end;
+            if left >= 0 && best.is_none_or(|(l, _)| left < l) {
+                best = Some((left, end));
             }
-            end = end.max(at + n);
+            end = end.max(next);
         }
         let at = best.map_or(end, |(_, at)| at);
         placed[i].offset = Sym::int(at);
-        top = top.max(at + need);
+        top = top.max(at + size(&placed[i]));
         done.push(i);
     }
     top
@@ -267,8 +332,11 @@ fn replace(b: &mut Block, workspace: Buf, offsets: &SecondaryMap<Buf, Option<Val
         blocks_mut(s).into_iter().for_each(|i| replace(i, workspace, offsets));
         if let Stmt::Alloc { buf, space: Space::Workspace, .. } = s {
             if let Some(byte_offset) = offsets[*buf] {
-                *s = Stmt::View { buf: *buf, base: workspace, byte_offset };
+                *s = Stmt::View { buf: *buf, base: workspace, byte_offset, count: None };
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

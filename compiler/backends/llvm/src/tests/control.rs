@@ -215,7 +215,7 @@ fn tables_views_and_stack() {
     b.stmt(Stmt::Entry { buf: y, table: ins, index: 0 });
     let view = b.buf(DType::I16, BufKind::Local, "view");
     let off = b.int(6);
-    b.stmt(Stmt::View { buf: view, base: bytes, byte_offset: off });
+    b.stmt(Stmt::View { buf: view, base: bytes, byte_offset: off, count: None });
     let stack = b.buf(F32, BufKind::Stack(32), "stack");
     let zero = b.int(0);
     b.for_loop("i", zero, n, 1, LoopKind::Serial, |b, i| {
@@ -292,7 +292,7 @@ fn scatters_run_in_lane_order() {
     let at = b.load(x, zero, 8, None);
     let mid = b.buf(F32, BufKind::Local, "mid");
     let off = b.int(16);
-    b.stmt(Stmt::View { buf: mid, base: y, byte_offset: off });
+    b.stmt(Stmt::View { buf: mid, base: y, byte_offset: off, count: None });
     let lane = b.op(Ty::vector(DType::I32, 8), Op::Iota);
     let lane = b.cast(lane, F32);
     b.stmt(Stmt::Scatter { buf: mid, offsets: at, value: lane, mask: None });

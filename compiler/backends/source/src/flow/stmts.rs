@@ -76,7 +76,7 @@ impl<L: Language> Flow<'_, L> {
                 let line = self.lang.comment(text);
                 self.line(line);
             }
-            Stmt::View { buf, base, byte_offset } => {
+            Stmt::View { buf, base, byte_offset, .. } => {
                 let at = self.operand(*byte_offset, &mut deps);
                 self.flush(|p| !p.loads.is_empty());
                 let made = self.lang.view(func, *buf, *base, at);

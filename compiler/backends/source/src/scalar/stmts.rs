@@ -78,9 +78,9 @@ impl Splitter<'_> {
                 let count = self.one(*count);
                 self.stmt(Stmt::Alloc { buf: *buf, count, space: *space, bound: bound.clone() });
             }
-            Stmt::View { buf, base, byte_offset } => {
+            Stmt::View { buf, base, byte_offset, count } => {
                 let byte_offset = self.one(*byte_offset);
-                self.stmt(Stmt::View { buf: *buf, base: *base, byte_offset });
+                self.stmt(Stmt::View { buf: *buf, base: *base, byte_offset, count: count.clone() });
             }
             Stmt::Prefetch { .. } => {}
             Stmt::Free(_) | Stmt::Entry { .. } | Stmt::Assign { .. } | Stmt::Break | Stmt::Comment(_) => {

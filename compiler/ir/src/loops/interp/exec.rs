@@ -121,9 +121,12 @@ impl<'p> Interp<'p> {
             Stmt::Scatter { buf, offsets, value, mask } => self.scatter(f, *buf, *offsets, *value, *mask)?,
             Stmt::Alloc { buf, count, space, .. } => self.alloc(f, *buf, *count, *space)?,
             Stmt::Free(b) => self.mem.free(f.bufs[b.index()])?,
-            Stmt::View { buf, base, byte_offset } => {
+            Stmt::View { buf, base, byte_offset, count } => {
                 let bytes = self.int(f, *byte_offset);
-                f.bufs[buf.index()] = f.bufs[base.index()].at(bytes);
+                let view = f.bufs[base.index()].at(bytes);
+                let size = f.func.bufs[*buf].dtype.size() as i64;
+                let most = count.as_ref().and_then(Sym::as_int).map(|n| n.saturating_mul(size));
+                f.bufs[buf.index()] = most.map_or(view, |n| view.only(n));
             }
             Stmt::Entry { buf, table, index } => {
                 f.bufs[buf.index()] = self.mem.entry(f.tables[*table as usize], *index)?;

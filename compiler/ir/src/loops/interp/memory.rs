@@ -10,10 +10,12 @@ pub(super) struct Ptr {
     region: u32,
     generation: u32,
     offset: i64,
+    /// Bytes of the region that may be reached.
+    end: i64,
 }
 
 impl Ptr {
-    pub const NULL: Ptr = Ptr { region: u32::MAX, generation: 0, offset: 0 };
+    pub const NULL: Ptr = Ptr { region: u32::MAX, generation: 0, offset: 0, end: i64::MAX };
 
     pub fn is_null(self) -> bool {
         self.region == u32::MAX
@@ -22,6 +24,16 @@ impl Ptr {
     /// The address some bytes further on.
     pub fn at(self, bytes: i64) -> Ptr {
         Ptr { offset: self.offset.saturating_add(bytes), ..self }
+    }
+
+    /// Bytes of a region of so many that may be reached.
+    fn reached(self, region: usize) -> usize {
+        usize::try_from(self.end).map_or(0, |end| region.min(end))
+    }
+
+    /// The same address, from which only so many bytes are reached.
+    pub fn only(self, bytes: i64) -> Ptr {
+        Ptr { end: self.end.min(self.offset.saturating_add(bytes)), ..self }
     }
 }
 
@@ -80,7 +92,7 @@ impl Memory {
                 self.regions.len() as u32 - 1
             }
         };
-        Ptr { region: slot, generation: self.regions[slot as usize].generation, offset: 0 }
+        Ptr { region: slot, generation: self.regions[slot as usize].generation, ..Ptr::NULL }
     }
 
     /// Ends a region; gives its bytes.
@@ -117,7 +129,7 @@ impl Memory {
             let Region { origin, alive, generation, .. } = self.regions[slot as usize];
             if let (Origin::Heap(f, b), true) = (origin, alive) {
                 leaks.push(name(f, b));
-                self.remove(Ptr { region: slot, generation, offset: 0 });
+                self.remove(Ptr { region: slot, generation, ..Ptr::NULL });
             }
         }
         leaks
@@ -175,13 +187,14 @@ impl Memory {
 
     /// Bytes from the address to the end of its region.
     pub fn rest(&self, p: Ptr) -> Result<usize, Box<Fault>> {
-        let size = self.region(p)?.len();
+        let size = p.reached(self.region(p)?.len());
         Ok(size - range(p, 0, 1, 0, size)?)
     }
 }
 
 fn range(p: Ptr, index: i64, size: usize, len: usize, region: usize) -> Result<usize, Box<Fault>> {
     let at = i128::from(index) * size as i128 + i128::from(p.offset);
+    let region = p.reached(region);
     if at < 0 || at + len as i128 > region as i128 {
         return Err(Fault::OutOfBounds { at, len, size: region }.into());
     }

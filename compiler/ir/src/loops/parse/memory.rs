@@ -66,7 +66,9 @@ impl Parser<'_> {
                 let base = self.buf(b)?;
                 self.c.expect("at")?;
                 self.c.expect("byte")?;
-                Stmt::View { buf, base, byte_offset: self.value(b)? }
+                let byte_offset = self.value(b)?;
+                let count = if self.c.eat("count") { Some(self.c.parse_sym()?) } else { None };
+                Stmt::View { buf, base, byte_offset, count }
             }
             _ => {
                 let table = self.c.sigil('%')?;

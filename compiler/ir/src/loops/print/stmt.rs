@@ -94,8 +94,10 @@ impl FuncText<'_> {
                 format!("alloc {} = {space}[{}]{bound}", self.declared(*buf), self.value(*count))
             }
             Stmt::Free(b) => format!("free {}", self.buf(*b)),
-            Stmt::View { buf, base, byte_offset } => {
-                format!("view {} = {} at byte {}", self.declared(*buf), self.buf(*base), self.value(*byte_offset))
+            Stmt::View { buf, base, byte_offset, count } => {
+                let count = count.as_ref().map(|c| format!(" count {c}")).unwrap_or_default();
+                let at = self.value(*byte_offset);
+                format!("view {} = {} at byte {at}{count}", self.declared(*buf), self.buf(*base))
             }
             Stmt::Entry { buf, table, index } => {
                 format!("entry {} = {}[{index}]", self.declared(*buf), self.names.param(*table))

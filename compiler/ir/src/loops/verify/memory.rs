@@ -111,7 +111,7 @@ impl<'a> Checker<'a> {
                 self.alloc(*count, *space, bound.as_ref());
                 self.gets_memory(*buf);
             }
-            Stmt::View { buf, base, byte_offset } => {
+            Stmt::View { buf, base, byte_offset, .. } => {
                 self.reads(*base);
                 self.index(*byte_offset, "the byte offset");
                 self.gets_memory(*buf);
