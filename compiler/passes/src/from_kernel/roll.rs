@@ -58,17 +58,30 @@ impl Cx<'_> {
     }
 
     /// The part of a stage's region that isn't in its memory yet.
-    pub(super) fn what_is_new(&self, stage: &Stage, mut region: Domain, owner: &Stage, domain: &Domain) -> Domain {
+    ///
+    /// # Errors
+    /// A region that isn't known.
+    pub(super) fn what_is_new(
+        &self,
+        stage: &Stage,
+        mut region: Domain,
+        owner: &Stage,
+        domain: &Domain,
+    ) -> Result<Domain, Diagnostic> {
         let ring = self.defs[stage.def].as_ref().and_then(|s| s.ring.as_ref());
-        let (Some(ring), Some(at)) = (ring, stage.at) else { return region };
+        let (Some(ring), Some(at)) = (ring, stage.at) else { return Ok(region) };
         let axis = &self.kernel.defs[stage.def].axes[ring.dim].var;
         let moving = &domain[&owner.loops[at.depth as usize - 1].axis].lo;
         let later = if moving.is_zero() { Sym::int(0) } else { Sym::min(moving, &Sym::int(1)) };
         let known = later * (ring.len - ring.step);
-        if let Some(Span { lo, len }) = region.get_mut(axis) {
-            (*lo, *len) = (&*lo + &known, &*len - &known);
+        // The region begins elsewhere where it reaches beyond the edge: what is known is counted from where it would begin.
+        let begin = self.region(stage.def, owner, domain, false)?.remove(axis);
+        if let (Some(Span { lo, len }), Some(begin)) = (region.get_mut(axis), begin) {
+            let (end, next) = (&*lo + &*len, begin.lo + known);
+            *lo = if self.ranges.prove_le(&*lo, &next) == Some(true) { next } else { Sym::max(&*lo, &next) };
+            *len = self.ranges.simplify(&(end - &*lo));
         }
-        region
+        Ok(region)
     }
 }
 
@@ -108,6 +121,8 @@ pub fn cost(kernel: &onnxc_ir::kernel::Kernel, p: DefId, owner: &Stage, depth: u
     }
     let ring = cx.ring_at(p, owner, depth).ok()??;
     let n = *times.last()?;
-    let row = elements / ring.len;
-    Some(Cost { shape, elements, computed: outside / n * row * (ring.len + (n - 1) * ring.step) })
+    let row = elements / shape[ring.dim].max(1);
+    let rows = ring.len + (n - 1) * ring.step;
+    let rows = kernel.defs[p].axes[ring.dim].extent.as_int().map_or(rows, |all| rows.min(all));
+    Some(Cost { shape, elements, computed: outside / n * row * rows })
 }

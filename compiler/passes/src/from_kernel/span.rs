@@ -48,7 +48,16 @@ impl Cx<'_> {
     pub(super) fn region_shape(&self, p: DefId, owner: &Stage, depth: usize) -> Result<Vec<Sym>, Diagnostic> {
         let domain = typical(self.kernel, owner, depth);
         let region = self.region(p, owner, &domain, false)?;
-        Ok(self.kernel.defs[p].axes.iter().map(|a| region[&a.var].len.clone()).collect())
+        Ok(self.kernel.defs[p].axes.iter().map(|a| self.stored(&region[&a.var], &a.extent)).collect())
+    }
+
+    /// How many points of a span are within an extent at most: what is outside of it is never computed.
+    fn stored(&self, span: &Span, extent: &Sym) -> Sym {
+        match (span.lo.as_int(), span.len.as_int(), extent.as_int()) {
+            (Some(lo), Some(len), Some(extent)) => Sym::int((lo + len).min(extent) - lo.max(0)),
+            (None, Some(len), Some(extent)) => Sym::int(len.min(extent)),
+            _ => span.len.clone(),
+        }
     }
 
     /// The region of definition `p` that the owner's nest loads for the points of `domain`; `clip` keeps it within

@@ -37,7 +37,7 @@ impl<'k> Cx<'k> {
         for inner in self.kernel.schedule.attached(stage.def).filter(|s| s.at.is_some_and(|a| a.depth as usize == at)) {
             let region = self.region(inner.def, stage, domain, true)?;
             self.place(inner, &region);
-            let region = self.what_is_new(inner, region, stage, domain);
+            let region = self.what_is_new(inner, region, stage, domain)?;
             self.stage(inner, region)?;
         }
         let Some(l) = stage.loops.get(at) else {

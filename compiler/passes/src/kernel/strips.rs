@@ -85,7 +85,8 @@ fn choose(kernel: &Kernel, machine: Machine, i: usize) -> Option<Choice> {
         for depth in 1..=deepest {
             for rolls in [false, true] {
                 // A region at an edge may be empty: only loops over single points take that.
-                if padded && !rolls || rolls && !may_roll(kernel, &moved, s, depth) {
+                let own = deepest == moved.loops.len();
+                if padded && !rolls || rolls && !may_roll(kernel, &moved, s, depth, own) {
                     continue;
                 }
                 let Some(c) = cost(kernel, s.def, &moved, depth, rolls) else { continue };
@@ -150,8 +151,8 @@ fn deepest(kernel: &Kernel, i: usize, owner: &Stage) -> Option<(usize, bool)> {
 }
 
 /// A region can roll along a loop of single points if the dim that moves is across no lanes, of who writes it or reads it,
-/// and is written point by point. What is copied of another stage doesn't roll: that stage does.
-fn may_roll(kernel: &Kernel, owner: &Stage, s: &Stage, depth: usize) -> bool {
+/// and is written point by point. What the owner itself reads of another stage's copy doesn't roll: that stage does.
+fn may_roll(kernel: &Kernel, owner: &Stage, s: &Stage, depth: usize, own: bool) -> bool {
     let l = &owner.loops[depth - 1];
     let alone = owner.loops.iter().filter(|o| o.axis == l.axis).count() == 1;
     let Some(dim) = ring_dim(kernel, s.def, owner, depth) else { return false };
@@ -160,7 +161,9 @@ fn may_roll(kernel: &Kernel, owner: &Stage, s: &Stage, depth: usize) -> bool {
     let across =
         s.vector.as_ref().is_some_and(|v| v.axis == *axis) || owner.vector.as_ref().is_some_and(|v| v.axis == l.axis);
     let stored = |d: DefId| kernel.schedule.stages.iter().any(|x| x.def == d || x.acc == Some(d));
-    let of_stage = s.acc.is_none()
+    let of_stage = own
+        && s.acc.is_none()
+        && matches!(kernel.defs[s.def].body, Body::Map(_))
         && reached_by(kernel, s.def, &|d| !stored(d)).iter().any(|r| matches!(r.src, Src::Def(d) if stored(d)));
     l.block == 1 && l.cut != Cut::Guarded && alone && single && !across && !of_stage
 }

@@ -11,6 +11,7 @@ use onnxc_ir::kernel::{
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Program, verify};
 
+mod strips;
 mod windows;
 
 pub(super) const MACHINES: [Machine; 7] = [
