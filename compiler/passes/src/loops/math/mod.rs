@@ -2,9 +2,11 @@
 //!
 //! exp, log, tanh, erf and sigmoid have forms of their own for f32; the other functions of f32 values are computed in f64 and
 //! rounded. Errors, in units of the last place, as the tests measure them over samples of the whole range:
-//! - f32: exp, log, sigmoid at most 3 (results of sigmoid below the least normal number may be 0); tanh, erf at most 6
-//!   (3.6e-7); all others at most 1 (sin, cos, tan: for |x| up to 1e6).
+//! - f32: exp, log at most 3; sigmoid at most 4 for x from -10 on, 7 below (results below the least normal number may be
+//!   0); tanh, erf at most 6 (3.6e-7); all others at most 1 (sin, cos, tan: for |x| up to 1e6).
 //! - f64: at most 8, tan at most 16; pow is exact to about 1e-13 for results near the largest number.
+//!
+//! A factor times a sigmoid is one division.
 //!
 //! Beyond |x| = 1e6 sin, cos and tan lose absolute precision in proportion to |x|, and are 0, 1, 0 beyond 1e15.
 
@@ -16,10 +18,10 @@ mod sigmoid;
 mod tests;
 mod trig;
 
-use super::walk::blocks_mut;
+use super::walk::{blocks_mut, map_reads, operands};
 use crate::manager::LoopsPass;
 use emit::Emit;
-use onnxc_base::DType;
+use onnxc_base::{DType, SecondaryMap};
 use onnxc_ir::loops::verify::Stage;
 use onnxc_ir::loops::{Block, Func, Op, Program, Stmt, Ty, Value, ValueDef};
 use onnxc_ir::scalar::{BinOp, UnOp};
@@ -40,28 +42,60 @@ pub const PASS: LoopsPass = LoopsPass {
 pub fn expand(program: &mut Program, fma: bool) {
     for f in program.funcs.values_mut() {
         let mut body = std::mem::take(&mut f.body);
-        block(f, &mut body, fma);
+        let mut reads = SecondaryMap::new();
+        count(f, &mut body, &mut reads);
+        Expand { f, fma, reads, logistic: SecondaryMap::new() }.block(&mut body);
         f.body = body;
     }
 }
 
-fn block(f: &mut Func, b: &mut Block, fma: bool) {
-    let mut out = Vec::with_capacity(b.0.len());
-    for mut s in std::mem::take(&mut b.0) {
-        blocks_mut(&mut s).into_iter().for_each(|i| block(f, i, fma));
+/// How often each value is read.
+fn count(f: &Func, b: &mut Block, reads: &mut SecondaryMap<Value, u32>) {
+    for s in &mut b.0 {
         if let Stmt::Let(v) = s {
-            if let Some(result) = function(f, v, &mut out, fma) {
-                // The value keeps its name and gets the result's definition.
-                let ValueDef { op, .. } = f.values[result].clone();
-                f.values[v].op = op;
-                out.pop();
-                out.push(Stmt::Let(v));
-                continue;
-            }
+            operands(&f.values[*v].op, &mut |x| reads[x] += 1);
         }
-        out.push(s);
+        map_reads(s, &mut |x| {
+            reads[x] += 1;
+            x
+        });
+        blocks_mut(s).into_iter().for_each(|i| count(f, i, reads));
     }
-    b.0 = out;
+}
+
+struct Expand<'a> {
+    f: &'a mut Func,
+    fma: bool,
+    /// How often each value was read before.
+    reads: SecondaryMap<Value, u32>,
+    /// The values that are logistic functions, as reciprocals.
+    logistic: SecondaryMap<Value, bool>,
+}
+
+impl Expand<'_> {
+    fn block(&mut self, b: &mut Block) {
+        let mut out = Vec::with_capacity(b.0.len());
+        for mut s in std::mem::take(&mut b.0) {
+            blocks_mut(&mut s).into_iter().for_each(|i| self.block(i));
+            if let Stmt::Let(v) = s {
+                self.value(v, &mut out);
+            }
+            out.push(s);
+        }
+        b.0 = out;
+    }
+
+    /// Emits what a value needs before it. The value keeps its name and gets the result's definition.
+    fn value(&mut self, v: Value, out: &mut Vec<Stmt>) {
+        sigmoid::divide(self.f, v, out, &self.reads, &self.logistic);
+        let is_sigmoid = matches!(self.f.values[v].op, Op::Unary(UnOp::Sigmoid, _));
+        if let Some(result) = function(self.f, v, out, self.fma) {
+            let ValueDef { op, .. } = self.f.values[result].clone();
+            self.logistic[v] = is_sigmoid;
+            self.f.values[v].op = op;
+            out.pop();
+        }
+    }
 }
 
 /// Emits a math function; its result is the last value emitted. `None` if `v` isn't one.
