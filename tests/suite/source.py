@@ -2,21 +2,25 @@
 """The official ONNX backend cases through the source backends: every model becomes text, a batch becomes one program.
 
     python3 tests/suite/source.py --onnxc target/debug/onnxc --language c|rust [--only REGEX] [--batch 40] [--cflags=".."] [--json OUT]
-                                  [--expect tests/suite/c.txt [--update]] [--part 0/2]
+                                  [--expect tests/suite/c.txt [--update]] [--part 0/2] [--jobs N]
 
 Needs the package onnx (for the cases) and numpy, and gcc or rustc. C is compiled with -fsanitize=address,undefined. Cases that
 need memory during the run, strings, sequences or several possible shapes are counted as 'not for source'.
-Exit code 0 unless a case gives wrong numbers, doesn't compile as C or Rust, or crashes; with --expect also unless the cases that
-don't pass, and why, are those that the file lists.
+Exit code 0 unless a case gives wrong numbers, doesn't compile as C or Rust, or crashes; with --expect exactly if the cases that
+don't pass are those that the file lists. Batches run on --jobs processes (all processors, if nothing is said).
 """
-import argparse, collections, json, os, pathlib, re, subprocess, sys, tempfile
+import argparse, collections, json, multiprocessing, os, pathlib, re, shutil, subprocess, sys, tempfile
 import numpy as np, onnx
 from onnx import numpy_helper
 
 TYPES = {"float32": ("float", "f32"), "float64": ("double", "f64"), "int8": ("int8_t", "i8"), "int16": ("int16_t", "i16"), "int32": ("int32_t", "i32"),
          "int64": ("int64_t", "i64"), "uint8": ("uint8_t", "u8"), "uint16": ("uint16_t", "u16"), "uint32": ("uint32_t", "u32"), "uint64": ("uint64_t", "u64"),
-         **{f"float8_{k}": ("uint8_t", "u8") for k in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")},
+         **{f"float{k}": ("uint8_t", "u8") for k in ("8_e4m3fn", "8_e4m3fnuz", "8_e5m2", "8_e5m2fnuz", "8_e8m0fnu", "4_e2m1fn")},
          "bool": ("uint8_t", "u8"), "float16": ("uint16_t", "u16"), "bfloat16": ("uint16_t", "u16")}
+
+
+# Integers of fewer bits than a byte: an element is the low bits of a byte.
+NARROW = {"int2": 3, "uint2": 3, "int4": 15, "uint4": 15}
 
 
 def cases(only):
@@ -50,7 +54,11 @@ def load(path, proto_type):
 def tensor(v):
     """An array of a machine type, or None."""
     a = numpy_helper.to_array(v) if isinstance(v, onnx.TensorProto) else v
-    return np.asarray(a) if isinstance(a, (np.ndarray, np.generic)) and str(a.dtype) in TYPES else None
+    if not isinstance(a, (np.ndarray, np.generic)):
+        return None
+    a = np.asarray(a)
+    a = a.astype(np.int8).view(np.uint8) & np.uint8(NARROW[str(a.dtype)]) if str(a.dtype) in NARROW else a
+    return a if str(a.dtype) in TYPES else None
 
 
 def prepare(case, work, i, o):
@@ -135,7 +143,9 @@ def program_c(batch, work):
 
 def program_rust(batch, work):
     main = ["#![allow(unused)]", "use std::io::Write;"] + [f'#[path = "{c["name"]}.rs"] mod {c["name"]};' for c in batch]
-    main.append("fn main() { let a: Vec<String> = std::env::args().collect(); let all = std::fs::read(&a[2]).unwrap(); let mut g = std::fs::File::create(&a[3]).unwrap();")
+    # Unoptimised code puts a workspace on the stack before it is in its box.
+    main.append("fn main() { std::thread::Builder::new().stack_size(1 << 28).spawn(run).unwrap().join().unwrap() }")
+    main.append("fn run() { let a: Vec<String> = std::env::args().collect(); let all = std::fs::read(&a[2]).unwrap(); let mut g = std::fs::File::create(&a[3]).unwrap();")
     main.append("let status = match a[1].as_str() {")
     for k, c in enumerate(batch):
         main.append(f'"{k}" => {{')
@@ -179,7 +189,7 @@ def build(batch, work, o):
 
 
 def close(c, y, got):
-    if y.dtype.kind == "f" or str(y.dtype).startswith(("bfloat", "float8")):
+    if y.dtype.kind == "f" or str(y.dtype).startswith(("bfloat", "float8", "float4")):
         # The suite's own tolerances: two steps of a bfloat16, else those of the case.
         rtol = max(c["rtol"], 2**-6) if y.dtype.name == "bfloat16" else c["rtol"]
         return np.allclose(got.astype(np.float64), y.astype(np.float64), rtol=rtol, atol=c["atol"], equal_nan=True)
@@ -202,61 +212,108 @@ def run(batch, work, results):
         results[name] = "ok" if ok else "FAIL numbers"
 
 
+# Batches by number: processes have them in memory already, as cases are too large to be sent.
+BATCHES = []
+
+
+def results_of(number):
+    """Results of the cases of a batch, built as one program."""
+    cases_of_batch, o = BATCHES[number]
+    results, batch = {}, []
+    with tempfile.TemporaryDirectory() as t:
+        work = pathlib.Path(t)
+        for i, d in enumerate(cases_of_batch):
+            try:
+                c = prepare(d, work, i, o)
+            except subprocess.TimeoutExpired:
+                c = "onnxc: timeout"
+            c = c.get("refused", c) if isinstance(c, dict) else c
+            if isinstance(c, str):
+                results[d.name] = c
+            else:
+                batch.append(c)
+        while batch:
+            bad, why = build(batch, work, o)
+            if bad is None:
+                run(batch, work, results)
+                break
+            results[bad["label"]] = "FAIL compile: " + why[:600]
+            batch.remove(bad)
+    return results
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--onnxc", default="target/debug/onnxc"); a.add_argument("--language", choices=["c", "rust"], default="c")
     a.add_argument("--only"); a.add_argument("--batch", type=int, default=40); a.add_argument("--json"); a.add_argument("--part", default="0/1")
-    a.add_argument("--expect"); a.add_argument("--update", action="store_true")
+    a.add_argument("--jobs", type=int, default=os.cpu_count()); a.add_argument("--expect"); a.add_argument("--update", action="store_true")
     a.add_argument("--cflags", default="-fsanitize=address,undefined -fno-sanitize-recover=all")
     o = a.parse_args()
     o.onnxc = str(pathlib.Path(o.onnxc).resolve())
+    compiler = {"c": "gcc", "rust": "rustc"}[o.language]
+    if not shutil.which(compiler):
+        print(f"SKIPPED: the official suite as {o.language}: no {compiler}")
+        return 0
     part, parts = map(int, o.part.split("/"))
     results, todo = {}, [d for i, d in enumerate(cases(o.only)) if i % parts == part]
-    for start in range(0, len(todo), o.batch):
-        with tempfile.TemporaryDirectory() as t:
-            work, batch = pathlib.Path(t), []
-            for i, d in enumerate(todo[start : start + o.batch]):
-                try:
-                    c = prepare(d, work, i, o)
-                except subprocess.TimeoutExpired:
-                    c = "onnxc: timeout"
-                c = c.get("refused", c) if isinstance(c, dict) else c
-                if isinstance(c, str):
-                    results[d.name] = c
-                else:
-                    batch.append(c)
-            while batch:
-                bad, why = build(batch, work, o)
-                if bad is None:
-                    run(batch, work, results)
-                    break
-                results[bad["label"]] = "FAIL compile: " + why[:600]
-                batch.remove(bad)
-        print(f"{min(start + o.batch, len(todo))}/{len(todo)}: {sum(v == 'ok' for v in results.values())} ok", file=sys.stderr, flush=True)
-        if o.json:
-            pathlib.Path(o.json).write_text(json.dumps(results, indent=1))
+    # Neighbours in the list are alike, and so are their compile times: every batch gets some of all.
+    count = -(-len(todo) // o.batch)
+    BATCHES.extend((todo[k::count], o) for k in range(count))
+    done = 0
+    with multiprocessing.get_context("fork").Pool(o.jobs) as pool:
+        for found in pool.imap_unordered(results_of, range(count)):
+            results |= found
+            done += 1
+            print(f"{done}/{count} batches: {sum(v == 'ok' for v in results.values())} of {len(results)} ok", file=sys.stderr, flush=True)
+            if o.json:
+                pathlib.Path(o.json).write_text(json.dumps(results, indent=1))
+    return report(o, results)
+
+
+def report(o, results):
+    """Prints the sums and what isn't as expected; the exit code."""
     count = collections.Counter("ok" if v == "ok" else "wrong" if v.startswith("FAIL") else "not for source" for v in results.values())
-    for name, v in results.items():
-        if v.startswith("FAIL"):
-            print(f"{name}: {v}")
-    print(dict(count))
-    return 1 if differs(o, results) or count["wrong"] else 0
+    wrong = {n: v for n, v in results.items() if v.startswith("FAIL")}
+    for name in sorted(wrong):
+        print(f"{name}: {wrong[name]}")
+    print(f"{o.language}: {dict(sorted(count.items()))}")
+    if not o.expect:
+        return 1 if wrong else 0
+    return 1 if differs(o, results) else 0
+
+
+TITLES = {"refused": "Not for source: a case that needs memory during the run, strings, sequences or several possible shapes, or isn't compiled at all.",
+          "wrong": "Wrong, or not compiled by the language's compiler."}
 
 
 def differs(o, results):
-    """True if other cases than the listed ones don't pass."""
-    if not o.expect:
-        return False
-    line = lambda name: f"{name}: {' '.join(results[name].split())[:160]}"
-    found = [f"{sum(v == 'ok' for v in results.values())} of {len(results)} cases pass"] + [line(n) for n in sorted(results) if results[n] != "ok"]
+    """True if other cases than those in the file don't pass, or in another way. Reasons are for readers: an update keeps them."""
     path = pathlib.Path(o.expect)
+    listed, section = {"refused": {}, "wrong": {}}, None
+    for line in path.read_text().splitlines() if path.exists() else []:
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif section and ": " in line and not line.startswith("#"):
+            name, reason = line.split(": ", 1)
+            listed[section][name] = reason
+    found = {"refused": {}, "wrong": {}}
+    for name, v in results.items():
+        if v != "ok":
+            found["wrong" if v.startswith("FAIL") else "refused"][name] = " ".join(v.split())[:200]
     if o.update:
-        path.write_text("\n".join(found) + "\n")
+        text = [f"# Cases of ONNX's official backend suite (onnx {onnx.__version__}) that don't pass as {o.language}, and why: {sum(v == 'ok' for v in results.values())} of {len(results)} pass.",
+                f"# Checked by tests/suite/source.py --language {o.language}; --update rewrites the list and keeps the reasons of wrong ones."]
+        for section, names in found.items():
+            text += ["", f"# {TITLES[section]}", f"[{section}]"]
+            text += [f"{n}: {listed[section].get(n, why) if section == 'wrong' else why}" for n, why in sorted(names.items())]
+        path.write_text("\n".join(text) + "\n")
         return False
-    listed = path.read_text().splitlines()
-    for text in sorted(set(found) ^ set(listed)):
-        print(("+ " if text in found else "- ") + text)
-    return found != listed
+    for section in found:
+        for name in sorted(found[section].keys() - listed[section].keys()):
+            print(f"NEW, {section}: {name}: {found[section][name]}")
+        for name in sorted(n for n in listed[section].keys() - found[section].keys() if n in results):
+            print(f"NO LONGER {section}: {name}: take it off {path}")
+    return any(found[s].keys() != {n for n in listed[s] if n in results} for s in found)
 
 
 if __name__ == "__main__":
