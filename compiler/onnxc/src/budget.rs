@@ -7,7 +7,7 @@
 use crate::options::Options;
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_ir::loops::Program;
-use onnxc_passes::from_kernel::Machine;
+use onnxc_passes::from_kernel::{Machine, Memory};
 use onnxc_passes::loops;
 use onnxc_passes::loops::plan_memory::{Placed, Plan};
 use onnxc_passes::manager::Stop;
@@ -31,7 +31,7 @@ pub fn stack_bytes(program: &Program) -> u64 {
     program.interface.entries.run.map_or(0, |run| loops::stack::bound(program, run))
 }
 
-/// Lowers within the budgets of the options: `attempt` for one machine after the other, each thriftier.
+/// Lowers within the budgets of the options: `attempt` for one machine after the other.
 ///
 /// # Errors
 /// What `attempt` reports, and a budget that can't be met.
@@ -40,32 +40,43 @@ pub(crate) fn within(
     machine: Machine,
     mut attempt: impl FnMut(Machine) -> Result<Lowered, Stop>,
 ) -> Result<Lowered, Stop> {
-    let mut machine = machine;
-    machine.memory.ram = options.max_ram.unwrap_or(u64::MAX);
     let mut best: Option<Lowered> = None;
-    loop {
+    let mut tried = 0;
+    let mut ways = vec![machine];
+    while let Some(&machine) = ways.get(tried) {
+        tried += 1;
         let lowered = attempt(machine)?;
         let ram = ram(options, &lowered)?;
-        if options.max_ram.is_none_or(|most| ram <= most) {
+        let Some(most) = options.max_ram.filter(|most| ram > *most) else {
             flash(options, &lowered.assembled.program)?;
             return Ok(lowered);
+        };
+        if tried == ways.len() {
+            ways.extend(thriftier(machine, &lowered.assembled.peaks, most));
         }
         let least = best.as_ref().and_then(|b| b.memory.bytes.as_int()).unwrap_or(i64::MAX);
         if lowered.memory.bytes.as_int().is_some_and(|n| n < least) {
             best = Some(lowered);
         }
-        if machine.memory.thrift < Machine::MOST_THRIFT {
-            machine.memory.scarce = true;
-            machine.memory.thrift += 1;
-        } else if machine.memory.ram > 0 {
-            // At last whatever can be joined, so that the least that is ever found depends on no budget.
-            machine.memory.ram = 0;
-        } else {
-            break;
-        }
     }
     let most = options.max_ram.unwrap_or(u64::MAX);
     Err(Stop::Failed(best.map_or_else(Diagnostics::new, |b| too_much_ram(&b.memory, most).into())))
+}
+
+/// What to try after a machine that needs too much. Of the joins of steps first those that should be within the budget, the
+/// cheapest first, then the others: in the end all have been tried, so the least that is found depends on no budget.
+fn thriftier(machine: Machine, peaks: &[u64], most: u64) -> Vec<Machine> {
+    let with =
+        |thrift: u32, ram: u64| Machine { memory: Memory { scarce: true, thrift, ram, ..machine.memory }, ..machine };
+    if machine.memory.thrift < Machine::MOST_THRIFT {
+        return vec![with(machine.memory.thrift + 1, u64::MAX)];
+    }
+    if machine.memory.ram != u64::MAX {
+        return vec![];
+    }
+    // The first joins nothing.
+    let (over, within): (Vec<u64>, Vec<u64>) = peaks.iter().skip(1).partition(|p| **p > most);
+    within.into_iter().chain(over.into_iter().rev()).map(|ram| with(machine.memory.thrift, ram)).collect()
 }
 
 fn ram(options: &Options, lowered: &Lowered) -> Result<u64, Diagnostic> {

@@ -16,6 +16,7 @@ mod chain;
 mod control;
 pub mod cut;
 mod entry;
+mod joins;
 mod kernels;
 mod memory;
 mod objects;
@@ -50,6 +51,8 @@ pub struct Assembled {
     pub kernels: Vec<(Kernel, String)>,
     /// What ran where: one entry per step, in order.
     pub steps: Vec<StepReport>,
+    /// The bytes that [`Memory::ram`](crate::from_kernel::Memory::ram) could be for other joins of steps, descending.
+    pub peaks: Vec<u64>,
 }
 
 /// One step of the program, for the report.
@@ -106,6 +109,8 @@ struct Assembler<'a> {
     tuner: Option<&'a dyn Tuner>,
     /// Which values end where, in the region that is being emitted.
     ends: Ends,
+    /// Estimates of joined steps (see [`Assembled::peaks`]).
+    peaks: Vec<u64>,
     /// Memory of the workspace that has one name only.
     owned: BTreeMap<Buf, Owned>,
 }
@@ -139,10 +144,11 @@ pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> Resu
         profile: wishes.profile,
         tuner: wishes.tuner,
         ends: Ends::default(),
+        peaks: vec![],
         owned: BTreeMap::new(),
     };
     a.entry()?;
-    Ok(Assembled { program: a.program, kernels: a.kernels, steps: a.steps })
+    Ok(Assembled { program: a.program, kernels: a.kernels, steps: a.steps, peaks: a.peaks })
 }
 
 /// A name as a C identifier.
@@ -162,7 +168,12 @@ impl Assembler<'_> {
         let steps = attention::join(self.graph, self.registry, self.machine, &self.ranges, region, steps)?;
         let mut steps = chain::join(self.graph, self.registry, self.machine, region, steps)?;
         if self.machine.memory.thrift > 1 {
-            steps = reuse::in_strips(self.graph, region, steps, self.machine.memory.ram);
+            let plans = joins::plans(self.graph, region, &steps, self.machine);
+            steps = joins::join(&plans, steps, self.machine.memory.ram);
+            // The first region is the graph's own.
+            if self.peaks.is_empty() {
+                self.peaks = plans.iter().map(|p| p.peak.max(0) as u64).collect();
+            }
         }
         let outer = std::mem::replace(&mut self.ends, Ends::of(self.graph, region, &steps));
         for (i, step) in steps.iter().enumerate() {

@@ -25,6 +25,8 @@ pub(super) struct Ends {
     saved: Vec<i64>,
     /// The most of them, if every step wrote in the place of an operand that ends there and is large enough.
     least: i64,
+    /// The results of kernels that other steps read: made where, read last where, bytes.
+    pub tensors: Vec<(usize, usize, i64)>,
 }
 
 impl Ends {
@@ -51,7 +53,7 @@ impl Ends {
         for v in &region.results {
             last.entry(*v).and_modify(|l| *l = usize::MAX);
         }
-        let mut ends = Ends { step: 0, last, live: vec![0; steps.len()], saved: vec![0; steps.len()], least: 0 };
+        let mut ends = Ends { last, live: vec![0; steps.len()], saved: vec![0; steps.len()], ..Ends::default() };
         ends.measure(graph, steps);
         ends
     }
@@ -70,6 +72,7 @@ impl Ends {
                 continue;
             }
             self.live[i..=last].iter_mut().for_each(|l| *l += size);
+            self.tensors.push((i, last, size));
             let inputs = nodes.iter().flat_map(|n| graph.nodes[*n].inputs.iter().flatten());
             let dying = |v: &ValueId| self.last.get(v) == Some(&i) && bytes(*v).is_some_and(|b| b >= size);
             let inside = |v: &ValueId| nodes.iter().any(|n| graph.nodes[*n].outputs.contains(v));
@@ -89,49 +92,6 @@ impl Ends {
     fn ends(&self, v: ValueId) -> bool {
         self.last.get(&v).is_some_and(|&l| l <= self.step)
     }
-}
-
-/// Joins steps that need more memory than there is with the step that reads their result, if only that does: then the result
-/// exists strip by strip.
-pub(super) fn in_strips(graph: &Graph, region: &Region, mut steps: Vec<Step>, ram: u64) -> Vec<Step> {
-    let mut at = 0;
-    while at < steps.len() {
-        let ends = Ends::of(graph, region, &steps);
-        let small = |i: usize| ends.live[i] - ends.saved[i] <= ram.min(i64::MAX as u64) as i64;
-        if let Some(next) = reader(graph, region, &steps, at).filter(|&n| !small(at) || !small(n)) {
-            if let (Step::Kernel(a), Step::Kernel(b)) = (steps[at].clone(), &mut steps[next]) {
-                b.splice(0..0, a);
-                steps.remove(at);
-                at = next.saturating_sub(1);
-                // One convolution in another is enough: rows of rows are more work.
-                at += 1;
-                continue;
-            }
-        }
-        at += 1;
-    }
-    steps
-}
-
-/// The only step that reads the result of a step, if both are kernels and nobody else wants it.
-fn reader(graph: &Graph, region: &Region, steps: &[Step], at: usize) -> Option<usize> {
-    let Step::Kernel(nodes) = &steps[at] else { return None };
-    let [y] = graph.nodes[*nodes.last()?].outputs[..] else { return None };
-    let reads = |s: &Step| {
-        let nodes = match s {
-            Step::Kernel(n) => n.as_slice(),
-            Step::Node(n) => std::slice::from_ref(n),
-        };
-        nodes.iter().any(|n| {
-            let mut found = graph.nodes[*n].inputs.contains(&Some(y));
-            graph.nodes[*n].regions.iter().for_each(|r| captured(graph, r, &mut |v| found |= v == y));
-            found
-        })
-    };
-    let mut readers = (at + 1..steps.len()).filter(|&i| reads(&steps[i]));
-    let first = readers.next()?;
-    let alone = readers.next().is_none() && !region.results.contains(&y) && graph.frame(y).is_none();
-    (alone && matches!(steps[first], Step::Kernel(_))).then_some(first)
 }
 
 /// Memory of the workspace that one tensor has been given.

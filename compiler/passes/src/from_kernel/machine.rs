@@ -36,10 +36,10 @@ pub struct Memory {
     /// Steps of a reduction that are written out, at most.
     pub unroll: u32,
     /// How much is done for less RAM at the price of time, up to [`Machine::MOST_THRIFT`]: from 1 on results lie in the place
-    /// of larger operands, and operands are copied for that wherever they end; at 2 steps that need more than `ram` become
-    /// one with the next.
+    /// of larger operands, and operands are copied for that wherever they end; at 2 steps are joined so that, by an estimate, no
+    /// more than `ram` is alive at one time.
     pub thrift: u32,
-    /// The most bytes of workspace there are.
+    /// The most bytes of tensors alive at one time, where steps are joined for that.
     pub ram: u64,
     /// Code that is larger than about so many bytes is made again with less written out.
     pub code_bytes: u32,

@@ -1,0 +1,192 @@
+//! Which steps become one kernel where RAM is scarce: what passes between them exists strip by strip then.
+//!
+//! Any run of steps could be one whose results nobody else reads. A plan says which runs are; its peak is an estimate: what
+//! is alive outside of a run, and of what passes between a few rows. The plans that are worth trying have lower and lower
+//! peaks, each the cheapest of its kind (by dynamic programming over the steps), and depend on no budget.
+//!
+//! Does NOT know whether the scheduler finds strips for a run: whoever tries a plan sees what it needs.
+
+use super::cut::{Step, captured};
+use super::reuse::Ends;
+use crate::from_kernel::Machine;
+use onnxc_ir::graph::{Graph, Region, ValueId};
+
+/// The most steps of one run.
+const LONGEST: usize = 6;
+/// Plans that save less than this part of the one before aren't worth trying.
+const LEAST: i64 = 32;
+
+/// One way to join steps.
+#[derive(Clone, Debug)]
+pub(super) struct Joins {
+    /// Bytes that are alive at one time, about.
+    pub peak: i64,
+    /// The first and last step of each run.
+    runs: Vec<(usize, usize)>,
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    region: &'a Region,
+    steps: &'a [Step],
+    ends: Ends,
+    machine: Machine,
+}
+
+/// The plans that are worth trying, from the one that joins nothing to the one with the lowest peak.
+pub(super) fn plans(graph: &Graph, region: &Region, steps: &[Step], machine: Machine) -> Vec<Joins> {
+    let planner = Planner { graph, region, steps, ends: Ends::of(graph, region, steps), machine };
+    let runs = planner.all_runs();
+    let mut all: Vec<Joins> = vec![];
+    let mut most = i64::MAX;
+    while let Some(found) = cheapest(steps.len(), &runs, most) {
+        most = found.peak - 1;
+        let news = all.last().is_none_or(|l| l.peak - found.peak > l.peak / LEAST);
+        if news {
+            all.push(found);
+        } else if cheapest(steps.len(), &runs, most).is_none() {
+            all.push(found);
+            break;
+        }
+    }
+    all
+}
+
+/// The steps as a plan has them: of the first whose peak is within a limit, or the last.
+pub(super) fn join(plans: &[Joins], steps: Vec<Step>, ram: u64) -> Vec<Step> {
+    let most = i64::try_from(ram).unwrap_or(i64::MAX);
+    let Some(plan) = plans.iter().find(|p| p.peak <= most).or(plans.last()) else { return steps };
+    let one = |&(a, b): &(usize, usize)| {
+        let nodes = |s: &Step| match s {
+            Step::Kernel(n) => n.clone(),
+            Step::Node(n) => vec![*n],
+        };
+        if a == b { steps[a].clone() } else { Step::Kernel(steps[a..=b].iter().flat_map(nodes).collect()) }
+    };
+    plan.runs.iter().map(one).collect()
+}
+
+/// A run of steps, what it costs to join them and the bytes alive while they run.
+struct Run {
+    from: usize,
+    to: usize,
+    cost: i64,
+    peak: i64,
+}
+
+/// The cheapest runs of at most so many bytes that cover all steps.
+fn cheapest(steps: usize, runs: &[Run], most: i64) -> Option<Joins> {
+    // For each number of steps from the start: the cost, and the last run.
+    let mut best: Vec<Option<(i64, Option<&Run>)>> = vec![None; steps + 1];
+    best[0] = Some((0, None));
+    for r in runs.iter().filter(|r| r.peak <= most) {
+        let Some((before, _)) = best[r.from] else { continue };
+        let cost = before.saturating_add(r.cost);
+        if best[r.to + 1].is_none_or(|(c, _)| cost < c) {
+            best[r.to + 1] = Some((cost, Some(r)));
+        }
+    }
+    let (mut runs, mut peak, mut at) = (vec![], 0, steps);
+    while at > 0 {
+        let r = best[at]?.1?;
+        runs.push((r.from, r.to));
+        peak = peak.max(r.peak);
+        at = r.from;
+    }
+    runs.reverse();
+    Some(Joins { peak, runs })
+}
+
+impl Planner<'_> {
+    /// Every run, in order of its first step, then of its last.
+    fn all_runs(&self) -> Vec<Run> {
+        let mut all = vec![];
+        for from in 0..self.steps.len() {
+            let longest = (from + LONGEST).min(self.steps.len());
+            all.extend(
+                (from..longest).filter(|&to| from == to || self.is_chain(from, to)).map(|to| self.run(from, to)),
+            );
+        }
+        all
+    }
+
+    /// True if all steps are kernels and what they make is read in the run only, but for the last one's result.
+    fn is_chain(&self, from: usize, to: usize) -> bool {
+        let kernels = self.steps[from..=to].iter().all(|s| matches!(s, Step::Kernel(_)));
+        kernels && (from..to).all(|i| self.stays(i, to))
+    }
+
+    fn stays(&self, i: usize, to: usize) -> bool {
+        let Some(y) = self.result(i) else { return false };
+        let last = (i + 1..self.steps.len()).rev().find(|&j| self.reads(&self.steps[j], y));
+        let there = last.is_some_and(|l| l <= to);
+        there && !self.region.results.contains(&y) && self.graph.frame(y).is_none()
+    }
+
+    /// The one value that leaves a step.
+    fn result(&self, i: usize) -> Option<ValueId> {
+        let Step::Kernel(nodes) = &self.steps[i] else { return None };
+        let [y] = self.graph.nodes[*nodes.last()?].outputs[..] else { return None };
+        Some(y)
+    }
+
+    fn reads(&self, s: &Step, y: ValueId) -> bool {
+        let nodes = match s {
+            Step::Kernel(n) => n.as_slice(),
+            Step::Node(n) => std::slice::from_ref(n),
+        };
+        nodes.iter().any(|n| {
+            let mut found = self.graph.nodes[*n].inputs.contains(&Some(y));
+            self.graph.nodes[*n].regions.iter().for_each(|r| captured(self.graph, r, &mut |v| found |= v == y));
+            found
+        })
+    }
+
+    fn run(&self, from: usize, to: usize) -> Run {
+        let tensors = || self.ends.tensors.iter();
+        let inner: Vec<_> = tensors().filter(|t| (from..to).contains(&t.0)).collect();
+        let outside: i64 = tensors().filter(|t| t.0 < from && t.1 >= from).map(|t| t.2).sum();
+        let own = tensors().find(|t| t.0 == to).map_or(0, |t| t.2);
+        let in_place = tensors().any(|t| t.0 < from && (from..=to).contains(&t.1) && t.2 >= own);
+        let rings: i64 = inner.iter().map(|t| self.ring(t.0, to, t.2)).sum();
+        // Rows go through rings and copies: the further from the end the more of them.
+        let cost = inner.iter().map(|t| t.2.saturating_mul((to - t.0) as i64)).sum::<i64>() + (to - from) as i64;
+        Run { from, to, cost, peak: outside + rings + if in_place { 0 } else { own } }
+    }
+
+    /// Bytes of the rows that the last step of a run needs of an earlier step's result at one time: windows of three rows
+    /// each are usual. What has no rows is there as a whole; what is small lies on the stack.
+    fn ring(&self, i: usize, to: usize, bytes: i64) -> i64 {
+        let shape = self.result(i).and_then(|y| self.graph.stored_shape(y)).unwrap_or_default();
+        let ring = match shape[..] {
+            [_, ref rows, _, _] => {
+                let rows = rows.as_int().unwrap_or(1).max(1);
+                bytes / rows * rows.min(2 * (to - i) as i64 + 1)
+            }
+            _ => bytes,
+        };
+        if ring <= i64::from(self.machine.memory.stack_bytes) { 0 } else { ring }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four steps of 10, 40, 30 and 5 bytes; joining the middle ones is cheaper than the first ones.
+    fn runs() -> Vec<Run> {
+        let run = |(from, to, cost, peak)| Run { from, to, cost, peak };
+        let all =
+            [(0, 0, 0, 10), (0, 1, 9, 20), (0, 2, 20, 6), (1, 1, 0, 40), (1, 2, 4, 15), (2, 2, 0, 30), (3, 3, 0, 5)];
+        all.into_iter().map(run).collect()
+    }
+
+    #[test]
+    fn the_cheapest_that_fits_is_taken() {
+        let found = |most| cheapest(4, &runs(), most).map(|j| (j.peak, j.runs));
+        assert_eq!(found(i64::MAX), Some((40, vec![(0, 0), (1, 1), (2, 2), (3, 3)])));
+        assert_eq!(found(39), Some((15, vec![(0, 0), (1, 2), (3, 3)])));
+        assert_eq!(found(14), Some((6, vec![(0, 2), (3, 3)])));
+        assert_eq!(found(5), None);
+    }
+}
