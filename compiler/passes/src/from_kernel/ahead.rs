@@ -1,10 +1,13 @@
-//! Fetching constants ahead: while a tile reads a panel of weights, the next one is brought into the caches, a step of the
-//! reduction at a time.
+//! Fetching constants ahead: while tiles read a panel of weights, the next one is brought into the caches.
+//!
+//! All tiles that use the panel share the work: each fetches a part of its own of the next panel, evenly over its
+//! reduction. So memory is read all the time; if the first tile fetched everything, it would wait for memory and the
+//! others would leave it idle.
 //!
 //! Does NOT read anything: where there is no next panel, the address lies outside of the constant.
 
 use super::eval::Eval;
-use super::tile::Tile;
+use super::tile::{Tile, coordinate};
 use super::{Cx, Env};
 use crate::kernel::expr::{Site, loads};
 use onnxc_base::sym::Symbol;
@@ -14,14 +17,21 @@ use onnxc_ir::kernel::{Expr, Src, Stage};
 /// Bytes of a line of the usual cache.
 const LINE: i64 = 64;
 
+/// Which part of the next panel a tile fetches.
+struct Part {
+    number: Sym,
+    /// How many parts there are: a power of two.
+    of: i64,
+}
+
 impl Cx<'_> {
-    /// Fetches what the next block along the stage's axis reads of constants at one step of the reduction.
+    /// Fetches what the next block along the stage's axis reads of constants at some steps of the reduction.
     pub(super) fn fetch_ahead(
         &mut self,
         stage: &Stage,
         tile: &Tile,
         env: &Env,
-        step: &[(Symbol, i64)],
+        steps: &[Vec<(Symbol, i64)>],
         value: &Expr,
     ) -> Result<(), Diagnostic> {
         let Some(axis) = &stage.ahead else { return Ok(()) };
@@ -33,23 +43,71 @@ impl Cx<'_> {
         else {
             return Ok(());
         };
-        let block = i64::from(stage.tile(axis));
-        let mut env = env.clone();
-        let Some(at) = env.get_mut(&own) else { return Ok(()) };
-        *at = &*at + block;
         let constant = |s: &Site| matches!(s.src, Src::Param(p) if self.kernel.params[p].value.is_some());
         let sites: Vec<Site> = loads(value).into_iter().filter(|s| constant(s) && s.pad.is_none()).collect();
-        for site in sites {
+        let part = self.part_of_panel(stage, tile, axis, &sites)?;
+        let mut env = env.clone();
+        let Some(at) = env.get_mut(&own) else { return Ok(()) };
+        *at = &*at + i64::from(stage.tile(axis));
+        let steps = self.spread(stage, &mut env, steps, &part)?;
+        for (step, site) in steps.iter().flat_map(|step| sites.iter().map(move |site| (step, site))) {
             let bytes = self.kernel.src_dtype(site.src).size() as i64;
             let lanes = tile.lane.as_ref().map_or(1, |l| i64::from(l.lanes));
             for v in 0..tile.vectors {
                 if i64::from(v) * lanes * bytes % LINE < lanes * bytes {
                     let mut e = Eval::new(self, tile.lane.clone(), env.clone());
                     e.at(tile, (0, v), step);
-                    e.fetch(&site);
+                    e.fetch(site);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The part of a tile: tiles are counted along the axes inside of the panel's loop that the constants don't have.
+    fn part_of_panel(&self, stage: &Stage, tile: &Tile, axis: &Symbol, sites: &[Site]) -> Result<Part, Diagnostic> {
+        let point = self.point_env(stage)?;
+        let in_constants = |a: &Symbol| {
+            sites.iter().flat_map(|s| s.index.iter().flatten()).any(|i| i.subst(&|v| point.get(v).cloned()).contains(a))
+        };
+        let (mut number, mut tiles) = (Sym::int(0), 1);
+        let first = stage.loops.iter().rposition(|l| l.axis == *axis).map_or(stage.loops.len(), |i| i + 1);
+        for (at, l) in stage.loops.iter().enumerate().skip(first) {
+            let last = stage.loops[at + 1..].iter().all(|x| x.axis != l.axis);
+            let (Some(lo), Some(region)) = (tile.env.get(&l.axis), self.regions.get(&stage.def)) else { continue };
+            let Some(span) = region.get(&l.axis).filter(|_| last && !in_constants(&l.axis)) else { continue };
+            let Some(extent) = span.len.as_int() else { continue };
+            let count = (extent + i64::from(l.block) - 1) / i64::from(l.block);
+            let corner = coordinate(&l.axis);
+            let lo = lo.subst(&|v| (*v == corner).then(|| Sym::int(0)));
+            // Blocks may be of unequal size, larger ones first.
+            let own = ((lo - &span.lo) * count).floordiv(&Sym::int(extent));
+            (number, tiles) = (number * count + own, tiles * count);
+        }
+        let of = if tiles > 1 { 1 << tiles.ilog2() } else { 1 };
+        Ok(Part { number: (number * of).floordiv(&Sym::int(tiles)), of })
+    }
+
+    /// Moves the outermost axis of the reduction to the tile's part; gives the steps that are left to fetch.
+    fn spread(
+        &self,
+        stage: &Stage,
+        env: &mut Env,
+        steps: &[Vec<(Symbol, i64)>],
+        part: &Part,
+    ) -> Result<Vec<Vec<(Symbol, i64)>>, Diagnostic> {
+        let over = self.reduction(stage)?;
+        let outermost = over.first().and_then(|(a, _)| Some((a, a.extent.as_int()?, env.get_mut(&a.var)?)));
+        let Some((axis, extent, at)) = outermost.filter(|(_, extent, _)| part.of > 1 && *extent >= part.of) else {
+            return Ok(steps.to_vec());
+        };
+        let step = coordinate(&axis.var);
+        let (written, first) = (Sym::var(step.clone()), at.subst(&|v| (*v == step).then(|| Sym::int(0))));
+        let inside = if at.contains(&step) { written } else { Sym::int(0) };
+        *at = &part.number * ((extent + part.of - 1) / part.of) + first.floordiv(&Sym::int(part.of)) + inside;
+        let of = |s: &[(Symbol, i64)]| s.iter().find(|(v, _)| *v == step).map_or(0, |(_, i)| *i);
+        let most = steps.iter().map(|s| of(s) + 1).max().unwrap_or(1);
+        let fetched = (most + part.of - 1) / part.of;
+        Ok(steps.iter().filter(|s| of(s) < fetched).cloned().collect())
     }
 }

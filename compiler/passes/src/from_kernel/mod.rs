@@ -104,6 +104,8 @@ struct Cx<'a> {
     loops: u32,
     /// Within a parallel loop.
     threaded: bool,
+    /// What of its definition a stage is computing.
+    regions: BTreeMap<DefId, span::Domain>,
 }
 
 /// Lowers a kernel whose schedule is legal.
@@ -208,6 +210,7 @@ impl<'a> Cx<'a> {
             defs: SecondaryMap::new(),
             loops: 0,
             threaded: false,
+            regions: BTreeMap::new(),
         }
     }
 

@@ -13,6 +13,7 @@ use onnxc_ir::loops::{LoopKind, Value};
 impl<'k> Cx<'k> {
     /// Lowers a stage for the points of a domain.
     pub(super) fn stage(&mut self, stage: &'k Stage, domain: Domain) -> Result<(), Diagnostic> {
+        self.regions.insert(stage.def, domain.clone());
         if self.machine.threads > 1 && stage.at.is_none() {
             // A loop that is worth no fork is none.
             let outside = std::mem::replace(&mut self.threaded, true);

@@ -198,9 +198,7 @@ impl<'k> Cx<'k> {
             for (first, group) in sums {
                 memo = cx.dot_step(tile, (reduced, var), &env, (stage, first, group), memo)?;
             }
-            for step in rest {
-                cx.fetch_ahead(stage, tile, &env, step, value)?;
-            }
+            cx.fetch_ahead(stage, tile, &env, rest, value)?;
             for (step, point) in cx.visits(tile, &env, rest, value) {
                 let mut e = Eval::new(cx, tile.lane.clone(), env.clone());
                 e.memo = memo;
