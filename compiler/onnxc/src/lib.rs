@@ -22,6 +22,7 @@ pub mod compile;
 pub mod options;
 pub mod output;
 pub mod quantize;
+mod random;
 pub mod tune;
 
 pub use compile::{Module, Source, compile, lower};

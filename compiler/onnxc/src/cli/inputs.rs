@@ -1,27 +1,12 @@
 //! Random inputs for measuring: floats in [0, 1), integers in 0..900 as far as the type goes, an input named `mask`
 //! all ones. The same on every machine and every day.
 
+use crate::random::Random;
 use onnxc_base::tensor::element_count;
 use onnxc_base::{DType, Diagnostic, Diagnostics, IndexMap, Tensor};
 use onnxc_codegen::loader::Module;
 use onnxc_ops::import::ImportOptions;
 use onnxc_runtime::module::SOURCE_INPUT;
-
-/// The generator splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 /// Inputs of a module; dims that nothing says are 1, or the least that the module takes.
 ///

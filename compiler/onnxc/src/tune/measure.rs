@@ -3,6 +3,7 @@
 //! Several sets of buffers are used in turn, so that nothing is in a cache that wouldn't be in a model that is larger
 //! than the caches; small kernels keep theirs. The least time counts, as nothing makes code faster than it is.
 
+use crate::random::Random;
 use onnxc_base::{DType, Diagnostic, Diagnostics};
 use onnxc_codegen::bare::Bare;
 use onnxc_codegen::heap::AlignedBytes;
@@ -91,18 +92,6 @@ impl Bench {
         // It is unloaded; if it can't be removed, the folder is.
         let _ = std::fs::remove_file(&file);
         Ok(best)
-    }
-}
-
-/// The generator splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }
 
