@@ -208,18 +208,34 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
         }
     }
     let along = |a: &Axis| vector.as_ref().is_some_and(|l| l.axis == a.var);
-    let last = over.last().map(|a| a.var.clone());
-    let over = over.iter().map(|a| match a {
+    let written = written_out(kernel, machine, nest, &tile, &over).filter(|i| !along(&over[*i]));
+    let steps = over.iter().enumerate().map(|(i, a)| match a {
         a if along(a) => block(a),
         a if tile.taps.as_ref() == Some(&a.var) => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
-        a if last.as_ref() == Some(&a.var) && may_unroll(kernel, nest, &tile.rows, &a.var) => {
-            Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll)))
-        }
+        a if written == Some(i) => Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll))),
         a => Loop::new(&a.var, 1),
     });
-    let over = over.collect();
+    let mut over: Vec<Loop> = steps.collect();
+    if let Some(i) = written {
+        over[i..].rotate_left(1);
+    }
     let ahead = ahead(kernel, machine, nest, &tile, vector.as_ref());
     Stage { def: nest.def, acc: nest.acc, at, parallel: at.is_none(), loops, over, vector, ahead, dots: None }
+}
+
+/// Which reduction axis is written out, as the innermost: the last one, or where writing that out keeps too many values
+/// alive, one outside of it that is short enough for all of its steps (a kernel's rows, the channels of an image).
+fn written_out(kernel: &Kernel, machine: Machine, nest: &Nest, tile: &TileShape, over: &[Axis]) -> Option<usize> {
+    let may = |a: &Axis| may_unroll(kernel, nest, &tile.rows, &a.var);
+    let last = over.len().checked_sub(1)?;
+    if may(&over[last]) {
+        return Some(last);
+    }
+    if machine.memory.scarce || tile.taps.is_some() {
+        return None;
+    }
+    let most = i64::from(machine.memory.unroll).min(UNROLL);
+    over[..last].iter().rposition(|a| a.extent.as_int().is_some_and(|e| (2..=most).contains(&e)) && may(a))
 }
 
 /// The axis along which constants are fetched ahead: where they come from beyond the second-level cache, and each panel

@@ -1,6 +1,7 @@
 //! Windows over channels, vectors that overlap, every other element, transposed tiles.
 
 use super::*;
+use crate::from_kernel::reduction_axes;
 
 /// A depthwise convolution (or a pool of maxima) with its channels last: `k` by `k` taps, stride `s`.
 fn window(shape: &[&str; 3], k: i64, s: i64, weights: Option<Tensor>) -> Kernel {
@@ -102,5 +103,43 @@ fn pools_of_stride_two_over_rows() {
         });
         b.output(m);
         agree(b.kernel, &[("w", n)], &[numbers(&[6, n as usize])]);
+    }
+}
+
+/// A convolution of planes to channels that are last: stride 2, `n` by `n`.
+fn image(shape: &[&str; 2], out: i64, planes: i64, n: i64) -> Kernel {
+    let mut b = KernelBuilder::new("image", dims(&["h", "w"]));
+    let [h, w] = [0, 1].map(|i| syms(shape)[i].clone());
+    let x = b.param("x", DType::F32, vec![Sym::int(planes), h.clone(), w.clone()], None);
+    let taps = numbers(&[out as usize, planes as usize, n as usize, n as usize]);
+    let k = b.param("k", DType::F32, [out, planes, n, n].map(Sym::int).to_vec(), Some(taps));
+    let to = [(h - n).floordiv(&Sym::int(2)) + 1, (w - n).floordiv(&Sym::int(2)) + 1, Sym::int(out)];
+    let over = [planes, n, n].map(Sym::int);
+    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, None, |_, i, r| {
+        let at = [r[0].clone(), &i[0] * 2 + &r[1], &i[1] * 2 + &r[2]];
+        load(x, &at) * load(k, &[i[2].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
+    });
+    b.output(c);
+    b.kernel
+}
+
+#[test]
+fn what_shares_nothing_is_written_out() {
+    let over = |planes: i64, n: i64| {
+        let machine = Machine { vector_bits: 256, ..MACHINES[1] };
+        let mut k = image(&["17", "33"], 32, planes, n);
+        optimise(&mut k, machine).expect("constants evaluate");
+        let stage = k.schedule.stages.last().expect("a convolution has a stage");
+        let axes = reduction_axes(&k.defs[stage.acc.unwrap_or(stage.def)]);
+        let number = |l: &onnxc_ir::kernel::Loop| axes.iter().position(|a| a.var == l.axis);
+        stage.over.iter().map(|l| (number(l), l.block)).collect::<Vec<_>>()
+    };
+    let at = |i: usize, block: u32| (Some(i), block);
+    assert_eq!(over(3, 3), [at(0, 1), at(2, 1), at(1, 3)], "neighbours read the same columns, but other rows");
+    assert_eq!(over(3, 5), [at(1, 1), at(2, 1), at(0, 3)], "the planes are fewer than the rows");
+    assert_eq!(over(16, 5), [at(0, 1), at(1, 1), at(2, 1)], "too many of both");
+    for n in [3, 5] {
+        agree(image(&["17", "33"], 32, 3, n), &[], &[numbers(&[3, 17, 33])]);
+        agree(image(&["h", "w"], 24, 3, n), &[("h", 9), ("w", 12)], &[numbers(&[3, 9, 12])]);
     }
 }
