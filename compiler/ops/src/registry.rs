@@ -232,6 +232,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::attention::FLEX,
     &ops::optimisers::ADAGRAD,
     &ops::optimisers::ADAM,
+    &ops::gradient::DEF,
     &ops::optimisers::MOMENTUM,
     &ops::contrib::attend::ATTENTION,
     &ops::contrib::bias::BIAS_ADD,
@@ -319,6 +320,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::rnn::WEIGHTS,
     &ops::reorder::DEF,
     &ops::contrib::position::POSITIONS,
+    &ops::gradient::SUM_TO,
     &ops::ml::tree::routine::DEF,
 ];
 

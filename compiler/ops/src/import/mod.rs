@@ -102,6 +102,11 @@ struct Scope<'m> {
     declared: HashMap<&'m str, &'m TypeProto>,
 }
 
+/// The value of a name, from the inside out; `None` in it: a function's input that the caller left out.
+fn visible(frame: &Frame, name: &str) -> Option<Option<ValueId>> {
+    frame.scopes.iter().rev().find_map(|s| s.values.get(name).copied())
+}
+
 impl<'m> Importer<'m> {
     fn new(model: &'m Model, registry: &'m Registry, options: &'m ImportOptions) -> Self {
         let main = Frame {
@@ -196,7 +201,7 @@ impl<'m> Importer<'m> {
 
     /// The value of a name, from the inside out; reports one that isn't defined.
     fn look_up(&mut self, name: &str) -> Option<ValueId> {
-        let found = self.frame().scopes.iter().rev().find_map(|s| s.values.get(name).copied());
+        let found = visible(self.frame(), name);
         if found.is_none() {
             self.report(
                 Diagnostic::error("E2017", "the value is used but nothing before it defines it")

@@ -1,7 +1,7 @@
 //! Nodes and their subgraphs.
 
 use super::attrs::kind_of;
-use super::{Composed, Importer, NodeReader, names::Names};
+use super::{Composed, Importer, NodeReader, names::Names, visible};
 use crate::infer::unknown_type;
 use crate::registry::OpRef;
 use crate::{Import, OpDef};
@@ -93,7 +93,10 @@ impl<'m> Importer<'m> {
         };
         let outputs = listed_outputs(proto);
         let first = self.graph.nodes.next_key();
-        let reader = NodeReader::new(&mut self.graph, name.clone(), op.clone(), opset, inputs, outputs, attrs, graphs);
+        let frame = self.frames.last();
+        let scope = |name: &str| frame.and_then(|f| visible(f, name)).flatten();
+        let reader = NodeReader::new(&mut self.graph, name.clone(), op.clone(), opset, inputs, outputs, attrs, graphs)
+            .with_scope(&scope);
         let read = read_node(reader, import, &mut self.value_names);
         read.problems.into_iter().for_each(|d| self.report(d));
         // Nodes of an inlined graph have names already.

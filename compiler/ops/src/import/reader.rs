@@ -32,6 +32,7 @@ pub struct NodeReader<'a> {
     graphs: BTreeMap<String, Region>,
     read: BTreeSet<String>,
     composed: Composed,
+    scope: Option<&'a dyn Fn(&str) -> Option<ValueId>>,
 }
 
 /// What stands in a node's place.
@@ -57,7 +58,30 @@ impl<'a> NodeReader<'a> {
         graphs: BTreeMap<String, Region>,
     ) -> Self {
         let (read, composed) = (BTreeSet::new(), Composed::default());
-        Self { graph, name, op, opset, inputs, output_count, regions: vec![], attrs, graphs, read, composed }
+        Self {
+            graph,
+            name,
+            op,
+            opset,
+            inputs,
+            output_count,
+            regions: vec![],
+            attrs,
+            graphs,
+            read,
+            composed,
+            scope: None,
+        }
+    }
+
+    /// Lets the node see values by their names in the file.
+    pub fn with_scope(self, scope: &'a dyn Fn(&str) -> Option<ValueId>) -> Self {
+        Self { scope: Some(scope), ..self }
+    }
+
+    /// The value of a name where the node stands: some attributes name values.
+    pub fn visible(&self, name: &str) -> Option<ValueId> {
+        self.scope.and_then(|find| find(name))
     }
 
     /// Attributes (and subgraphs) that no getter has asked for.
@@ -209,6 +233,13 @@ impl<'a> NodeReader<'a> {
         self.graph.nodes.push(Node { name, op, attrs, inputs, outputs: outputs.clone(), regions });
         self.composed.nodes.push(id);
         Ok(outputs)
+    }
+
+    /// Adds a node like another one, without regions, that reads other values; gives it and its outputs.
+    pub fn emit_copy(&mut self, node: NodeId, inputs: Vec<Option<ValueId>>) -> (NodeId, Vec<ValueId>) {
+        let Node { op, attrs, outputs, .. } = self.graph.nodes[node].clone();
+        let id = self.graph.nodes.next_key();
+        (id, self.emit_regions(op, attrs, &inputs, outputs.len(), vec![]))
     }
 
     /// Adds a node with regions; its attributes are canonical.

@@ -31,6 +31,7 @@ pub mod fill;
 pub mod gather;
 pub mod gemm;
 pub mod global_pool;
+pub mod gradient;
 pub mod grid_sample;
 mod heap;
 pub mod identity;

@@ -1,0 +1,130 @@
+//! Gradient (ai.onnx.preview.training): the derivatives of one tensor by others, as nodes that compute them.
+//!
+//! Since 1: `y` names a tensor of the graph, `xs` those it is derived by, `zs` (optional) those that count as constant
+//! although `y` may depend on them; the inputs are values of `xs`, then of `zs`, at which `y` is computed. Outputs: for
+//! each of `xs` a tensor of its shape. Several elements of `y` are summed, as if each counted once.
+//!
+//! Reverse mode, on import: the nodes between `xs`, `zs` and `y` are visited backwards and each hands its inputs their
+//! share (`rules`). Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
+//! Nodes with regions, and operators without a rule, are refused (`E2029`).
+
+mod rules;
+mod sum_to;
+#[cfg(test)]
+mod tests;
+
+pub use sum_to::DEF as SUM_TO;
+
+use crate::prelude::*;
+use onnxc_ir::graph::{NodeId, ValueDef, ValueId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Gradient.
+pub static DEF: OpDef = OpDef::composed("ai.onnx.preview.training", "Gradient", &[(1, import)]);
+
+fn import(n: &mut NodeReader) -> Result<Attrs> {
+    let xs = named(n, "xs")?;
+    let xs = xs.ok_or_else(|| n.error("E2012", "attribute 'xs' is missing").expected("names of tensors"))?;
+    let zs = named(n, "zs")?.unwrap_or_default();
+    let y = n.opt_str("y")?.ok_or_else(|| n.error("E2012", "attribute 'y' is missing").expected("a tensor's name"))?;
+    let y = look_up(n, &y)?;
+    let given: Vec<ValueId> = n.inputs.iter().flatten().copied().collect();
+    if given.len() != xs.len() + zs.len() || given.len() != n.inputs.len() {
+        let found = format!("{} inputs for {} tensors in xs and {} in zs", given.len(), xs.len(), zs.len());
+        return Err(n.error("E2001", found).expected("one input for each"));
+    }
+    let mut now = BTreeMap::new();
+    for (&named, &value) in xs.iter().chain(&zs).zip(&given) {
+        // A value of its own: the same tensor may have another part in `y`, which isn't asked for.
+        let own = if value == named { value } else { n.emit_one("Identity", &[], &[Some(value)])? };
+        now.insert(named, own);
+    }
+    let nodes = repeat(n, between(n, y, &now), &mut now)?;
+    let at = |v: ValueId| now.get(&v).copied().unwrap_or(v);
+    let wanted: Vec<ValueId> = xs.iter().map(|&x| at(x)).collect();
+    let derivatives = backward(n, &nodes, at(y), &wanted)?;
+    n.become_values(derivatives)
+}
+
+/// The values that an attribute names.
+fn named(n: &mut NodeReader, attr: &str) -> Result<Option<Vec<ValueId>>> {
+    let Some(names) = n.opt_strs(attr)? else { return Ok(None) };
+    names.iter().map(|name| look_up(n, name)).collect::<Result<_>>().map(Some)
+}
+
+fn look_up(n: &NodeReader, name: &str) -> Result<ValueId> {
+    let unknown = || n.error("E2017", format!("no node before this one makes '{name}'"));
+    n.visible(name)
+        .ok_or_else(|| unknown().help("'xs', 'zs' and 'y' name tensors of the graph that the node stands in"))
+}
+
+/// The nodes that `y` depends on, each after those it uses, up to the values in `stop`.
+fn between(n: &NodeReader, y: ValueId, stop: &BTreeMap<ValueId, ValueId>) -> Vec<NodeId> {
+    let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
+    // A node is seen twice: before what it uses, and after.
+    let mut open = vec![(y, false)];
+    while let Some((v, done)) = open.pop() {
+        let ValueDef::Node(id, _) = n.graph.values[v].def else { continue };
+        match done {
+            true => order.push(id),
+            false if !stop.contains_key(&v) && seen.insert(id) => {
+                open.push((v, true));
+                open.extend(n.graph.nodes[id].inputs.iter().flatten().map(|&v| (v, false)));
+            }
+            false => {}
+        }
+    }
+    order
+}
+
+/// Repeats those of the nodes that read other values now; extends `now` by their outputs.
+fn repeat(n: &mut NodeReader, nodes: Vec<NodeId>, now: &mut BTreeMap<ValueId, ValueId>) -> Result<Vec<NodeId>> {
+    let mut all = Vec::new();
+    for id in nodes {
+        let old = n.graph.nodes[id].inputs.clone();
+        let new: Vec<_> = old.iter().map(|v| v.map(|v| now.get(&v).copied().unwrap_or(v))).collect();
+        if new == old {
+            all.push(id);
+            continue;
+        }
+        if !n.graph.nodes[id].regions.is_empty() {
+            return Err(rules::refused(n, id));
+        }
+        let (from, (copy, outputs)) = (n.graph.nodes[id].outputs.clone(), n.emit_copy(id, new));
+        now.extend(from.into_iter().zip(outputs));
+        all.push(copy);
+    }
+    Ok(all)
+}
+
+/// The derivatives of `y` by each of `wanted`.
+fn backward(n: &mut NodeReader, nodes: &[NodeId], y: ValueId, wanted: &[ValueId]) -> Result<Vec<ValueId>> {
+    let mut depends: BTreeSet<ValueId> = wanted.iter().copied().collect();
+    for &id in nodes {
+        let node = &n.graph.nodes[id];
+        if node.inputs.iter().flatten().any(|v| depends.contains(v)) {
+            depends.extend(node.outputs.iter().copied());
+        }
+    }
+    let one = rules::filled(n, 1.0, y)?;
+    let mut grads: BTreeMap<ValueId, ValueId> = [(y, one)].into();
+    for &id in nodes.iter().rev() {
+        let node = &n.graph.nodes[id];
+        let asked = node.inputs.iter().map(|v| v.is_some_and(|v| depends.contains(&v))).collect::<Vec<_>>();
+        let from: Vec<Option<ValueId>> = node.outputs.iter().map(|v| grads.get(v).copied()).collect();
+        if !asked.contains(&true) || from.iter().all(Option::is_none) {
+            continue;
+        }
+        let inputs = node.inputs.clone();
+        let shares = rules::shares(n, id, &from, &asked)?;
+        for (v, share) in inputs.into_iter().zip(shares) {
+            let (Some(v), Some(share)) = (v, share) else { continue };
+            let sum = match grads.get(&v) {
+                Some(&other) => n.emit_one("Add", &[], &[Some(other), Some(share)])?,
+                None => share,
+            };
+            grads.insert(v, sum);
+        }
+    }
+    wanted.iter().map(|&x| grads.get(&x).map_or_else(|| rules::filled(n, 0.0, x), |&g| Ok(g))).collect()
+}

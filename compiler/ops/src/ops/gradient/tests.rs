@@ -1,0 +1,178 @@
+//! Derivatives against central differences of the graph itself, in double precision.
+
+use super::*;
+use crate::eval::Evaluator;
+use crate::registry::Registry;
+use onnxc_ir::graph::interp::{HostValue, run};
+use onnxc_ir::graph::{Graph, OpName, parse_graph};
+use std::collections::BTreeMap as Map;
+
+/// Adds a Gradient node of `%y` by `xs`, evaluated at `at`, and makes its outputs the graph's further results.
+fn derive(text: &str, xs: &[&str], zs: &[&str], at: &[&str]) -> Result<Graph> {
+    let mut g = parse_graph(text, None, None).expect("well-formed");
+    let names: Map<String, ValueId> = g.values.iter().map(|(v, data)| (data.name.clone(), v)).collect();
+    let find = |name: &str| names.get(name).copied();
+    let list = |names: &[&str]| Attr::Strs(names.iter().map(|n| n.to_string()).collect());
+    let mut attrs: Map<String, Attr> = [("xs".into(), list(xs)), ("y".into(), Attr::Str("y".into()))].into();
+    if !zs.is_empty() {
+        attrs.insert("zs".into(), list(zs));
+    }
+    let op = OpName { domain: DEF.domain.into(), name: DEF.name.into() };
+    let inputs = at.iter().map(|n| find(n)).collect();
+    let mut reader =
+        NodeReader::new(&mut g, "gradient".into(), op, 1, inputs, xs.len(), attrs, Map::new()).with_scope(&find);
+    import(&mut reader)?;
+    let composed = reader.composed();
+    for (i, &id) in composed.nodes.iter().enumerate() {
+        g.nodes[id].name += &format!("_{i}");
+        for v in g.nodes[id].outputs.clone() {
+            g.values[v].name += &format!("_{i}");
+        }
+    }
+    g.body.nodes.extend(composed.nodes);
+    g.body.results.extend(composed.results.expect("a composed node"));
+    let problems = crate::infer::infer_graph(&mut g, &Registry::new());
+    assert!(!problems.has_errors(), "{problems}");
+    Ok(g)
+}
+
+fn results(g: &Graph, inputs: &[Tensor]) -> Vec<Vec<f64>> {
+    let inputs: Vec<HostValue> = inputs.iter().cloned().map(HostValue::Tensor).collect();
+    let results = run(g, &Evaluator::new(&Registry::new()), &inputs).unwrap_or_else(|d| panic!("{d}"));
+    results.iter().map(|v| v.tensor().and_then(Tensor::to_f64).expect("numbers")).collect()
+}
+
+fn tensor(shape: &[usize], values: &[f64]) -> Tensor {
+    Tensor::from_slice(shape, values)
+}
+
+/// Compares the derivatives by the graph's inputs, which are `xs`, with differences of the sum of `%y`.
+fn check(text: &str, xs: &[&str], inputs: &[Tensor]) {
+    let g = derive(text, xs, &[], xs).unwrap_or_else(|d| panic!("{d}"));
+    let found = results(&g, inputs);
+    let step = 1e-5;
+    for (k, x) in inputs.iter().enumerate() {
+        let values = x.to_f64().expect("numbers");
+        assert_eq!(found[k + 1].len(), values.len(), "{text}");
+        for i in 0..values.len() {
+            let moved = |by: f64| {
+                let (mut all, mut values) = (inputs.to_vec(), values.clone());
+                values[i] += by;
+                all[k] = tensor(x.shape(), &values);
+                results(&g, &all)[0].iter().sum::<f64>()
+            };
+            let wanted = (moved(step) - moved(-step)) / (2.0 * step);
+            let got = found[k + 1][i];
+            assert!(
+                (got - wanted).abs() < 1e-6 * wanted.abs().max(1.0),
+                "by {} [{i}]: {got}, not {wanted}\n{text}",
+                xs[k]
+            );
+        }
+    }
+}
+
+/// Inputs without kinks and poles near.
+fn inputs(shapes: &[&[usize]]) -> Vec<Tensor> {
+    let value = |k: usize, i: usize| 0.3 + 0.37 * ((5 * i + 3 * k) % 7) as f64;
+    let of = |(k, s): (usize, &&[usize])| tensor(s, &(0..s.iter().product()).map(|i| value(k, i)).collect::<Vec<_>>());
+    shapes.iter().enumerate().map(of).collect()
+}
+
+/// A graph of `%y` by formulas, one a line: `%name = Op(...) {...}`.
+fn graph(params: &str, lines: &[&str]) -> String {
+    let body: String = lines.iter().enumerate().map(|(i, l)| format!("  {l} : ? @n{i}\n")).collect();
+    format!("graph @g({params}) -> %y {{\n{body}}}\n")
+}
+
+#[test]
+fn elementary_functions() {
+    for op in [
+        "Identity",
+        "Neg",
+        "Log",
+        "Relu",
+        "Exp",
+        "Abs",
+        "Sin",
+        "Cos",
+        "Softplus",
+        "Sqrt",
+        "Reciprocal",
+        "Tanh",
+        "Sigmoid",
+    ] {
+        let net = graph("%a: f64[2, 3]", &["%s = Mul(%a, %a)", &format!("%f = {op}(%s)"), "%y = Mul(%f, %a)"]);
+        check(&net, &["a"], &inputs(&[&[2, 3]]));
+    }
+}
+
+#[test]
+fn arithmetic_broadcasts() {
+    for op in ["Add", "Sub", "Mul", "Div", "Pow", "Sum"] {
+        let net = graph(
+            "%a: f64[2, 1, 3], %b: f64[4, 1]",
+            &[&format!("%f = {op}(%a, %b)"), &format!("%h = {op}(%b, %a)"), "%e = Exp(%h)", "%y = Mul(%f, %e)"],
+        );
+        check(&net, &["a", "b"], &inputs(&[&[2, 1, 3], &[4, 1]]));
+    }
+}
+
+#[test]
+fn products_of_matrices() {
+    let net = graph("%a: f64[3, 2, 4], %b: f64[4, 5]", &["%f = MatMul(%a, %b)", "%y = Tanh(%f)"]);
+    check(&net, &["a", "b"], &inputs(&[&[3, 2, 4], &[4, 5]]));
+    for (ta, tb) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let line = format!("%f = Gemm(%a, %b, %c) {{ alpha: 0.5, beta: 2.0, transA: {ta}, transB: {tb} }}");
+        let net = graph("%a: f64[3, 3], %b: f64[3, 3], %c: f64[3]", &[&line, "%y = Mul(%f, %f)"]);
+        check(&net, &["a", "b", "c"], &inputs(&[&[3, 3], &[3, 3], &[3]]));
+    }
+}
+
+#[test]
+fn movements_and_sums() {
+    let net = |lines: &[&str]| {
+        let text = graph("%a: f64[2, 3], %b: f64[2, 1]", lines);
+        let consts = ") -> %y {\n  const $flat: i64[1] = [-1]\n  const $one: i64[1] = [1]\n";
+        check(&text.replacen(") -> %y {\n", consts, 1), &["a", "b"], &inputs(&[&[2, 3], &[2, 1]]));
+    };
+    net(&[
+        "%c = Concat(%a, %b) { axis: 1 }",
+        "%t = Transpose(%c) { perm: [1, 0] }",
+        "%y = Softmax(%t) { axis: 0, flattened: 0 }",
+    ]);
+    net(&["%c = Concat(%a, %b) { axis: -1 }", "%y = LogSoftmax(%c) { axis: -1, flattened: 0 }"]);
+    net(&["%m = Mul(%a, %b)", "%f = Reshape(%m, $flat) { allowzero: 0 }", "%y = Mul(%f, %f)"]);
+    for op in ["ReduceSum", "ReduceMean"] {
+        for keep in [0, 1] {
+            let sum = format!("%s = {op}(%m, $one) {{ keepdims: {keep}, noop: 0 }}");
+            net(&["%m = Mul(%a, %b)", &sum, "%y = Exp(%s)"]);
+        }
+        net(&["%m = Mul(%a, %b)", &format!("%s = {op}(%m) {{ keepdims: 0, noop: 0 }}"), "%y = Exp(%s)"]);
+    }
+}
+
+#[test]
+fn other_values_and_constants() {
+    let net = graph("%a: f64[2], %b: f64[2]", &["%m = Mul(%a, %b)", "%y = Mul(%m, %a)"]);
+    let given = [tensor(&[2], &[2.0, 3.0]), tensor(&[2], &[5.0, 7.0])];
+    // y = m a: m counts as constant.
+    let g = derive(&net, &["a"], &["m"], &["a", "m"]).expect("derivable");
+    assert_eq!(results(&g, &given)[1], [10.0, 21.0]);
+    // At a = b: 2 a b = 2 b b.
+    let g = derive(&net, &["a"], &[], &["b"]).expect("derivable");
+    assert_eq!(results(&g, &given)[1], [50.0, 98.0]);
+    // y doesn't depend on what isn't between.
+    let net = graph("%a: f64[2], %b: f64[2]", &["%y = Mul(%a, %a)"]);
+    let g = derive(&net, &["b"], &[], &["b"]).expect("derivable");
+    assert_eq!(results(&g, &given)[1], [0.0, 0.0]);
+}
+
+#[test]
+fn what_has_no_rule_is_refused() {
+    let net = graph("%a: f64[2]", &["%f = Floor(%a)", "%y = Mul(%f, %a)"]);
+    let d = derive(&net, &["a"], &[], &["a"]).expect_err("no rule");
+    assert_eq!((d.code, d.message.as_str()), ("E2029", "'n0' (Floor) can't be derived"));
+    assert_eq!(derive(&net, &["a", "x"], &[], &["a", "a"]).expect_err("no such tensor").code, "E2017");
+    assert_eq!(derive(&net, &["a"], &[], &[]).expect_err("no input").code, "E2001");
+}
