@@ -70,7 +70,16 @@ fn text(op: &str, d: DType) -> String {
         }
         _ => "0",
     };
-    fill(&template.replace("$SQRT_HERE", if wide { SQRT_64 } else { SQRT_32 }), d)
+    let template = template.replace("$SQRT_HERE", if wide { SQRT_64 } else { SQRT_32 });
+    // The direction is the last letter of Arm's instruction.
+    let letter = match op {
+        "floor" => "m",
+        "ceil" => "p",
+        "trunc" => "z",
+        _ => "n",
+    };
+    let (here, otherwise) = if wide { (String::new(), "") } else { (ROUND_32.replace("$WAY", letter), "#endif\n") };
+    fill(&template.replace("$ROUND_HERE", &here).replace("$ROUND_ELSE", otherwise), d)
         .replace("$T", c_type(d))
         .replace("$U", unsigned(d))
         .replace("$MIN", limit(true))
@@ -346,35 +355,35 @@ static inline double onnxc_fma_f64(double a, double b, double c) { return __buil
         ("trunc", _) => {
             "
 static inline $T onnxc_trunc_$D($T a) {
-    const $U u = onnxc_bits_$D(a);
+$ROUND_HERE    const $U u = onnxc_bits_$D(a);
     const int e = (int)(u >> $MANTISSA & $EXPONENT) - $BIAS;
     if (e < 0) { return onnxc_float_$D(u & $ONE << ($BITS - 1)); }
     return e >= $MANTISSA ? a : onnxc_float_$D(u & ~((($ONE << $MANTISSA) - 1) >> e));
-}"
+$ROUND_ELSE}"
         }
         ("floor", _) => {
             "
 static inline $T onnxc_floor_$D($T a) {
-    const $T t = onnxc_trunc_$D(a);
+$ROUND_HERE    const $T t = onnxc_trunc_$D(a);
     return t > a ? t - 1.0$Q : t;
-}"
+$ROUND_ELSE}"
         }
         ("ceil", _) => {
             "
 static inline $T onnxc_ceil_$D($T a) {
-    const $T t = onnxc_trunc_$D(a);
+$ROUND_HERE    const $T t = onnxc_trunc_$D(a);
     return t < a ? t + 1.0$Q : t;
-}"
+$ROUND_ELSE}"
         }
         // Halfway goes to the even neighbour.
         ("round_even", _) => {
             "
 static inline $T onnxc_round_even_$D($T a) {
-    const $T t = onnxc_trunc_$D(a), half = t * 0.5$Q;
+$ROUND_HERE    const $T t = onnxc_trunc_$D(a), half = t * 0.5$Q;
     const $T d = a < t ? t - a : a - t, away = a < 0.0$Q ? t - 1.0$Q : t + 1.0$Q;
     if (d > 0.5$Q || (d == 0.5$Q && onnxc_trunc_$D(half) != half)) { return away; }
     return t;
-}"
+$ROUND_ELSE}"
         }
         ("sqrt", _) => SQRT,
         ("rem", _) => REM,
@@ -392,6 +401,18 @@ static inline $T onnxc_floormod_$D($T a, $T b) {
         _ => "",
     }
 }
+
+/// The processor's own instruction, where one rounds to an integer: Armv8, also its small cores with floats.
+const ROUND_32: &str = "\
+#if defined(__GNUC__) && defined(__ARM_ARCH) && __ARM_ARCH >= 8 && defined(__ARM_FP) && (__ARM_FP & 4)
+#if defined(__aarch64__)
+    __asm__(\"frint$WAY %s0, %s1\" : \"=w\"(a) : \"w\"(a));
+#else
+    __asm__(\"vrint$WAY.f32 %0, %1\" : \"=t\"(a) : \"t\"(a));
+#endif
+    return a;
+#else
+";
 
 /// Digit by digit in integers, rounded to nearest: the root of an integer is exact to one bit beyond the mantissa, and
 /// never halfway. Where the processor has the instruction, that is used: by name, as a builtin may call libm.
