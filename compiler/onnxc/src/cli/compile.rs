@@ -109,7 +109,7 @@ fn finish(
     // The bar goes before anything else is printed.
     watch.progress = watch::Progress::default();
     if let Some(form) = args.report {
-        let report = report::Report::new(module, code.as_ref());
+        let report = report::Report::new(module, code.as_ref(), kind.and_then(Kind::source_backend));
         style::out(&match form {
             Form::Text => report.to_string(),
             Form::Json => report.json() + "\n",

@@ -48,7 +48,8 @@ pub struct Report {
     /// Bytes of memory that a run needs beside inputs and outputs.
     pub workspace_bytes: Amount,
     /// Bytes of stack that a run needs at most: the deepest chain of calls, each frame with all that is alive at one time.
-    pub stack_bytes: u64,
+    /// None of Rust source, whose compiler puts more on the stack than the program has.
+    pub stack_bytes: Option<u64>,
     /// Bytes of weights and tables.
     pub constant_bytes: u64,
     /// Bytes of machine code; of source text an estimate.
@@ -90,8 +91,8 @@ pub struct Remark {
 }
 
 impl Report {
-    /// Of a module and its machine code.
-    pub fn new(module: &Module, code: Option<&Artefact<'_>>) -> Report {
+    /// Of a module and its machine code, or the backend that wrote source text.
+    pub fn new(module: &Module, code: Option<&Artefact<'_>>, source: Option<&str>) -> Report {
         let steps = module.lowered.assembled.steps.iter().map(|s| Step {
             function: s.function.clone(),
             nodes: s.nodes.clone(),
@@ -111,7 +112,7 @@ impl Report {
         Report {
             name: module.program.name.clone(),
             workspace_bytes: Amount(module.lowered.memory.bytes.clone()),
-            stack_bytes: budget::stack_bytes(&module.program),
+            stack_bytes: (source != Some("rust")).then(|| budget::stack_bytes(&module.program)),
             constant_bytes,
             code_bytes,
             flash_bytes: constant_bytes + code_bytes,
@@ -134,7 +135,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "module     {}", self.name)?;
         writeln!(f, "workspace  {} bytes", self.workspace_bytes)?;
-        writeln!(f, "stack      {} bytes at most", self.stack_bytes)?;
+        if let Some(bytes) = self.stack_bytes {
+            writeln!(f, "stack      {bytes} bytes at most")?;
+        }
         writeln!(f, "constants  {} bytes", self.constant_bytes)?;
         writeln!(f, "code       {} bytes", self.code_bytes)?;
         writeln!(f, "flash      {} bytes", self.flash_bytes)?;
