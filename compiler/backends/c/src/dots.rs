@@ -9,29 +9,34 @@ use crate::helpers::c_type;
 use onnxc_base::DType;
 use onnxc_source::helpers::Helpers;
 
-/// The name of an operand's type; its definition will be in the file.
-pub(crate) fn operand(helpers: &mut Helpers, d: DType, lanes: u16) -> String {
+/// Where the vector extension is.
+pub(crate) const MVE: &str = "defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)";
+
+/// The name of an operand's type; its definition will be in the file. Without `pairs` there is no form for the DSP extension,
+/// whose lanes lie in another order: all operands of a file are of one kind.
+pub(crate) fn operand(helpers: &mut Helpers, d: DType, lanes: u16, pairs: bool) -> String {
     let name = format!("onnxc_{d}x{lanes}");
-    helpers.add(&name, || operand_text(&name, d, lanes));
+    helpers.add(&name, || operand_text(&name, d, lanes, pairs));
     name
 }
 
 /// The name of the function that loads an operand.
-pub(crate) fn load(helpers: &mut Helpers, d: DType, lanes: u16) -> String {
-    format!("{}_load", operand(helpers, d, lanes))
+pub(crate) fn load(helpers: &mut Helpers, d: DType, lanes: u16, pairs: bool) -> String {
+    format!("{}_load", operand(helpers, d, lanes, pairs))
 }
 
 /// The name of the function that adds the products of two operands to a sum.
-pub(crate) fn dot(helpers: &mut Helpers, a: DType, b: DType, lanes: u16) -> String {
-    let (x, y) = (operand(helpers, a, lanes), operand(helpers, b, lanes));
+pub(crate) fn dot(helpers: &mut Helpers, a: DType, b: DType, lanes: u16, pairs: bool) -> String {
+    let (x, y) = (operand(helpers, a, lanes, pairs), operand(helpers, b, lanes, pairs));
     let name = format!("onnxc_dot_{a}_{b}_x{lanes}");
-    helpers.add(&name, || dot_text(&name, (a, &x), (b, &y), lanes));
+    helpers.add(&name, || dot_text(&name, (a, &x), (b, &y), lanes, pairs));
     name
 }
 
-/// True where the vector extension has a load that fills a vector: bytes, widened if there are fewer than 16.
+/// True where the vector extension has a load that fills a vector: 32-bit integers, or bytes, widened if there are fewer
+/// than 16.
 fn vectors(d: DType, lanes: u16) -> bool {
-    d.bits() == 8 && matches!(lanes, 4 | 8 | 16)
+    d.bits() == 8 && matches!(lanes, 4 | 8 | 16) || d.bits() == 32 && lanes == 4
 }
 
 /// True where the DSP extension unpacks an operand in two instructions.
@@ -48,18 +53,19 @@ fn sign(d: DType) -> char {
     if d.is_signed_int() { 's' } else { 'u' }
 }
 
-fn operand_text(name: &str, d: DType, lanes: u16) -> String {
+fn operand_text(name: &str, d: DType, lanes: u16, pairs: bool) -> String {
     let (ty, letter) = (c_type(d), sign(d));
     let mut text = String::new();
     if vectors(d, lanes) {
         let bits = lane_bits(lanes);
+        let width = if d.bits() == 8 { 'b' } else { 'w' };
         let vector = format!("{}int{bits}x{lanes}_t", if letter == 'u' { "u" } else { "" });
         text += &format!(
-            "#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)\n#include <arm_mve.h>\ntypedef {vector} {name};\n\
-             static inline {name} {name}_load(const {ty} *p) {{ return vldrbq_{letter}{bits}(p); }}\n"
+            "#if {MVE}\n#include <arm_mve.h>\ntypedef {vector} {name};\n\
+             static inline {name} {name}_load(const {ty} *p) {{ return vldr{width}q_{letter}{bits}(p); }}\n"
         );
     }
-    if halves(d, lanes) {
+    if pairs && halves(d, lanes) {
         text += &format!(
             "#elif defined(__GNUC__) && defined(__ARM_FEATURE_DSP)\n\
              /* Elements 0 and 2, 1 and 3, each in half of a register. */\n\
@@ -77,7 +83,7 @@ fn operand_text(name: &str, d: DType, lanes: u16) -> String {
     if text.is_empty() { plain } else { format!("{text}#else\n{plain}\n#endif") }
 }
 
-fn dot_text(name: &str, (a, x): (DType, &str), (b, y): (DType, &str), lanes: u16) -> String {
+fn dot_text(name: &str, (a, x): (DType, &str), (b, y): (DType, &str), lanes: u16, pairs: bool) -> String {
     let head = format!("static inline int32_t {name}({x} a, {y} b, int32_t c) {{");
     let mut text = String::new();
     let both = |f: fn(DType, u16) -> bool| f(a, lanes) && f(b, lanes);
@@ -100,9 +106,9 @@ fn dot_text(name: &str, (a, x): (DType, &str), (b, y): (DType, &str), lanes: u16
             }
             _ => format!("    return vmladavaq_s{bits}(c, {}, {});\n", signed(a, "a"), signed(b, "b")),
         };
-        text += &format!("#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)\n{head}\n{sum}}}\n");
+        text += &format!("#if {MVE}\n{head}\n{sum}}}\n");
     }
-    if both(halves) {
+    if pairs && both(halves) {
         let smlad = |part: &str| {
             format!("    __asm__(\"smlad %0, %1, %2, %3\" : \"=r\"(c) : \"r\"(a.{part}), \"r\"(b.{part}), \"r\"(c));\n")
         };

@@ -9,7 +9,7 @@ use onnxc_codegen::{AddressFunction, ConstLayout, ModuleInfo};
 use onnxc_ir::loops::walk::blocks;
 use onnxc_ir::loops::{Block, BufKind, Callee, ConstId, FuncId, Linkage, Program, Scalar, Stmt};
 use onnxc_source::helpers::Helpers;
-use onnxc_source::scalar::{Scalars, scalarize};
+use onnxc_source::scalar::{Scalars, Vectors, scalarize};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -28,6 +28,8 @@ pub(crate) struct Job<'a> {
     pub options: &'a Options,
     pub constants: Place<'a>,
     pub pointer_bits: u32,
+    /// Vectors of integers stay.
+    pub vectors: bool,
     /// A header stands beside: entries have its types, and functions that it doesn't declare are left out.
     pub public: bool,
     pub address_functions: &'a [AddressFunction],
@@ -74,7 +76,7 @@ const OPENMP: &str = "
 
 /// Writes the file.
 pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
-    let scalars = scalarize(job.program, true);
+    let scalars = scalarize(job.program, Vectors { dots: true, integers: job.vectors });
     let reached = reached(job);
     let file = describe(job, &scalars);
     let mut helpers = Helpers::new(&LIBRARY);
@@ -186,6 +188,7 @@ fn describe<'a>(job: &Job<'_>, scalars: &'a Scalars) -> File<'a> {
         constants,
         pointer_bits: job.pointer_bits,
         openmp: job.options.openmp,
+        vectors: job.vectors,
         public: job.public,
         reserved,
     }

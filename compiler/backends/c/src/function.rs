@@ -19,6 +19,8 @@ pub(crate) struct File<'a> {
     pub constants: Vec<String>,
     pub pointer_bits: u32,
     pub openmp: Option<u32>,
+    /// Vectors of integers stay.
+    pub vectors: bool,
     /// Entries have the types of the public header: dims, allocator and workspace by their own.
     pub public: bool,
     /// Words that are no names.
@@ -93,6 +95,7 @@ impl File<'_> {
             functions: &self.functions,
             pointer_bits: self.pointer_bits,
             openmp: self.openmp,
+            vectors: self.vectors,
             ret: f.ret.map(|t| t.elem),
         };
         let style = Style { narrow: self.pointer_bits <= 32 };

@@ -3,8 +3,8 @@
 //! Integers that may wrap go through unsigned types; those that provably don't are written plainly. Integers of fewer bits
 //! than an int are converted back after every operation. A bool is an `int` of 0 or 1, in memory a `uint8_t`.
 
-use crate::dots;
 use crate::helpers::{c_type, unsigned};
+use crate::{dots, lanes};
 use onnxc_base::{DType, SecondaryMap};
 use onnxc_codegen::backend::ALLOCATOR_PARAM;
 use onnxc_ir::loops::{BinOp, Buf, BufKind, Callee, CmpOp, Func, ParamKind, Program, Scalar, UnOp};
@@ -26,6 +26,8 @@ pub(crate) struct C<'a> {
     pub pointer_bits: u32,
     /// Write `#pragma omp`.
     pub openmp: Option<u32>,
+    /// Vectors of integers stay.
+    pub vectors: bool,
     /// Wide offsets and `0` for a function that returns nothing useful.
     pub ret: Option<DType>,
 }
@@ -38,6 +40,11 @@ pub(crate) fn value_type(d: DType) -> &'static str {
 /// True for integers that C computes as int.
 fn small(d: DType) -> bool {
     d.is_int() && d.bits() < 32
+}
+
+/// A call that gives a vector.
+fn vector(text: String, d: DType, lanes: u16) -> Expr {
+    Expr { lanes, ..Expr::primary(text, d) }
 }
 
 /// `(T)e`.
@@ -224,6 +231,10 @@ impl Language for C<'_> {
     }
 
     fn saturate(&mut self, a: &Expr, bits: u32, signed: bool) -> Option<Expr> {
+        if a.lanes > 1 {
+            let name = (bits == 8).then(|| lanes::saturate(self.helpers, signed))?;
+            return Some(vector(format!("{name}({})", a.text), DType::I32, a.lanes));
+        }
         let name = format!("onnxc_saturate_{}{bits}", if signed { 'i' } else { 'u' });
         self.helpers.add(&name, || saturation(&name, bits, signed));
         Some(Expr::primary(format!("{name}({})", a.text), DType::I32))
@@ -231,13 +242,33 @@ impl Language for C<'_> {
 
     fn load_packed(&mut self, f: &Func, buf: Buf, offset: Expr, lanes: u16) -> Option<Expr> {
         let d = f.bufs[buf].dtype;
-        let load = dots::load(self.helpers, d, lanes);
+        let load = dots::load(self.helpers, d, lanes, !self.vectors);
         let at = self.address(buf, Some(offset));
-        Some(Expr { lanes, ..Expr::primary(format!("{load}({})", at.text), d) })
+        Some(vector(format!("{load}({})", at.text), d, lanes))
+    }
+
+    fn splat(&mut self, a: Expr, n: u16) -> Option<Expr> {
+        let name = lanes::splat(self.helpers, a.dtype);
+        Some(vector(format!("{name}({})", a.text), a.dtype, n))
+    }
+
+    fn binary_lanes(&mut self, op: BinOp, a: Expr, b: Expr) -> Option<Expr> {
+        let text = lanes::binary(self.helpers, op, a.dtype, &a.text, (&b.text, b.lanes == 1))?;
+        Some(vector(text, a.dtype, a.lanes))
+    }
+
+    fn upper_lanes(&mut self, a: Expr, b: Expr) -> Option<Expr> {
+        let name = lanes::upper(self.helpers);
+        Some(vector(format!("{name}({}, {})", a.text, b.text), DType::I32, a.lanes))
+    }
+
+    fn cast_lanes(&mut self, a: Expr, to: DType) -> Option<Expr> {
+        let name = lanes::cast(self.helpers, a.dtype, to);
+        Some(vector(format!("{name}({})", a.text), to, a.lanes))
     }
 
     fn dot(&mut self, a: Expr, b: Expr, c: Expr) -> Option<Expr> {
-        let dot = dots::dot(self.helpers, a.dtype, b.dtype, a.lanes);
+        let dot = dots::dot(self.helpers, a.dtype, b.dtype, a.lanes, !self.vectors);
         Some(Expr::primary(format!("{dot}({}, {}, {})", a.text, b.text, c.text), DType::I32))
     }
 
@@ -249,6 +280,9 @@ impl Language for C<'_> {
         let d = a.dtype;
         let e =
             Expr::new(format!("{} ? {} : {}", cond.at(Prec::Add), a.at(Prec::Add), b.at(Prec::Add)), Prec::Choice, d);
+        if a.lanes > 1 {
+            return Expr { lanes: a.lanes, ..e };
+        }
         if small(d) || matches!(d, DType::F16 | DType::BF16) { cast(&e, c_type(d), d) } else { e }
     }
 
@@ -320,7 +354,7 @@ impl Language for C<'_> {
         if value.lanes > 1 {
             return format!(
                 "{constant}{} {name} = {};",
-                dots::operand(self.helpers, value.dtype, value.lanes),
+                dots::operand(self.helpers, value.dtype, value.lanes, !self.vectors),
                 value.text
             );
         }
@@ -336,6 +370,11 @@ impl Language for C<'_> {
     }
 
     fn store(&mut self, f: &Func, buf: Buf, offset: Expr, value: Expr) -> String {
+        if value.lanes > 1 {
+            let name = lanes::store(self.helpers, value.dtype);
+            let at = self.address(buf, Some(offset));
+            return format!("{name}({}, {});", at.text, value.text);
+        }
         let bool_byte = f.bufs[buf].dtype == DType::Bool;
         let value = if bool_byte { cast(&value, "uint8_t", DType::Bool) } else { value };
         format!("{}[{}] = {};", self.bufs[buf], self.subscript(offset), value.text)

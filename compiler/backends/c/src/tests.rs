@@ -22,6 +22,17 @@ fn agrees_with_the_interpreter() {
     }
 }
 
+/// What compilers get of vectors that stay, where the extension that has them is not there.
+#[test]
+fn vectors_of_integers_agree_with_the_interpreter() {
+    if compiler() {
+        let mut target = Target { vector_bits: 128, ..host() };
+        target.features.insert("mve.fp");
+        testing::check(&C, &target, 0).unwrap_or_else(|e| panic!("{e}"));
+        testing::random::check(&C, &target, 1, 47, 20).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
 /// What processors without instructions for roots get, by telling the compiler that there are none.
 #[test]
 fn software_roots_are_exact() {

@@ -10,7 +10,7 @@ use onnxc_ir::loops::{Block, BufKind, Callee, DimSource, FuncId, Port, Program, 
 use onnxc_runtime::status;
 use onnxc_source::helpers::Helpers;
 use onnxc_source::names::Names;
-use onnxc_source::scalar::scalarize;
+use onnxc_source::scalar::{Vectors, scalarize};
 use std::collections::BTreeSet;
 
 /// Writes the module. `more`: functions to keep beside the entries.
@@ -21,7 +21,7 @@ pub(crate) fn write(
     options: &Options,
     more: &[FuncId],
 ) -> Result<String, Diagnostics> {
-    let scalars = scalarize(program, false);
+    let scalars = scalarize(program, Vectors::default());
     let e = program.interface.entries;
     let mut kept: Vec<FuncId> = [e.run, e.plan].into_iter().flatten().collect();
     if !program.interface.dims.is_empty() {

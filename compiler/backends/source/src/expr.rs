@@ -32,7 +32,7 @@ pub struct Expr {
     pub prec: Prec,
     /// The type it has in the emitted text: i32 for an index that fits.
     pub dtype: DType,
-    /// Lanes: more than one only for operands of a sum of products, which are held packed.
+    /// Lanes: more than one only for vectors that stay whole (`scalar::Vectors`).
     pub lanes: u16,
 }
 

@@ -1,6 +1,6 @@
 //! Values kept within the limits of a number of bits: `min(max(x, -128), 127)`, one instruction on many machines.
 
-use super::{Flow, Known, Language};
+use super::{Flow, Known, Language, lanes};
 use crate::expr::Expr;
 use crate::flow::ops::Deps;
 use onnxc_base::{DType, SecondaryMap};
@@ -28,10 +28,7 @@ struct Limits {
 
 /// The limits that a value is kept within, if they are those of an integer of fewer bits.
 fn limits(f: &Func, v: Value) -> Option<Limits> {
-    let constant = |v: Value| match f.values[v].op {
-        Op::Const(s) => Some(s.to_i64()),
-        _ => None,
-    };
+    let constant = |v: Value| lanes::constant(f, v).map(Scalar::to_i64);
     if f.values[v].ty.elem != DType::I32 {
         return None;
     }
@@ -53,9 +50,13 @@ impl<L: Language> Flow<'_, L> {
             return Some(e);
         }
         let [low, top] = [l.low, l.top].map(|v| {
-            let s = self.constant(v).unwrap_or(Scalar::i64(0));
+            let s = lanes::constant(self.func, v).unwrap_or(Scalar::i64(0));
             self.lang.literal(s, DType::I32)
         });
+        if x.lanes > 1 {
+            let max = self.lang.binary_lanes(BinOp::Max, x, low)?;
+            return self.lang.binary_lanes(BinOp::Min, max, top);
+        }
         let max = self.lang.binary(BinOp::Max, x, low, known);
         Some(self.lang.binary(BinOp::Min, max, top, known))
     }

@@ -4,6 +4,7 @@
 //! A value that is used once waits until its user is written. It is written out before that if a statement comes that
 //! would change it: an assignment to a variable that it reads, a store to memory that it loads from, a loop.
 
+mod lanes;
 mod limits;
 mod ops;
 mod stmts;
@@ -14,7 +15,7 @@ use crate::homes::declared_at_first_set;
 use crate::names::Names;
 use crate::range::Range;
 use onnxc_base::{DType, Diagnostics, SecondaryMap};
-use onnxc_ir::loops::walk::{blocks, operands};
+use onnxc_ir::loops::walk::blocks;
 use onnxc_ir::loops::{
     Arg, BinOp, Block, Buf, BufKind, Callee, CmpOp, Func, Op, Scalar, Space, Stmt, UnOp, Value, Var,
 };
@@ -102,6 +103,22 @@ pub trait Language {
     }
     /// c plus the sum of the products of packed elements; `None` if the language has no such form.
     fn dot(&mut self, _a: Expr, _b: Expr, _c: Expr) -> Option<Expr> {
+        None
+    }
+    /// A scalar in every lane of a vector that stays (`scalar::Vectors`).
+    fn splat(&mut self, _a: Expr, _lanes: u16) -> Option<Expr> {
+        None
+    }
+    /// Two vectors that stay; `b` may be a literal that every lane gets, and is one where bits are shifted.
+    fn binary_lanes(&mut self, _op: BinOp, _a: Expr, _b: Expr) -> Option<Expr> {
+        None
+    }
+    /// The upper halves of the products of vectors that stay.
+    fn upper_lanes(&mut self, _a: Expr, _b: Expr) -> Option<Expr> {
+        None
+    }
+    /// A vector that stays, in lanes of another type; lanes of fewer bits are only stored.
+    fn cast_lanes(&mut self, _a: Expr, _to: DType) -> Option<Expr> {
         None
     }
     /// A comparison.
@@ -271,7 +288,7 @@ impl<'a, L: Language> Flow<'a, L> {
                 let line = self.lang.declare_tile(&name, def.ty.elem, count);
                 self.line(line);
             } else if !self.at_first_set[var] {
-                let zero = self.lang.literal(Scalar { dtype: def.ty.elem, bits: 0 }, def.ty.elem);
+                let zero = self.zero(def.ty);
                 let line = self.lang.declare(&name, &zero, true);
                 self.line(line);
                 self.declared[var] = true;
@@ -331,7 +348,7 @@ impl<'a, L: Language> Flow<'a, L> {
 fn count(f: &Func, b: &Block, uses: &mut SecondaryMap<Value, u32>) {
     for s in &b.0 {
         if let Stmt::Let(v) = s {
-            operands(&f.values[*v].op, &mut |x| uses[x] += 1);
+            lanes::reads(f, *v, &mut |x| uses[x] += 1);
         }
         onnxc_ir::loops::walk::map_reads(&mut shallow(s), &mut |x| {
             uses[x] += 1;

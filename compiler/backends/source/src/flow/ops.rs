@@ -1,6 +1,6 @@
 //! Values: as a line of their own, or waiting for their user.
 
-use super::{Flow, Known, LONGEST, Language, Pending};
+use super::{Flow, Known, LONGEST, Language, Pending, lanes};
 use crate::expr::Expr;
 use crate::range::Range;
 use onnxc_base::DType;
@@ -22,7 +22,8 @@ impl<L: Language> Flow<'_, L> {
         if self.uses[v] == 0 && !matches!(self.func.values[v].op, Op::Param(_)) {
             return;
         }
-        if matches!(self.func.values[v].op, Op::Const(_) | Op::Param(_) | Op::Index | Op::Result) {
+        let written = matches!(self.func.values[v].op, Op::Const(_) | Op::Param(_) | Op::Index | Op::Result);
+        if written || lanes::constant(self.func, v).is_some() {
             return;
         }
         let mut deps = Deps::default();
@@ -74,6 +75,11 @@ impl<L: Language> Flow<'_, L> {
             let repr = self.repr(v);
             return self.lang.literal(s, repr);
         }
+        if let Some(s) = lanes::constant(self.func, v) {
+            let ty = self.func.values[v].ty;
+            let one = self.lang.literal(s, ty.elem);
+            return self.lang.splat(one, ty.lanes).unwrap_or_else(|| self.left_over(ty.elem));
+        }
         let dtype = self.repr(v);
         match &self.value_names[v] {
             Some(name) => Expr { lanes: self.func.values[v].ty.lanes, ..Expr::primary(name.clone(), dtype) },
@@ -96,7 +102,7 @@ impl<L: Language> Flow<'_, L> {
         self.lang.widen(e, dtype)
     }
 
-    fn known(&self, v: Value, a: Value, b: Value) -> Known {
+    pub(super) fn known(&self, v: Value, a: Value, b: Value) -> Known {
         let dtype = self.repr(v);
         let (ra, rb) = (self.ranges[a], self.ranges[b]);
         let natural = match &self.func.values[v].op {
@@ -117,6 +123,9 @@ impl<L: Language> Flow<'_, L> {
         let func = self.func;
         let def = &func.values[v];
         let repr = self.repr(v);
+        if def.ty.lanes > 1 {
+            return self.vector(v, deps);
+        }
         match &def.op {
             Op::Unary(op, a) => {
                 let known = self.known(v, *a, *a);
@@ -180,10 +189,7 @@ impl<L: Language> Flow<'_, L> {
                 if !matches!(func.bufs[*buf].kind, BufKind::Const(_)) {
                     deps.loads.push(*buf);
                 }
-                match def.ty.lanes {
-                    1 => self.lang.load(func, *buf, offset, mask),
-                    n => self.lang.load_packed(func, *buf, offset, n).unwrap_or_else(|| self.left_over(repr)),
-                }
+                self.lang.load(func, *buf, offset, mask)
             }
             Op::Get(p) => {
                 let e = self.variable(p, deps);
@@ -201,7 +207,7 @@ impl<L: Language> Flow<'_, L> {
         }
     }
 
-    fn left_over(&mut self, repr: DType) -> Expr {
+    pub(super) fn left_over(&mut self, repr: DType) -> Expr {
         self.fail("a vector is left".into());
         Expr::primary("0", repr)
     }
@@ -212,7 +218,7 @@ impl<L: Language> Flow<'_, L> {
         let def = &func.vars[p.var];
         let name = self.var_names[p.var].clone().unwrap_or_default();
         if p.index.is_empty() {
-            return Expr::primary(name, def.ty.elem);
+            return Expr { lanes: def.ty.lanes, ..Expr::primary(name, def.ty.elem) };
         }
         let index_type = if self.style.narrow { DType::I32 } else { DType::I64 };
         let mut flat: Option<Expr> = None;

@@ -3,11 +3,13 @@
 //! Source languages for small machines have no vectors, and their compilers make good vectors from plain statements
 //! where there are any. On the way constants fold, comparisons that the ranges decide disappear, loops of one iteration
 //! become their body, and equal operations of a block are computed once: lanes of index arithmetic are mostly constants.
+//! Vectors that a language has forms for may stay ([`Vectors`]).
 //! What comes out is loops IR again, which the verifier and the interpreter take, with a range for every value.
 //!
 //! Does NOT reorder anything that touches memory or variables.
 
 mod fold;
+pub(crate) mod lanes;
 mod ops;
 mod packed;
 mod stmts;
@@ -27,25 +29,37 @@ pub struct Scalars {
     pub ranges: PrimaryMap<FuncId, SecondaryMap<Value, Range>>,
 }
 
-/// Takes a program apart. What no entry reaches stays. With `dots`, sums of products into one lane stay as they are, and the
-/// loads that only they read: the only vectors that are left.
-pub fn scalarize(program: &Program, dots: bool) -> Scalars {
+/// Which vectors a language has forms for: those that stay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Vectors {
+    /// Sums of products into one lane, and the loads that only they read.
+    pub dots: bool,
+    /// Arithmetic of four integers of 32 bits, with bytes in memory.
+    pub integers: bool,
+}
+
+/// Takes a program apart. What no entry reaches stays.
+pub fn scalarize(program: &Program, vectors: Vectors) -> Scalars {
     let mut out = Program { funcs: PrimaryMap::new(), ..program.clone() };
     let mut ranges = PrimaryMap::new();
     for func in program.funcs.values() {
-        let (f, r) = function(func, dots);
+        let (f, r) = function(func, vectors);
         out.funcs.push(f);
         ranges.push(r);
     }
     Scalars { program: out, ranges }
 }
 
-fn function(func: &Func, dots: bool) -> (Func, SecondaryMap<Value, Range>) {
+fn function(func: &Func, vectors: Vectors) -> (Func, SecondaryMap<Value, Range>) {
     let out = Func { values: PrimaryMap::new(), vars: PrimaryMap::new(), body: Block::default(), ..func.clone() };
+    let mut kept = if vectors.integers { lanes::kept(func) } else { lanes::Kept::default() };
+    if vectors.dots {
+        packed::packed(func).into_iter().for_each(|v| kept.values[v] = true);
+    }
     let mut s = Splitter {
         func,
         out,
-        packed: if dots { packed::packed(func) } else { SecondaryMap::new() },
+        kept,
         lanes: SecondaryMap::new(),
         homes: PrimaryMap::new(),
         ranges: SecondaryMap::new(),
@@ -64,6 +78,8 @@ fn function(func: &Func, dots: bool) -> (Func, SecondaryMap<Value, Range>) {
 enum Home {
     /// Element by element, lanes innermost.
     Split(Vec<Var>),
+    /// Element by element, each a vector.
+    Whole(Vec<Var>),
     /// A tile that loops index; the lanes are one more dim.
     Tile(Var),
 }
@@ -72,8 +88,8 @@ enum Home {
 struct Splitter<'a> {
     func: &'a Func,
     out: Func,
-    /// Loads that stay vectors, and the sums of products that read them.
-    packed: SecondaryMap<Value, bool>,
+    /// What stays whole: loads, the sums of products that read them, arithmetic.
+    kept: lanes::Kept,
     /// The lanes of each old value.
     lanes: SecondaryMap<Value, Vec<Value>>,
     homes: PrimaryMap<Var, Home>,
@@ -90,7 +106,12 @@ impl Splitter<'_> {
         for (var, def) in &self.func.vars {
             let ty = Ty::scalar(def.ty.elem);
             let lanes = def.ty.lanes;
-            let home = if dynamic.contains(&var) {
+            let home = if self.kept.vars[var] {
+                let count = def.dims.iter().product::<u32>() as usize;
+                let one = VarDef { ty: Ty::scalar(def.ty.elem), ..def.clone() };
+                let vars = (0..count).map(|i| VarDef { ty: def.ty, dims: vec![], name: element_name(&one, i) });
+                Home::Whole(vars.map(|def| self.out.vars.push(def)).collect())
+            } else if dynamic.contains(&var) {
                 let mut dims = def.dims.clone();
                 if lanes > 1 {
                     dims.push(u32::from(lanes));
@@ -141,15 +162,16 @@ impl Splitter<'_> {
     fn place(&mut self, place: &Place, lane: usize) -> Place {
         let def = &self.func.vars[place.var];
         let lanes = usize::from(def.ty.lanes);
+        let flat = || {
+            let at = |i: &Value| match self.func.values[*i].op {
+                Op::Const(s) => usize::try_from(s.to_i64()).unwrap_or(0),
+                _ => 0,
+            };
+            place.index.iter().zip(&def.dims).fold(0, |n, (i, &d)| n * d as usize + at(i))
+        };
         match &self.homes[place.var] {
-            Home::Split(vars) => {
-                let at = |i: &Value| match self.func.values[*i].op {
-                    Op::Const(s) => usize::try_from(s.to_i64()).unwrap_or(0),
-                    _ => 0,
-                };
-                let flat = place.index.iter().zip(&def.dims).fold(0, |n, (i, &d)| n * d as usize + at(i));
-                Place { var: vars[flat * lanes + lane], index: vec![] }
-            }
+            Home::Split(vars) => Place { var: vars[flat() * lanes + lane], index: vec![] },
+            Home::Whole(vars) => Place { var: vars[flat()], index: vec![] },
             Home::Tile(var) => {
                 let var = *var;
                 let mut index: Vec<Value> = place.index.iter().map(|&i| self.one(i)).collect();

@@ -3,24 +3,48 @@
 use super::Splitter;
 use crate::range::Range;
 use onnxc_base::DType;
-use onnxc_ir::loops::{Buf, Op, Stmt, Value, ValueDef};
+use onnxc_ir::loops::{Buf, Op, Stmt, Ty, Value, ValueDef};
 use onnxc_ir::scalar::{BinOp, ReduceOp, Scalar};
 
 impl Splitter<'_> {
     /// Computes an old value: its lanes.
     pub(super) fn compute(&mut self, v: Value) {
         let def = &self.func.values[v];
-        let lanes = if self.packed[v] { vec![self.kept(def)] } else { self.lanes_of(def) };
+        let lanes = if self.kept.values[v] { vec![self.whole_op(def)] } else { self.lanes_of(def) };
         self.lanes[v] = lanes;
     }
 
-    /// A load or a sum of products as it is.
-    fn kept(&mut self, def: &ValueDef) -> Value {
+    /// An operation on vectors, or a sum of products, as it is.
+    fn whole_op(&mut self, def: &ValueDef) -> Value {
         let mut op = def.op.clone();
-        onnxc_ir::loops::walk::map_operands(&mut op, &mut |v| self.one(v));
-        let v = self.define(def.ty.elem, op, Range::of(def.ty.elem), &def.name);
-        self.out.values[v].ty = def.ty;
+        if let Op::Get(place) = &op {
+            op = Op::Get(self.place(place, 0));
+        } else {
+            onnxc_ir::loops::walk::map_operands(&mut op, &mut |v| self.whole(v));
+        }
+        self.define_whole(def.ty, op, &def.name)
+    }
+
+    fn define_whole(&mut self, ty: Ty, op: Op, name: &str) -> Value {
+        let v = self.define(ty.elem, op, Range::of(ty.elem), name);
+        self.out.values[v].ty = ty;
         self.stmt(Stmt::Let(v));
+        v
+    }
+
+    /// An operand of what stays whole: a scalar, a vector that stays, or a splat, which is made one.
+    pub(super) fn whole(&mut self, v: Value) -> Value {
+        let def = &self.func.values[v];
+        if def.ty.lanes == 1 || self.kept.values[v] {
+            return self.one(v);
+        }
+        let op = Op::Splat(self.one(v));
+        let key = format!("{} {op:?}", def.ty);
+        if let Some(&v) = self.known.iter().rev().find_map(|m| m.get(&key)) {
+            return v;
+        }
+        let v = self.define_whole(def.ty, op, "");
+        self.known.last_mut().expect("a block is open").insert(key, v);
         v
     }
 

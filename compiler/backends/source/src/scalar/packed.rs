@@ -1,11 +1,12 @@
 //! Which vectors may stay: operands of sums of products that small machines have instructions for, 4, 8 or 16 bytes.
 
+use super::lanes::shallow;
 use onnxc_base::SecondaryMap;
 use onnxc_ir::loops::walk::{blocks, map_reads, operands};
-use onnxc_ir::loops::{Block, Func, LoopKind, Op, Stmt, Value};
+use onnxc_ir::loops::{Block, Func, Op, Stmt, Value};
 
 /// Sums of products into one lane whose operands are loads that nobody else reads, and those loads.
-pub(super) fn packed(f: &Func) -> SecondaryMap<Value, bool> {
+pub(super) fn packed(f: &Func) -> Vec<Value> {
     let mut found = Found { f, dots: vec![], other: SecondaryMap::new() };
     found.block(&f.body);
     let load = |v: Value, group: u16| {
@@ -32,13 +33,11 @@ pub(super) fn packed(f: &Func) -> SecondaryMap<Value, bool> {
             }
         }
     }
-    let mut out = SecondaryMap::new();
-    for v in dots {
-        if let Op::Dot(a, b, _) = f.values[v].op {
-            [v, a, b].into_iter().for_each(|v| out[v] = true);
-        }
-    }
-    out
+    let with_loads = |v: Value| match f.values[v].op {
+        Op::Dot(a, b, _) => vec![v, a, b],
+        _ => vec![v],
+    };
+    dots.into_iter().flat_map(with_loads).collect()
 }
 
 struct Found<'a> {
@@ -68,18 +67,5 @@ impl Found<'_> {
             });
             blocks(s).into_iter().for_each(|b| self.block(b));
         }
-    }
-}
-
-/// A statement without its blocks.
-fn shallow(s: &Stmt) -> Stmt {
-    let empty = Block::default;
-    match s {
-        Stmt::For { index, lo, hi, step, .. } => {
-            Stmt::For { index: *index, lo: *lo, hi: *hi, step: *step, kind: LoopKind::Serial, body: empty() }
-        }
-        Stmt::If { cond, .. } => Stmt::If { cond: *cond, then: empty(), els: empty() },
-        Stmt::Loop(_) => Stmt::Loop(empty()),
-        s => s.clone(),
     }
 }

@@ -27,6 +27,15 @@ impl Splitter<'_> {
     fn statement(&mut self, s: &Stmt) {
         match s {
             Stmt::Let(v) => self.compute(*v),
+            Stmt::Set(place, v) if self.kept.vars[place.var] => {
+                let v = self.whole(*v);
+                let place = self.place(place, 0);
+                self.stmt(Stmt::Set(place, v));
+            }
+            Stmt::Store { buf, offset, value, mask: None } if self.kept.values[*value] => {
+                let (offset, value) = (self.one(*offset), self.one(*value));
+                self.stmt(Stmt::Store { buf: *buf, offset, value, mask: None });
+            }
             Stmt::Set(place, v) => {
                 for (lane, v) in self.of(*v).into_iter().enumerate() {
                     let place = self.place(place, lane);

@@ -1,6 +1,6 @@
 //! Random programs and hand-made ones: the interpreter gives the same before and after.
 
-use super::scalarize;
+use super::{Vectors, scalarize};
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::random::{SIZE, program};
 use onnxc_ir::loops::verify::{Stage, verify};
@@ -15,13 +15,14 @@ fn random_programs_stay_the_same() {
         state ^= state << 17;
         state
     };
-    for _ in 0..150 {
+    for _ in 0..200 {
         let length = 20 + next() % 400;
         let decisions: Vec<u32> = (0..length).map(|_| (next() >> 32) as u32).collect();
         let p = program(&decisions, Stage::FINAL);
-        let q = scalarize(&p, false).program;
+        let whole = next() % 2 == 0;
+        let q = scalarize(&p, Vectors { dots: whole, integers: whole }).program;
         verify(&q, Stage::FRESH).unwrap_or_else(|e| panic!("{e}\n{p}\n{q}"));
-        assert!(q.funcs.values().all(|f| f.values.values().all(|v| v.ty.lanes == 1)));
+        assert!(whole || q.funcs.values().all(|f| f.values.values().all(|v| v.ty.lanes == 1)));
         let Some(f) = p.funcs.keys().next_back() else { continue };
         let x: Vec<f32> = (0..SIZE).map(|_| (next() >> 40) as f32 / 4096.0 - 2048.0).collect();
         let y = vec![0.5f32; SIZE as usize];
@@ -48,7 +49,7 @@ fn loops_of_one_iteration_disappear() {
         for %i in 0..4 step 4 { %o = iota : v4i64 %s = splat %i : v4i64 %a = add %s, %o : v4i64 %k = splat 3 : v4i64
           %m = cmp lt %a, %k : v4bool %v = load %x[%i] mask %m : v4f32 store %y[%i] = %v } }";
     let p = onnxc_ir::loops::parse::parse_program(text, None).unwrap_or_else(|e| panic!("{e}"));
-    let q = scalarize(&p, false);
+    let q = scalarize(&p, Vectors::default());
     let text = q.program.to_string();
     assert!(!text.contains("for ") && !text.contains("cmp") && !text.contains("mask"), "{text}");
     let f = &q.program.funcs[q.program.funcs.keys().next().expect("there is one")];
