@@ -7,12 +7,14 @@
 //!
 //! A divisor of the rows (softmax's sum) is taken out of the second product, unless formulas must stay as they are.
 //!
+//! Not where a contraction's weights don't stay in the cache: each block of rows would read them again.
+//!
 //! Whether kernels are put together like this is for `assemble::attention` to say. Does NOT work through rows in blocks of
 //! their length: a block holds whole rows.
 
 use super::expr::{Site, def_loads, loads, map_parts, rewrite, substitute};
 use super::plan::{Nest, nests};
-use super::schedule::stage;
+use super::schedule::{stage, weights_bytes};
 use super::{collapse, inline, lanes, pack, panels, precompute, split};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
@@ -41,7 +43,7 @@ pub fn applies(kernel: &Kernel, machine: Machine) -> Result<bool, Diagnostic> {
 /// # Errors
 /// A constant definition that can't be evaluated.
 pub fn attention(kernel: &Kernel, machine: Machine) -> Result<Option<Kernel>, Diagnostic> {
-    if second(kernel).is_none() {
+    if second(kernel).is_none() || streams_weights(kernel, machine) {
         return Ok(None);
     }
     let mut k = kernel.clone();
@@ -56,6 +58,11 @@ pub fn attention(kernel: &Kernel, machine: Machine) -> Result<Option<Kernel>, Di
         k.schedule = s;
         k
     }))
+}
+
+/// True if a contraction's constants don't stay in the cache: each block of rows would read all of them again.
+fn streams_weights(kernel: &Kernel, machine: Machine) -> bool {
+    nests(kernel).iter().any(|n| weights_bytes(kernel, n) > i64::from(machine.l2_bytes / 2))
 }
 
 /// The last nest: a contraction whose one factor are rows that another contraction leads to.
@@ -268,6 +275,7 @@ fn known(kernel: &Kernel, n: &Nest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::applies;
+    use crate::from_kernel::Machine;
     use crate::kernel::tests::{MACHINES, agree, dims, numbers, syms};
     use onnxc_base::{DType, Sym};
     use onnxc_ir::kernel::build::{load, number, unary};
@@ -299,6 +307,17 @@ mod tests {
         });
         b.output(o);
         b.kernel
+    }
+
+    #[test]
+    fn weights_that_no_cache_holds_are_read_once() {
+        let mut kernel = built("3", "16", 8, "16");
+        if let Some(k) = kernel.params.values_mut().nth(1) {
+            k.value = Some(numbers(&[16, 3, 8]));
+        }
+        let small = Machine { l2_bytes: 1 << 10, ..Machine::USUAL };
+        assert!(!applies(&kernel, small).expect("constants evaluate"), "three blocks would read them three times");
+        assert!(applies(&kernel, Machine::USUAL).expect("constants evaluate"));
     }
 
     #[test]

@@ -259,7 +259,7 @@ fn ahead(kernel: &Kernel, machine: Machine, nest: &Nest, tile: &TileShape, l: Op
 }
 
 /// Bytes of the constants that a reduction reads.
-fn weights_bytes(kernel: &Kernel, nest: &Nest) -> i64 {
+pub(super) fn weights_bytes(kernel: &Kernel, nest: &Nest) -> i64 {
     let Some(r) = nest.reduction(kernel) else { return 0 };
     let bytes = |s: &Site| match s.src {
         Src::Param(p) => kernel.params[p].value.as_ref().map_or(0, |t| t.bytes().len() as i64),
