@@ -34,7 +34,8 @@ pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<i
     let nested = parts != [1, 1];
     let scalar = !conv.channels_last || ic < FEWEST;
     // The transforms of few channels go one element after the other.
-    if lanes < 4.0 || oc < FEWEST || (scalar && !(nested && ic < FEWEST)) {
+    // Transformed weights and tiles are memory and code that isn't there.
+    if machine.memory.scarce || lanes < 4.0 || oc < FEWEST || (scalar && !(nested && ic < FEWEST)) {
         return None;
     }
     let number = |s: &Sym| s.eval(&|_| Some(TYPICAL)).unwrap_or(TYPICAL);
