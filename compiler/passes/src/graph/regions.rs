@@ -51,6 +51,7 @@ impl Seen {
             }
             if is_kernel(graph, registry, n) {
                 seen.made.extend(&node.outputs);
+                seen.outside.extend(read_for_extents(graph, registry, n));
             } else {
                 seen.outside.extend(node.inputs.iter().flatten());
             }
@@ -67,6 +68,15 @@ impl Seen {
     pub fn made(&self, v: ValueId) -> bool {
         self.made.contains(&v)
     }
+}
+
+/// What a node's operator may read to compute its output's extents before its kernel runs: it takes such a tensor as
+/// plain memory. Input 0 is data unless it is a list, as for `Range` and `ConstantOfShape`.
+fn read_for_extents(graph: &Graph, registry: &Registry, n: NodeId) -> impl Iterator<Item = ValueId> {
+    let reads = matches!(registry.find(&graph.nodes[n].op), Some(OpRef::Builtin(d)) if d.extents.is_some());
+    let list = |v: ValueId| graph.tensor_type(v).is_none_or(|t| t.rank() <= 1);
+    let inputs = graph.nodes[n].inputs.iter().enumerate().filter_map(|(k, v)| Some((k, (*v)?)));
+    inputs.filter(move |&(k, v)| reads && (k > 0 || list(v))).map(|(_, v)| v)
 }
 
 fn is_kernel(graph: &Graph, registry: &Registry, n: NodeId) -> bool {
