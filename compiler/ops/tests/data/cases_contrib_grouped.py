@@ -1,6 +1,6 @@
 """GroupQueryAttention of com.microsoft."""
 import numpy as np
-from generate import Const
+from generate import Const, compute
 
 F = np.float32
 rng = np.random.default_rng(10)
@@ -29,3 +29,23 @@ def cases(add):
     add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5), None, None, None, draw(1, h, 1, 5)], **a)
     # q, k and v in one tensor.
     add(name, 1, [draw(b, 3, (h + 2 * kv) * d), None, None, None, None, i32([2, 2]), i32(3)], **a)
+    # Sinks: one for each head, or 0.
+    sinks = np.array([0.5, -1.0], F)
+    seven = [None] * 5
+    add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5), *seven[:4], sinks], **a)
+    add(name, 1, [*new(3), None, None, i32([2, 2]), i32(3), *seven[:4], Const(sinks)], local_window_size=2, **a)
+    add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5)], smooth_softmax=1, **a)
+    # Positions that are given; heads normalised.
+    add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5), cos, sin, np.array([[3], [6]])], do_rotary=1, **a)
+    q, k, v = new(1)
+    rest, gain = [*past(4), i32([4, 4]), i32(5), cos, sin], draw(2, d)
+    norm = lambda x, g, e: (lambda p: (p / np.sqrt((p * p).mean(-1, keepdims=True) + e) * g).reshape(x.shape).astype(F))(x.reshape(b, 1, -1, d))
+    # ONNX Runtime's CPU kernel lacks the normalisation: done first.
+    given = [norm(q, gain[0], 0.01), norm(k, gain[1], 0.1), v, *(r.value if isinstance(r, Const) else r for r in rest)]
+    want = compute(name, 1, dict(num_heads=h, kv_num_heads=kv, do_rotary=1), given, 3, ("ort",))
+    add(name, 1, [q, k, v, *rest, *seven[:5], *gain], want, do_rotary=1, q_norm_epsilon=0.01, k_norm_epsilon=0.1, **a)
+    # What is inside: scores, weights.
+    for which in (1, 2):
+        add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5)], qk_output=which, **(a | dict(outputs=4)))
+    # Chunks of three rows, all of them real (those of others aren't specified).
+    add(name, 1, [*new(3), *past(6), i32([5, 5]), i32(6), cos, sin, *seven[:5], None, None, i32([3, 3])], do_rotary=1, **a)

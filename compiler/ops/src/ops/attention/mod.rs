@@ -50,8 +50,21 @@ pub(super) struct Parts {
     pub(super) right: Option<i64>,
     /// The dtype of the softmax, as the standard numbers dtypes; none: that of q.
     pub(super) precision: Option<i64>,
+    /// What takes its part of the weights and belongs to no key.
+    pub(super) sink: Sink,
     /// Which of the steps on the way `Made::inside` is.
     pub(super) inside: Option<Inside>,
+}
+
+/// A score that belongs to no key.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Sink {
+    #[default]
+    None,
+    /// 0 for every head.
+    Zero,
+    /// One for each head.
+    Heads(ValueId),
 }
 
 /// A step on the way from scores to weights.
@@ -87,8 +100,13 @@ impl Parts {
     /// Emits the nodes in place of the node that is read.
     pub(super) fn emit(&self, n: &mut NodeReader) -> Result<Made> {
         let (scores, inside) = self.scores(n)?;
-        let weights = match self.masks() {
-            true => n.emit(inner("AttentionWeights"), &[], &[Some(scores)], 1)?[0],
+        let (sink, smooth) = match self.sink {
+            Sink::None => (None, None),
+            Sink::Zero => (None, Some(("smooth", Attr::Int(1)))),
+            Sink::Heads(v) => (Some(v), None),
+        };
+        let weights = match self.masks() || self.sink != Sink::None {
+            true => n.emit(inner("AttentionWeights"), smooth.as_slice(), &[Some(scores), sink], 1)?[0],
             false => n.emit_one("Softmax", &[("axis", Attr::Int(-1))], &[Some(scores)])?,
         };
         let weights = match self.precision {
@@ -200,6 +218,7 @@ fn read(n: &mut NodeReader, version: i64) -> Result<Parts> {
         left: windows[0],
         right: windows[1],
         precision: n.opt_int("softmax_precision")?,
+        sink: Sink::None,
         inside: Some(inside).filter(|_| n.output_count > 3),
     })
 }

@@ -5,7 +5,7 @@
 //! What they have in common is [`Call`]. Caches that are longer than what they hold (`past_present_share_buffer`) and
 //! beams aren't supported.
 
-use super::super::attention::{Parts, inner as attention_part};
+use super::super::attention::{Parts, Sink, inner as attention_part};
 use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, plus, rank, reshape, slice, unsupported};
 use crate::prelude::*;
 use onnxc_ir::graph::{OpName, ValueId};
@@ -74,6 +74,7 @@ impl Call {
             left: None,
             right: None,
             precision: None,
+            sink: Sink::None,
             inside: None,
         };
         Ok([parts.emit(n)?.y, self.k, self.v])

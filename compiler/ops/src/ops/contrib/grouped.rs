@@ -4,9 +4,10 @@
 //! sample has with the new ones. Where the whole sequence is new (`total_sequence_length` is its length), there is no past.
 //! The cache with the new keys in place (`GroupCache`), the new positions (`GroupPositions`) and who sees what
 //! (`GroupMask`) are operators of their own; the rest is ONNX's Attention and RotaryEmbedding.
-//! Not supported: quantised and windowed caches, head_sink, smooth softmax.
+//! With `query_seqlens` a sample has fewer new keys than there are rows, and its others may hold anything.
+//! Not supported: quantised and windowed caches.
 
-use super::super::attention::Parts;
+use super::super::attention::{Inside, Parts, Sink};
 use super::super::elementwise::{Class, map_from, tensor, tensor_of, wide};
 use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, reshape, slice, unsupported};
 use crate::prelude::*;
@@ -39,24 +40,23 @@ parts! {
 fn import_part(n: &mut NodeReader) -> Result<Attrs> {
     let attrs = Attrs::default().with("heads", Attr::Int(n.int("heads", 1)?));
     let attrs = attrs.with("window", Attr::Int(n.int("window", -1)?));
+    let attrs = attrs.with("chunked", Attr::Int(n.int("chunked", 0)?));
     Ok(attrs.with("causal", Attr::Int(n.int("causal", 1)?)))
 }
 
 /// What the model can't have.
 fn refuse(n: &mut NodeReader) -> Result<()> {
     n.ignore(&["kv_cache_bit_width"]);
-    for (i, what) in [(11, "head_sink"), (12, "a quantised cache"), (13, "a quantised cache")] {
+    for (i, what) in [(12, "a quantised cache"), (13, "a quantised cache")] {
         unsupported(n, i, what)?;
     }
     for name in ["k_quant_type", "v_quant_type"] {
         n.choice(name, &["NONE"])?;
     }
-    for (name, least) in [("sliding_window_cache", 0), ("qk_output", 0), ("smooth_softmax", -1)] {
-        if n.int(name, least)? > 0 {
-            return Err(n.error("E2020", format!("'{name}' is not supported yet")));
-        }
+    match n.int("sliding_window_cache", 0)? {
+        0 => Ok(()),
+        _ => Err(n.error("E2020", "'sliding_window_cache' is not supported yet")),
     }
-    Ok(())
 }
 
 /// q, k and v as [batch, sequence, heads * size], also where they come in one tensor.
@@ -89,26 +89,32 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
     }
     let [mut q, mut k, v] = queries_keys_values(n, heads, shared)?;
     let epsilon = n.float("qk_norm_epsilon", 1e-6)?;
-    if let (Some(of_q), Some(of_k)) = (opt(n, 14), opt(n, 15)) {
-        q = normalised(n, q, of_q, heads, epsilon)?;
-        k = normalised(n, k, of_k, shared, epsilon)?;
+    let (of_q, of_k) = (n.float("q_norm_epsilon", epsilon)?, n.float("k_norm_epsilon", epsilon)?);
+    if let (Some(weight_of_q), Some(weight_of_k)) = (opt(n, 14), opt(n, 15)) {
+        q = normalised(n, q, weight_of_q, heads, of_q)?;
+        k = normalised(n, k, weight_of_k, shared, of_k)?;
     }
     let (lengths, total) = (need(n, 5)?, need(n, 6)?);
+    let (lengths, chunked) = match opt(n, 16) {
+        Some(real) => (padded_lengths(n, q, lengths, real)?, ("chunked", Attr::Int(1))),
+        None => (lengths, ("chunked", Attr::Int(0))),
+    };
     let interleaved = n.int("rotary_interleaved", 0)?;
     if n.int("do_rotary", 0)? != 0 {
         let positions = match opt(n, 9) {
             Some(p) => p,
-            None => n.emit(inner("GroupPositions"), &[], &[Some(q), Some(lengths), Some(total)], 1)?[0],
+            None => n.emit(inner("GroupPositions"), &[chunked.clone()], &[Some(q), Some(lengths), Some(total)], 1)?[0],
         };
         let tables = [need(n, 7)?, need(n, 8)?];
         q = super::position::turn(n, q, tables, positions, heads, interleaved)?;
         k = super::position::turn(n, k, tables, positions, shared, interleaved)?;
     }
-    let attrs = [("heads", Attr::Int(shared))];
+    let attrs = [("heads", Attr::Int(shared)), chunked.clone()];
     let (past_k, past_v) = (opt(n, 3), opt(n, 4));
     let k = n.emit(inner("GroupCache"), &attrs, &[Some(k), past_k, Some(lengths), Some(total)], 1)?[0];
     let v = n.emit(inner("GroupCache"), &attrs, &[Some(v), past_v, Some(lengths), Some(total)], 1)?[0];
-    let attrs = [("window", Attr::Int(n.int("local_window_size", -1)?)), ("causal", Attr::Int(n.int("causal", 1)?))];
+    let (window, causal) = (n.int("local_window_size", -1)?, n.int("causal", 1)?);
+    let attrs = [("window", Attr::Int(window)), ("causal", Attr::Int(causal)), chunked];
     let mask = n.emit(inner("GroupMask"), &attrs, &[Some(q), Some(k), Some(lengths), Some(total), opt(n, 10)], 1)?[0];
     let parts = Parts {
         q,
@@ -124,10 +130,28 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
         left: None,
         right: None,
         precision: None,
-        inside: None,
+        sink: match (opt(n, 11), n.int("smooth_softmax", -1)?) {
+            (Some(sinks), _) => Sink::Heads(sinks),
+            (None, s) if s > 0 => Sink::Zero,
+            _ => Sink::None,
+        },
+        inside: match n.int("qk_output", 0)? {
+            0 => None,
+            1 => Some(Inside::Masked),
+            2 => Some(Inside::Weights),
+            m => return Err(n.error("E2011", format!("attribute 'qk_output' is {m}")).expected("0, 1 or 2")),
+        },
     };
-    let y = parts.emit(n)?.y;
-    n.become_values(vec![y, k, v])
+    let made = parts.emit(n)?;
+    n.become_values([made.y, k, v].into_iter().chain(made.inside).collect())
+}
+
+/// Lengths as if all rows of a chunk were new keys, of which only `real` ones are: so the first one is where it is.
+fn padded_lengths(n: &mut NodeReader, q: ValueId, lengths: ValueId, real: ValueId) -> Result<ValueId> {
+    let rows = emit(n, "Shape", &[("start", Attr::Int(1)), ("end", Attr::Int(2))], &[q])?;
+    let rows = emit(n, "CastLike", &[], &[rows, lengths])?;
+    let padding = emit(n, "Sub", &[], &[rows, real])?;
+    emit(n, "Add", &[], &[lengths, padding])
 }
 
 /// How many keys a sample had before: inputs `lengths` and `lengths + 1` say how many it has, and the most of any.
@@ -135,12 +159,13 @@ fn before(cx: &ComputeCx, lengths: usize, sequence: &Sym) -> impl Fn(&Sym) -> Ex
     let (own, total) = (cx.input(lengths), cx.input(lengths + 1));
     let (d, e) = (cx.dtype(lengths), cx.dtype(lengths + 1));
     let scalar = vec![Sym::int(0); cx.shape(lengths + 1).len()];
-    let (rank, sequence) = (cx.shape(lengths).len(), sequence.clone());
+    let (rank, sequence, chunked) = (cx.shape(lengths).len(), sequence.clone(), cx.attrs().int("chunked") == Some(1));
     move |b: &Sym| {
         let whole = compare(CmpOp::Eq, cast(e, DType::I64, load(total, &scalar)), int(sequence.clone()));
         let index: Vec<Sym> = (0..rank).map(|a| if a == 0 { b.clone() } else { Sym::int(0) }).collect();
         let past = cast(d, DType::I64, load(own, &index)) + int(Sym::int(1) - &sequence);
-        select(whole, int(0), binary(BinOp::Max, past, int(0)))
+        let past = binary(BinOp::Max, past, int(0));
+        if chunked { past } else { select(whole, int(0), past) }
     }
 }
 
