@@ -40,3 +40,18 @@ def cases(add):
     mask = np.array([3, 2], np.int32)
     for given in (None, mask):
         ms("QAttention", [u8(2, 3, 4), i8(4, 12), Const(e), Const(s(0.02)), Const(s(0.01)), given, Const(z(120)), Const(zi(3))], attributes={"num_heads": 2}, tolerance=1e-4)
+    # Channels last.
+    ms("QLinearAveragePool", [u8(1, 4, 4, 2), s(0.0317), z(100), s(0.0213), z(90)], kernel_shape=[2, 2], strides=[2, 2], channels_last=1)
+    ms("QLinearGlobalAveragePool", [i8(2, 4, 5, 3), s(0.03), zi(10), s(0.02), zi(9)], channels_last=1)
+    w, scale = Const(i8(4, 3, 3, 3)), Const(np.array([0.01, 0.02, 0.03, 0.005], F))
+    conv = lambda x: [x, Const(s(0.02)), Const(z(120)), w, scale, Const(np.zeros(4, np.int8)), Const(s(0.5)), Const(z(110)), Const(np.array([9, -90, 0, 1], np.int32))]
+    ms("QLinearConv", conv(u8(1, 5, 4, 3) // 2), channels_last=1, pads=[1, 1, 1, 1])
+    ms("QLinearConv", conv(u8(1, 3, 5, 4) // 2), channels_last=0, strides=[2, 1])
+    # Embeddings: tables of words, positions and segments, gamma, beta.
+    ids = lambda n: R.integers(0, n, (2, 3)).astype(np.int32)
+    tables = [u8(5, 8), u8(4, 8), u8(2, 8), u8(8), u8(8)]
+    scales, zeros = [Const(s(0.01 + 0.003 * i)) for i in range(5)], [Const(z(100 + i)) for i in range(5)]
+    mask = np.array([[1, 1, 0], [1, 1, 1]], np.int32)
+    ms("QEmbedLayerNormalization", [ids(5), ids(2), *map(Const, tables), mask, *scales, *zeros], outputs=2, tolerance=1e-5)
+    none = lambda five: [v if i != 2 else None for i, v in enumerate(five)]
+    ms("QEmbedLayerNormalization", [ids(5), None, *none(list(map(Const, tables))), None, *none(scales), *none(zeros)], outputs=2, tolerance=1e-5)

@@ -88,6 +88,10 @@ def compute(op, opset, attrs, arrays, outputs, by):
         try:
             if how == "ort":
                 options = onnxruntime.SessionOptions()
+                # What is rounded for a thread's share of the rows hangs on how many there are.
+                options.intra_op_num_threads = 1
+                # Without it u8 * i8 saturates on processors without VNNI.
+                options.add_session_config_entry("session.x64quantprecision", "1")
                 options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
                 session = onnxruntime.InferenceSession(model.SerializeToString(), options)
                 return session.run(None, feeds)

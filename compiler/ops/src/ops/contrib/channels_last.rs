@@ -1,4 +1,4 @@
-//! NhwcConv, NhwcFusedConv, NhwcMaxPool: the operators of ONNX between two transpositions, which the choice of layouts
+//! NhwcConv, NhwcFusedConv, NhwcMaxPool, QLinearConv of com.microsoft: the operators of ONNX between two transpositions, which the choice of layouts
 //! takes away where it can.
 
 use super::fused::{CONV_ATTRS, activation, window};
@@ -15,15 +15,18 @@ pub static FUSED_CONV: OpDef = OpDef::composed(DOMAIN, "NhwcFusedConv", &[(1, im
 /// NhwcMaxPool.
 pub static MAX_POOL: OpDef = OpDef::composed(DOMAIN, "NhwcMaxPool", &[(1, import_max_pool)]);
 
+/// QLinearConv, which differs from ONNX's in `channels_last`.
+pub static QUANTISED_CONV: OpDef = OpDef::composed(DOMAIN, "QLinearConv", &[(1, import_quantised_conv)]);
+
 /// Channels from the last axis to the second.
-fn to_first(n: &mut NodeReader, v: ValueId, rank: usize) -> Result<ValueId> {
+pub(super) fn to_first(n: &mut NodeReader, v: ValueId, rank: usize) -> Result<ValueId> {
     let last = rank as i64 - 1;
     let perm = [0, last].into_iter().chain(1..last).collect();
     emit(n, "Transpose", &[("perm", Attr::Ints(perm))], &[v])
 }
 
 /// And back.
-fn to_last(n: &mut NodeReader, v: ValueId, rank: usize) -> Result<ValueId> {
+pub(super) fn to_last(n: &mut NodeReader, v: ValueId, rank: usize) -> Result<ValueId> {
     let perm = [0].into_iter().chain(2..rank as i64).chain([1]).collect();
     emit(n, "Transpose", &[("perm", Attr::Ints(perm))], &[v])
 }
@@ -50,5 +53,20 @@ fn import_max_pool(n: &mut NodeReader) -> Result<Attrs> {
     let x = to_first(n, x, rank)?;
     let y = emit(n, "MaxPool", &attrs, &[x])?;
     let y = to_last(n, y, rank)?;
+    n.become_values(vec![y])
+}
+
+fn import_quantised_conv(n: &mut NodeReader) -> Result<Attrs> {
+    let (attrs, last, mut inputs) = (window(n, &CONV_ATTRS), n.int("channels_last", 0)? != 0, n.inputs.clone());
+    let x = need(n, 0)?;
+    let known = rank(n, need(n, 3)?).or_else(|| rank(n, x));
+    let order = |n: &mut NodeReader, v, to: fn(&mut NodeReader, ValueId, usize) -> Result<ValueId>| match known {
+        _ if !last => Ok(v),
+        Some(rank) => to(n, v, rank),
+        None => Err(n.error("E2041", "the rank of the weights isn't known").expected("constant weights")),
+    };
+    inputs[0] = Some(order(n, x, to_first)?);
+    let y = n.emit_one("QLinearConv", &attrs, &inputs)?;
+    let y = order(n, y, to_last)?;
     n.become_values(vec![y])
 }

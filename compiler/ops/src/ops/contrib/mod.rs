@@ -6,10 +6,12 @@
 
 pub mod attend;
 pub mod bias;
+pub mod bnb4;
 pub mod channels_last;
 pub mod crop;
 pub mod fused;
 pub mod fused_matmul;
+pub mod gather_quantised;
 pub mod grouped;
 pub mod inverse;
 pub mod mask;

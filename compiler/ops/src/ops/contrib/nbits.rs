@@ -2,7 +2,8 @@
 //!
 //! y[.., n] = bias[n] + sum over k of a[.., k] * (q[n, k] - zero) * scale, zero and scale those of block k / block_size of
 //! row n. Inputs: a; q packed as u8 [N, blocks, block_size * bits / 8], low bits first; scales; zero points, packed the
-//! same way along the blocks of a row or of a's dtype, 2^(bits - 1) if absent; g_idx, which isn't supported; bias.
+//! same way along the blocks of a row or of a's dtype, 2^(bits - 1) if absent; g_idx, which says to which block each k
+//! belongs (k / block_size if absent); bias.
 //! `accuracy_level` and `weight_prepacked` say how to compute it, and are ignored.
 
 use super::DOMAIN;
@@ -57,15 +58,20 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     let Some((last, rows)) = a.shape.split_last() else {
         return Err(cx.error("E2041", "input 0 is a scalar").expected("a tensor of rank 1 or more"));
     };
-    if cx.opt(4).is_some() {
-        return Err(cx.error("E2020", "the node has a g_idx").expected("blocks in order"));
-    }
     cx.unify(last, &Sym::int(s.k), "the extent that is summed over, and K")?;
     count(cx, 1, s.n * s.blocks * s.block / s.per)?;
     count(cx, 2, s.n * s.blocks)?;
     if cx.opt(3).is_some() {
         let packed = cx.dtype(3)? == DType::U8;
         count(cx, 3, s.n * if packed { (s.blocks + s.per - 1) / s.per } else { s.blocks })?;
+    }
+    if cx.opt(4).is_some() {
+        tensor(cx, 4, Class::Int)?;
+        let given = cx.input_type(4)?.count();
+        // ONNX Runtime's tools pad it to whole blocks.
+        if given.as_int() != Some(s.blocks * s.block) {
+            count(cx, 4, s.k)?;
+        }
     }
     if cx.opt(5).is_some() {
         count(cx, 5, s.n)?;
@@ -76,7 +82,7 @@ fn infer(cx: &mut InferCx) -> Result<()> {
 }
 
 /// Input `i` must have so many elements.
-fn count(cx: &InferCx, i: usize, want: i64) -> Result<()> {
+pub(super) fn count(cx: &InferCx, i: usize, want: i64) -> Result<()> {
     let found = cx.input_type(i)?.count();
     if found.as_int() == Some(want) {
         return Ok(());
@@ -87,7 +93,7 @@ fn count(cx: &InferCx, i: usize, want: i64) -> Result<()> {
 }
 
 /// The element at a row-major position of a tensor whose last extents are known.
-fn flat(src: Src, shape: &[Sym], position: &Sym) -> Expr {
+pub(super) fn flat(src: Src, shape: &[Sym], position: &Sym) -> Expr {
     let (mut index, mut rest) = (vec![], position.clone());
     for d in shape.iter().skip(1).rev() {
         index.push(rest.modulo(d));
@@ -99,14 +105,14 @@ fn flat(src: Src, shape: &[Sym], position: &Sym) -> Expr {
 }
 
 /// Bits `at * bits ..` of a byte, as i32.
-fn field(byte: Expr, at: &Sym, s: &Sizes) -> Expr {
+pub(super) fn field(byte: Expr, at: &Sym, bits: i64) -> Expr {
     let i32_of = |v: i64| constant(Scalar::from_i64(DType::I32, v));
     let byte = cast(DType::U8, DType::I32, byte);
-    if s.bits == 8 {
+    if bits == 8 {
         return byte;
     }
-    let by = cast(DType::I64, DType::I32, int(at * s.bits));
-    binary(BinOp::And, binary(BinOp::Shr, byte, by), i32_of((1 << s.bits) - 1))
+    let by = cast(DType::I64, DType::I32, int(at * bits));
+    binary(BinOp::And, binary(BinOp::Shr, byte, by), i32_of((1 << bits) - 1))
 }
 
 fn lower(cx: &mut ComputeCx) -> Result<()> {
@@ -120,10 +126,20 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
         Some((src, shape, DType::U8)) => {
             let bytes = (s.blocks + s.per - 1) / s.per;
             let byte = flat(*src, shape, &(n * bytes + block.floordiv(&Sym::int(s.per))));
-            cast(DType::I32, acc, field(byte, &block.modulo(&Sym::int(s.per)), &s))
+            cast(DType::I32, acc, field(byte, &block.modulo(&Sym::int(s.per)), s.bits))
         }
         Some((src, shape, own)) => cast(*own, acc, flat(*src, shape, &(n * s.blocks + block))),
     };
+    let scale = |n: &Sym, block: &Sym| cast(scales.2, acc, flat(scales.0, &scales.1, &(n * s.blocks + block)));
+    // Blocks that data says: tables of scales and zero points, to be read where it says.
+    let groups = part(cx, 4).map(|(src, _, dtype)| {
+        let all = [Sym::int(s.n), Sym::int(s.blocks)];
+        let tables = [
+            cx.k.map("scales", acc, &all, |_, i| scale(&i[0], &i[1])),
+            cx.k.map("zeros", acc, &all, |_, i| zero(&i[0], &i[1])),
+        ];
+        (src, dtype, tables)
+    });
     let start = |_: &mut KernelBuilder, i: &[Sym]| match (&bias, i.last()) {
         (Some((src, shape, own)), Some(n)) => cast(*own, acc, flat(*src, shape, n)),
         _ => number(acc, 0.0),
@@ -137,9 +153,18 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
         // The last block may reach beyond K.
         let value = if s.k % s.block == 0 { load(a, &at) } else { load_padded(a, &at, Scalar::from_i64(dtype, 0)) };
         let byte = flat(q.0, &q.1, &((n * s.blocks + &r[0]) * (s.block / s.per) + &r[1]));
-        let weight = cast(DType::I32, acc, field(byte, &r[2], &s)) - zero(n, &r[0]);
-        let scale = cast(scales.2, acc, flat(scales.0, &scales.1, &(n * s.blocks + &r[0])));
-        cast(dtype, acc, value) * (weight * scale)
+        let weight = cast(DType::I32, acc, field(byte, &r[2], s.bits));
+        let (scale, zero) = match &groups {
+            None => (scale(n, &r[0]), zero(n, &r[0])),
+            Some((src, own, tables)) => {
+                let k = load_padded(*src, &at[at.len() - 1..], Scalar::from_i64(*own, 0));
+                let block = cast(*own, DType::I64, k);
+                let [scale, zero] =
+                    tables.map(|t| load_at(t, vec![int(n.clone()), block.clone()], Some(Scalar::from_i64(acc, 0))));
+                (scale, zero)
+            }
+        };
+        cast(dtype, acc, value) * ((weight - zero) * scale)
     });
     crate::ops::conv::set_narrowed(cx, sum, acc);
     Ok(())

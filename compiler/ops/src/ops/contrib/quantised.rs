@@ -1,12 +1,13 @@
 //! Quantised operators, each put together of DequantizeLinear, the operator on numbers, and QuantizeLinear, so that the
 //! passes find one form: QLinearAdd, QLinearMul, QLinearSigmoid, QLinearLeakyRelu, QLinearAveragePool,
 //! QLinearGlobalAveragePool, QLinearReduceMean, QLinearConcat, QLinearSoftmax, QLinearWhere, QGemm; and of the exact sums of
-//! MatMulInteger: MatMulIntegerToFloat, DynamicQuantizeMatMul. QAttention is Attention of dequantised input and weights.
+//! MatMulInteger: MatMulIntegerToFloat, DynamicQuantizeMatMul. QAttention is Attention of dequantised input and weights, and
+//! QEmbedLayerNormalization is EmbedLayerNormalization of dequantised tables.
 //!
 //! A zero point that is left out is 0 of the first quantised input's dtype.
-//! Not supported: `channels_last` of the pools.
 
 use super::DOMAIN;
+use super::channels_last::{to_first, to_last};
 use crate::prelude::*;
 use onnxc_ir::graph::{OpName, ValueId};
 
@@ -27,10 +28,7 @@ operators! {
     };
     SOFTMAX "QLinearSoftmax" import_softmax;
     AVERAGE_POOL "QLinearAveragePool" import_average_pool;
-    GLOBAL_AVERAGE_POOL "QLinearGlobalAveragePool" |n| {
-        no_channels_last(n)?;
-        unary_op(n, "GlobalAveragePool", vec![])
-    };
+    GLOBAL_AVERAGE_POOL "QLinearGlobalAveragePool" |n| pool(n, "GlobalAveragePool", vec![]);
     REDUCE_MEAN "QLinearReduceMean" import_reduce_mean;
     CONCAT "QLinearConcat" import_concat;
     WHERE "QLinearWhere" import_where;
@@ -38,6 +36,7 @@ operators! {
     MATMUL_TO_FLOAT "MatMulIntegerToFloat" import_matmul_to_float;
     DYNAMIC_MATMUL "DynamicQuantizeMatMul" import_dynamic_matmul;
     ATTENTION "QAttention" import_attention;
+    EMBED_LAYER "QEmbedLayerNormalization" import_embed;
 }
 
 /// Input `i`, if it is there.
@@ -79,11 +78,25 @@ fn unary_op(n: &mut NodeReader, op: &str, attrs: Vec<(&str, Attr)>) -> Result<At
     integers(n, y, 3, like)
 }
 
-fn no_channels_last(n: &mut NodeReader) -> Result<()> {
-    match n.int("channels_last", 0)? {
-        0 => Ok(()),
-        v => Err(n.error("E2011", format!("attribute 'channels_last' is {v}")).expected("0")),
-    }
+/// A pool, its channels where `channels_last` says.
+fn pool(n: &mut NodeReader, op: &str, attrs: Vec<(&str, Attr)>) -> Result<Attrs> {
+    let x = numbers(n, 0)?;
+    let kernel = attrs.iter().find_map(|(name, v)| match v {
+        Attr::Ints(v) if *name == "kernel_shape" => Some(v.len() + 2),
+        _ => None,
+    });
+    let y = match n.int("channels_last", 0)? {
+        0 => n.emit_one(op, &attrs, &[Some(x)])?,
+        _ => {
+            let unknown = || n.error("E2041", "the rank of input 0 isn't known").expected("a rank in the file");
+            let rank = kernel.or_else(|| super::rank(n, input(n, 0)?)).ok_or_else(unknown)?;
+            let x = to_first(n, x, rank)?;
+            let y = n.emit_one(op, &attrs, &[Some(x)])?;
+            to_last(n, y, rank)?
+        }
+    };
+    let like = input(n, 0);
+    integers(n, y, 3, like)
 }
 
 /// Softmax of the operator set that `opset` names: before 13, of the axes from `axis` on taken together.
@@ -105,12 +118,11 @@ fn import_softmax(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn import_average_pool(n: &mut NodeReader) -> Result<Attrs> {
-    no_channels_last(n)?;
     let mut attrs: Vec<(&str, Attr)> = vec![];
     for name in ["auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides"] {
         attrs.extend(n.attr(name).map(|a| (name, a)));
     }
-    unary_op(n, "AveragePool", attrs)
+    pool(n, "AveragePool", attrs)
 }
 
 fn import_reduce_mean(n: &mut NodeReader) -> Result<Attrs> {
@@ -223,6 +235,22 @@ fn import_attention(n: &mut NodeReader) -> Result<Attrs> {
     let name = OpName { domain: DOMAIN.into(), name: "Attention".into() };
     let outputs = n.output_count;
     let results = n.emit(name, &attrs, &inputs, outputs)?;
+    n.become_values(results)
+}
+
+/// Words, segments, five quantised tensors (tables of words, positions and segments; gamma; beta), mask; then the five
+/// scales and the five zero points.
+fn import_embed(n: &mut NodeReader) -> Result<Attrs> {
+    let epsilon = n.float("epsilon", 1e-12)?;
+    let mut inputs = [0, 1, 2, 3, 4, 5, 6, 7].map(|i| input(n, i));
+    for i in 0..5 {
+        let parts = [2, 8, 13].map(|from| input(n, from + i));
+        if parts[0].is_some() {
+            inputs[2 + i] = Some(n.emit_one("DequantizeLinear", &[], &parts)?);
+        }
+    }
+    let name = OpName { domain: DOMAIN.into(), name: "EmbedLayerNormalization".into() };
+    let results = n.emit(name, &[("epsilon", Attr::Float(epsilon))], &inputs, 2)?;
     n.become_values(results)
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Layer {
     pub(super) c: Buf,
     pub(super) rh: Buf,
     pub(super) z: Buf,
+    /// The state before the step, rounded to 8 bits, of a quantised layer: [batch, units].
+    pub(super) rounded: Option<Buf>,
     pub(super) steps: Value,
     pub(super) batch: Value,
     /// Hidden units, and as many as whole blocks hold.
@@ -109,6 +111,7 @@ impl Layer {
             cx.scratch(name, acc, if kind == of { rows.clone() } else { Sym::int(0) })
         };
         let (c, rh, z) = (part(cx, "c", Kind::Lstm), part(cx, "rh", Kind::Gru), part(cx, "z", Kind::Gru));
+        let rounded = (attrs.int("quantised") == Some(1)).then(|| cx.scratch("rounded", acc, rows));
         let known_hidden = hidden.as_int();
         let [steps, rows] = [usize::from(layout), usize::from(!layout)].map(|a| cx.f.sym(&px.shape[a]));
         let (hidden, units) = (cx.f.sym(&hidden), cx.f.sym(&units));
@@ -127,6 +130,7 @@ impl Layer {
             c,
             rh,
             z,
+            rounded,
             steps,
             batch: rows,
             lanes,

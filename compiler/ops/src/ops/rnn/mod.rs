@@ -11,7 +11,7 @@
 //! order that steps read; and the steps.
 //!
 //! - `activation`: the functions. - `parts`: what is done before the first step. - `layer`, `steps`: what all three
-//!   kinds share. - `cell`: what differs.
+//!   kinds share. - `cell`: what differs. - `quantised`: an LSTM of 8-bit weights.
 //!
 //! Does NOT run batches or directions in parallel.
 
@@ -19,16 +19,18 @@ mod activation;
 mod cell;
 mod layer;
 mod parts;
+mod quantised;
 mod steps;
 
 pub use parts::{INPUT, WEIGHTS};
+pub use quantised::DYNAMIC_LSTM;
 pub use steps::DEF as STEPS;
 
 use super::INNER;
 use super::elementwise::{Class, tensor, tensor_of};
 use crate::prelude::*;
 use activation::import_activations;
-use onnxc_ir::graph::OpName;
+use onnxc_ir::graph::{OpName, ValueId};
 
 /// Hidden units of a block of weights: a vector of the widest machines, several of others.
 const BLOCK: i64 = 16;
@@ -105,6 +107,19 @@ fn import_lstm(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn import(n: &mut NodeReader, kind: Kind, flag: Option<&str>) -> Result<Attrs> {
+    let inputs = [0, 1, 2, 3, 4, 5, 6, 7].map(|i| n.inputs.get(i).copied().flatten());
+    become_layer(n, kind, flag, inputs, false)
+}
+
+/// Puts a layer of such inputs, in the standard's order, in the node's place; `quantised`: steps round the state to 8 bits
+/// before they multiply it.
+fn become_layer(
+    n: &mut NodeReader,
+    kind: Kind,
+    flag: Option<&str>,
+    [x, w, r, b, lengths, h, c, peepholes]: [Option<ValueId>; 8],
+    quantised: bool,
+) -> Result<Attrs> {
     n.ignore(&["output_sequence"]);
     let direction = n.choice("direction", &["forward", "reverse", "bidirectional"])?;
     let directions = if direction == "bidirectional" { 2 } else { 1 };
@@ -121,9 +136,8 @@ fn import(n: &mut NodeReader, kind: Kind, flag: Option<&str>) -> Result<Attrs> {
     attrs.extend(n.opt_float("clip")?.map(|c| ("clip", Attr::Float(c))));
     attrs.extend(n.opt_int("hidden_size")?.map(|h| ("hidden_size", Attr::Int(h))));
 
-    let input = |i: usize, n: &NodeReader| n.inputs.get(i).copied().flatten();
-    let [x, w, r, b, lengths, h] = [0, 1, 2, 3, 4, 5].map(|i| input(i, n));
-    let [c, peepholes] = if kind == Kind::Lstm { [6, 7].map(|i| input(i, n)) } else { [None, None] };
+    attrs.extend(quantised.then_some(("quantised", Attr::Int(1))));
+    let [c, peepholes] = [c, peepholes].map(|v| v.filter(|_| kind == Kind::Lstm));
     let linear = kind == Kind::Gru && flag == 1;
     let gates = ("gates", Attr::Int(kind.gates()));
     let of_input = [gates.clone(), ("directions", Attr::Int(directions as i64)), ("linear", Attr::Int(linear.into()))];

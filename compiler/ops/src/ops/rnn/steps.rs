@@ -24,7 +24,9 @@ pub static DEF: OpDef = OpDef {
 };
 
 fn import(n: &mut NodeReader) -> Result<Attrs> {
-    super::passed_on(n, &["activations", "alpha", "beta", "clip", "direction", "flag", "hidden_size", "kind", "layout"])
+    let layer =
+        ["activations", "alpha", "beta", "clip", "direction", "flag", "hidden_size", "kind", "layout", "quantised"];
+    super::passed_on(n, &layer)
 }
 
 fn infer(cx: &mut InferCx) -> Result<()> {
@@ -134,6 +136,7 @@ impl Layer {
         each(f, "step", self.steps, |f, s| {
             let two = f.int(2);
             let odd = f.binary(BinOp::FloorMod, s, two);
+            self.round_state(f, s, odd);
             if self.kind == Kind::Gru && !self.flag {
                 self.each_tile(f, dir, s, odd, &|f, tile| {
                     self.gates(f, dir.d, tile, 0..2, (self.h, |at| at.before));
@@ -151,7 +154,11 @@ impl Layer {
                 Kind::Rnn => cell::rnn,
             };
             self.each_tile(f, dir, s, odd, &|f, tile| {
-                self.gates(f, dir.d, tile, 0..self.kind.gates(), (self.h, |at| at.before));
+                let state: (_, fn(&Block) -> Value) = match self.rounded {
+                    Some(rounded) => (rounded, |at| at.row),
+                    None => (self.h, |at| at.before),
+                };
+                self.gates(f, dir.d, tile, 0..self.kind.gates(), state);
                 self.cells(f, dir, tile, cell);
             });
         });
