@@ -163,7 +163,7 @@ pub(super) fn common_content(a: &Sym, b: &Sym) -> Term {
 }
 
 /// `a / by`, which is known to be exact.
-fn divide_terms(a: &Sym, by: &Term) -> Sym {
+pub(super) fn divide_terms(a: &Sym, by: &Term) -> Sym {
     let divide = |t: &Term| (t.mono.divided_by(&by.mono).unwrap_or_default(), i128::from(t.coef / by.coef));
     Sym::collect(a.all_terms().iter().map(divide).collect())
 }

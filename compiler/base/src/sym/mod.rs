@@ -56,6 +56,7 @@ mod parse;
 mod poly;
 mod print;
 mod prove;
+mod quotients;
 mod ranges;
 mod simplify;
 #[cfg(test)]

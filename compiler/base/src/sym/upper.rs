@@ -1,7 +1,7 @@
 //! Symbolic bounds: an expression at least (or at most) as large, without certain symbols.
 //!
-//! Sound, not tight: variables that occur linearly are replaced with their correlation kept; what is inside other
-//! operations is bounded on its own.
+//! Sound, not tight: variables that occur linearly are replaced with their correlation kept, and so are those in quotients
+//! of one sum (`quotients`); what is inside other operations is bounded on its own.
 
 use super::{Atom, Range, Ranges, Sym, Symbol, Term};
 use std::cell::Cell;
@@ -12,7 +12,7 @@ const FUEL: u32 = 24;
 const WORK: u32 = 400;
 
 /// Which symbols have to go.
-type Eliminate<'a> = &'a dyn Fn(&Symbol) -> bool;
+pub(super) type Eliminate<'a> = &'a dyn Fn(&Symbol) -> bool;
 
 impl Ranges {
     /// An expression `>= sym` in which no symbol remains that `eliminate` holds for; `None` if none is found.
@@ -28,14 +28,15 @@ impl Ranges {
     }
 }
 
-struct Bounder<'a> {
-    ranges: &'a Ranges,
-    eliminate: Eliminate<'a>,
+/// One search for a bound.
+pub(super) struct Bounder<'a> {
+    pub(super) ranges: &'a Ranges,
+    pub(super) eliminate: Eliminate<'a>,
     work: Cell<u32>,
 }
 
 impl Bounder<'_> {
-    fn extreme(&self, sym: &Sym, up: bool, fuel: u32) -> Option<Sym> {
+    pub(super) fn extreme(&self, sym: &Sym, up: bool, fuel: u32) -> Option<Sym> {
         if !sym.any_symbol(self.eliminate) {
             return Some(sym.clone());
         }
@@ -49,6 +50,9 @@ impl Bounder<'_> {
             {
                 return Some(bound);
             }
+        }
+        if let Some(bound) = self.extreme_together(sym, up, fuel) {
+            return Some(bound);
         }
         let by_terms = sym.all_terms().iter().map(|t| self.extreme_term(t, up, fuel - 1)).sum::<Option<Sym>>();
         by_terms.or_else(|| self.numeric(sym, up))
