@@ -209,7 +209,12 @@ fn upper_bounds_without_symbols() {
         ("k: 0..=n; n: 0..=", "mod(k, 8)", "k", Some("min(7, n)")),
         ("k: 0..=n; n: 0..=; c: 1..=", "k*c", "k", Some("c*n")),
         // Quotients that vary together.
-        ("s: 0..=", "60*floordiv(4*b + min(6556, s) + 11, 12) - 60*floordiv(b, 3)", "b", Some("60*floordiv(min(6556, s) + 19, 12)")),
+        (
+            "s: 0..=",
+            "60*floordiv(4*b + min(6556, s) + 11, 12) - 60*floordiv(b, 3)",
+            "b",
+            Some("60*floordiv(min(6556, s) + 19, 12)"),
+        ),
         ("n: 1..=; k: 0..=", "n*floordiv(b + k, n) - n*floordiv(b, n)", "b", Some("n*floordiv(n + k - 1, n)")),
         ("b: 0..=9", "floordiv(5*b + 7, 12) - floordiv(b, 3)", "b", Some("2")),
         ("", "floordiv(b, 3) - floordiv(b, 4)", "b", None),
