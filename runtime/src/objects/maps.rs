@@ -5,7 +5,7 @@ use crate::Status;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-/// `(map, vocabulary)`: the value of each key of the vocabulary, 0 without one.
+/// `(map, vocabulary)`: a row with the value of each key of the vocabulary, 0 without one.
 pub fn vectorize(run: &mut Run, args: &[i64]) -> Result<i64> {
     let [map, vocabulary] = *args else { return Err(Status::VALUE) };
     let (map, vocabulary) = (run.get(map)?, run.get(vocabulary)?);
@@ -15,7 +15,7 @@ pub fn vectorize(run: &mut Run, args: &[i64]) -> Result<i64> {
         return Err(Status::VALUE);
     }
     let (given, wanted, size) = (keys.ints()?, vocabulary.ints()?, values.size()?);
-    let mut out = Array::zeros(values.dtype, &[wanted.len() as i64])?;
+    let mut out = Array::zeros(values.dtype, &[1, wanted.len() as i64])?;
     for (i, k) in given.iter().enumerate() {
         let at = wanted.iter().position(|w| w == k).ok_or(Status::INDEX)?;
         let value = values.data.get(i * size..(i + 1) * size).ok_or(Status::VALUE)?;

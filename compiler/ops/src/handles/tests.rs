@@ -147,7 +147,7 @@ fn maps_are_made_and_read() {
         Value::Map(Box::new(Map { keys, values: Tensor::from_slice(&[v.len()], v) }))
     };
     let zipped = Value::Sequence(vec![map(&["a", "b"], &[1.0, 2.0])]);
-    let wanted = vec![zipped, floats(&[3], &[4.0, 0.0, 3.0])];
+    let wanted = vec![zipped, floats(&[1, 3], &[4.0, 0.0, 3.0])];
     assert_eq!(results(text, &[floats(&[1, 2], &[1.0, 2.0]), map(&["a", "b"], &[3.0, 4.0])]), Ok(wanted));
 }
 

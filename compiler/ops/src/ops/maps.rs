@@ -99,7 +99,8 @@ fn infer_dict(cx: &mut InferCx) -> Result<()> {
     if vocabulary.dtype() != key {
         return Err(cx.error("E2022", format!("the keys are {key}")).expected(vocabulary.dtype().name()));
     }
-    cx.set_tensor(0, value, vec![Sym::int(vocabulary.len() as i64)]);
+    // A row, as ONNX Runtime gives it and converters declare it; the standard's text says "1-D".
+    cx.set_tensor(0, value, vec![Sym::int(1), Sym::int(vocabulary.len() as i64)]);
     Ok(())
 }
 
