@@ -100,6 +100,7 @@ impl Source {
             return Err(found);
         }
         let (mut graph, problems) = onnxc_ops::import::import_what_is_right(model, &options.registry, &options.import);
+        found.extend(onnxc_ops::infer::loosen_names(&mut graph, &options.registry));
         let mut inferred = onnxc_ops::infer::infer_graph(&mut graph, &options.registry);
         if problems.has_errors() {
             // A result without a type follows from a node that isn't right.
@@ -118,6 +119,7 @@ impl Source {
         let (mut graph, more) = onnxc_ops::import::import(model, &options.registry, &options.import)?;
         graph.name = c_identifier(options.name.as_deref().unwrap_or(name));
         warnings.extend(more);
+        warnings.extend(onnxc_ops::infer::loosen_names(&mut graph, &options.registry));
         let hot = options.hot.iter().map(|dims| Self::fixed(model, &graph, dims, options)).collect::<Result<_, _>>()?;
         Ok(Source { graph, hot, sha256, warnings })
     }

@@ -3,9 +3,11 @@
 
 mod branches;
 mod driver;
+mod names;
 
 pub use branches::{UNDECIDED, chosen, guard};
 pub use driver::{REPORTED, infer_graph, infer_node};
+pub use names::loosen_names;
 
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, Sym, Tensor};

@@ -58,7 +58,19 @@ impl<'m> Importer<'m> {
 
     fn input_dim(&mut self, input: &str, v: ValueId, axis: u32, d: &'m Dimension) -> Sym {
         match (d.fixed(), d.param()) {
-            (Some(n), _) if n >= 0 => return Sym::int(n),
+            (Some(n), _) if n >= 0 => {
+                if n == 0 {
+                    self.report(
+                        Diagnostic::warning(
+                            "E2024",
+                            format!("axis {axis} has the extent 0: the input has no elements"),
+                        )
+                        .tensor(input)
+                        .help("if 0 stands for 'unknown', give the dim a name when exporting"),
+                    );
+                }
+                return Sym::int(n);
+            }
             (Some(n), _) => self.report(
                 Diagnostic::warning(
                     "E2024",

@@ -16,7 +16,7 @@
 //! Codes: `E2013` attribute not asked for · `E2014` unknown operator · `E2015` operator not in that opset · `E2016`
 //! domain without opset · `E2017` undefined value · `E2018` value defined twice · `E2019` attribute or Constant in a
 //! form that isn't supported · `E2027` input without a usable type · `E2028` `--dim` · `E2023` functions too deep or
-//! too many nodes · [`E2024`] negative extent.
+//! too many nodes · [`E2024`] an extent below 1 of an input.
 
 mod attrs;
 mod call;
