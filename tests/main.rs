@@ -1,6 +1,7 @@
 //! Tests of the whole compiler, in one program.
 
 mod cli;
+mod control;
 mod damaged;
 mod differential;
 #[cfg(feature = "llvm")]

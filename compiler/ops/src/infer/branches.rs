@@ -1,17 +1,17 @@
 //! Branches that inference chooses: the chosen region's nodes take the node's place.
 //!
 //! An If whose condition is known types only the region that runs, so the other may be wrong for the model's shapes (it was
-//! exported for other ranks). Where the condition compares extents that only a run knows, and the branches give tensors of
-//! different ranks ("squeeze the axis if it is 1"), only one of them can fit the rest of the model: [`Choices`] finds it by
-//! trying, and a guard refuses runs that would take the other.
+//! exported for other ranks). Where only a run knows the condition, and the branches give tensors of different ranks
+//! ("squeeze the axis if it is 1"), only one of them can fit the rest of the model: [`Choices`] finds it by trying, and a
+//! guard refuses runs that would take the other.
 //!
 //! Afterwards no chosen If is left. Outputs keep their values and names: each is the Identity of what the region gives.
 //! Does NOT look at conditions that only constant folding can compute.
 
-use super::content_of;
+use super::{content_of, fresh_symbol};
 use crate::{Control, Lower, OpRef, Registry};
 use onnxc_base::{Diagnostic, Sym};
-use onnxc_ir::graph::{Graph, Guard, Node, NodeId, OpName, Region, ValueDef, ValueId};
+use onnxc_ir::graph::{Graph, Guard, Node, NodeId, OpName, Region, SymbolSource, ValueDef, ValueId};
 
 /// Says that the branches of an If have different ranks and that one of them could be assumed.
 pub const UNDECIDED: &str = "E2053";
@@ -32,35 +32,71 @@ pub fn chosen(graph: &Graph, node: NodeId) -> Option<usize> {
     }
 }
 
-/// What a run must fulfil for an assumed region to be the one that its condition takes; `None` if that can't be said.
-pub fn guard(graph: &Graph, node: NodeId, which: usize) -> Option<Guard> {
-    let (a, b, equal) = comparison(graph, graph.nodes[node].inputs.first().copied().flatten()?)?;
+/// What a run must fulfil for an assumed region to be the one that its condition takes. Where extents say what the
+/// condition is, the run is refused as soon as they are known, else when the condition is.
+pub fn guard(graph: &mut Graph, node: NodeId, which: usize) -> Option<Guard> {
+    let condition = graph.nodes[node].inputs.first().copied().flatten()?;
+    let taken = Sym::int(i64::from(which == 0));
     let reason =
         format!("node '{}' (If): the only branch that fits the model is the other one", graph.nodes[node].name);
-    Some(match equal == (which == 0) {
-        true => Guard { left: a, right: b, reason, region: None },
-        // min(|a - b|, 1) is 1 exactly where they differ.
-        false => {
-            let apart = Sym::max(&(&a - &b), &(&b - &a));
-            Guard { left: Sym::min(&apart, &Sym::int(1)), right: Sym::int(1), reason, region: None }
+    let (left, right) = match truth(graph, condition) {
+        Some(Truth::Equal(a, b)) if which == 0 => (a, b),
+        Some(truth) => (truth.number(), taken),
+        None => {
+            let source = SymbolSource::Element(condition, 0);
+            (fresh_symbol(graph, source, "condition", 0, Some(Sym::int(1))), taken)
         }
-    })
+    };
+    Some(Guard { left, right, reason, region: None })
 }
 
-/// Two extents, and whether the condition is that they are equal or that they differ.
-fn comparison(graph: &Graph, condition: ValueId) -> Option<(Sym, Sym, bool)> {
+/// A condition as extents say it.
+enum Truth {
+    /// They are equal.
+    Equal(Sym, Sym),
+    /// It is 1; otherwise it is 0.
+    One(Sym),
+}
+
+impl Truth {
+    fn number(self) -> Sym {
+        match self {
+            // min(|a - b|, 1) is 1 exactly where they differ.
+            Truth::Equal(a, b) => 1 - Sym::min(&Sym::max(&(&a - &b), &(&b - &a)), &Sym::int(1)),
+            Truth::One(s) => s,
+        }
+    }
+
+    fn not(self) -> Self {
+        Truth::One(1 - self.number())
+    }
+}
+
+fn truth(graph: &Graph, condition: ValueId) -> Option<Truth> {
+    if let Some([s]) = content_of(graph, condition).as_deref() {
+        return Some(Truth::One(s.clone()));
+    }
     let n = &graph.nodes[graph.producer(condition)?];
     let input = |i: usize| n.inputs.get(i).copied().flatten();
-    let single = |i: usize| match &content_of(graph, input(i)?)?[..] {
-        [s] => Some(s.clone()),
-        _ => None,
+    let both = || {
+        let single = |i: usize| match &content_of(graph, input(i)?)?[..] {
+            [s] => Some(s.clone()),
+            _ => None,
+        };
+        single(0).zip(single(1))
     };
-    match (n.op.domain.as_str(), n.op.name.as_str()) {
-        ("", "Equal") => Some((single(0)?, single(1)?, true)),
-        ("", "Not") => comparison(graph, input(0)?).map(|(a, b, equal)| (a, b, !equal)),
-        ("", "Cast" | "Identity" | "Squeeze" | "Reshape" | "Unsqueeze") => comparison(graph, input(0)?),
-        _ => None,
-    }
+    // 1 where a is above b.
+    let above = |a: &Sym, b: &Sym| Truth::One(Sym::min(&Sym::max(&(a - b), &Sym::int(0)), &Sym::int(1)));
+    Some(match (n.op.domain.as_str(), n.op.name.as_str()) {
+        ("", "Equal") => both().map(|(a, b)| Truth::Equal(a, b))?,
+        ("", "Greater") => both().map(|(a, b)| above(&a, &b))?,
+        ("", "Less") => both().map(|(a, b)| above(&b, &a))?,
+        ("", "GreaterOrEqual") => both().map(|(a, b)| above(&b, &a).not())?,
+        ("", "LessOrEqual") => both().map(|(a, b)| above(&a, &b).not())?,
+        ("", "Not") => truth(graph, input(0)?)?.not(),
+        ("", "Cast" | "Identity" | "Squeeze" | "Reshape" | "Unsqueeze") => truth(graph, input(0)?)?,
+        _ => return None,
+    })
 }
 
 /// The branches assumed so far, the latest last, each with true if the other one has been tried.

@@ -14,7 +14,6 @@ use onnxc_ir::loops::{Buf, BufKind, CmpOp, LoopKind, Op, Space, Stmt, Ty, Value,
 use onnxc_ir::scalar::{BinOp, Scalar, UnOp};
 use onnxc_ops::Control;
 use onnxc_ops::routine::TensorBuf;
-use std::collections::BTreeSet;
 
 /// One carried value of a loop.
 struct Carried {
@@ -80,11 +79,13 @@ impl Assembler<'_> {
         }
         let mut blocks = Vec::new();
         for (i, region) in node.regions.iter().enumerate() {
+            let mut checked = self.checkable_guards();
             self.f.open_block();
-            let mut checked = BTreeSet::new();
-            self.check_branch_guards((n, i), &mut checked);
+            self.branches.push((n, i));
+            self.check_new_guards(&mut checked);
             let done = self.branch(region, &node.outputs, &outputs, &symbols);
-            self.check_branch_guards((n, i), &mut checked);
+            self.check_new_guards(&mut checked);
+            self.branches.pop();
             blocks.push(self.f.close_block());
             done?;
         }
@@ -215,6 +216,7 @@ impl Assembler<'_> {
         states: &[Carried],
         scans: &[Scanned],
     ) -> Result<(), Diagnostics> {
+        let mut checked = self.checkable_guards();
         let zero = self.f.int(0);
         let i = self.f.get(trips, &[]);
         let go = self.f.get(going, &[]);
@@ -226,7 +228,9 @@ impl Assembler<'_> {
         self.f.store(flag, zero, go, None);
         self.define_elements(body.params[0])?;
         self.bind_carried(states);
+        self.check_new_guards(&mut checked);
         self.region(body)?;
+        self.check_new_guards(&mut checked);
         for scan in scans {
             self.append(scan, i)?;
         }
@@ -458,6 +462,7 @@ impl Assembler<'_> {
         let zero = self.f.int(0);
         let trips = self.f.var(Ty::I64, &[], "trips");
         self.f.set(trips, &[], length);
+        let mut checked = self.checkable_guards();
         let i = self.f.open_loop("step");
         let last = {
             let one = self.f.int(1);
@@ -470,7 +475,9 @@ impl Assembler<'_> {
             done = done.and_then(|()| self.slice(n, carried + k, body.params[carried + k], at));
         }
         self.bind_carried(&states);
+        self.check_new_guards(&mut checked);
         let done = done.map_err(Diagnostics::from).and_then(|()| self.region(&body)).and_then(|()| {
+            self.check_new_guards(&mut checked);
             for (k, scan) in scans.iter().enumerate() {
                 let at = if reverse("scan_output_directions", k) { last } else { i };
                 self.append(scan, at)?;

@@ -10,7 +10,7 @@
 
 use super::kernels::lower_alone;
 use onnxc_base::{Diagnostic, EntityRef, Sym};
-use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
+use onnxc_ir::graph::{Graph, NodeId, Region, SymbolSource, ValueId};
 use onnxc_ir::kernel::{Body, Def, Kernel, Src};
 use onnxc_ops::{Lower, OpRef, Registry};
 use std::collections::BTreeSet;
@@ -72,8 +72,23 @@ pub(super) fn uses(graph: &Graph, region: &Region) -> Vec<Vec<usize>> {
         }
     }
     region.results.iter().for_each(|v| uses[v.index()].push(usize::MAX));
+    for info in graph.symbols.values() {
+        read_for(graph, info.source).for_each(|v| uses[v.index()].push(usize::MAX));
+    }
     debug_assert!(inside.len() == region.nodes.len(), "a node stands in a region once");
     uses
+}
+
+/// The values whose elements are read to find a symbol, so they must be in memory by then. What an operator computes extents
+/// from, of its inputs, are lists and single numbers.
+fn read_for(graph: &Graph, source: SymbolSource) -> impl Iterator<Item = ValueId> {
+    let (element, node) = match source {
+        SymbolSource::Element(v, _) => (Some(v), None),
+        SymbolSource::Extent(n, _) => (None, Some(n)),
+        _ => (None, None),
+    };
+    let inputs = node.into_iter().flat_map(|n| graph.nodes[n].inputs.iter().copied().flatten());
+    element.into_iter().chain(inputs.filter(|v| graph.tensor_type(*v).is_some_and(|t| t.rank() <= 1)))
 }
 
 /// Every value that a region (or one inside it) mentions.

@@ -5,7 +5,7 @@ use super::{Assembler, c_identifier};
 use crate::loops::in_place::remove_param;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Diagnostics, SecondaryMap, Sym};
-use onnxc_ir::graph::{NodeId, SymbolSource, ValueId};
+use onnxc_ir::graph::{SymbolSource, ValueId};
 use onnxc_ir::loops::{
     Arg, Buf, BufKind, Callee, CmpOp, DimInfo, DimSource, Func, FuncBuilder, Interface, Linkage, ParamKind, Port,
     Program, Stmt, Ty,
@@ -116,17 +116,22 @@ impl Assembler<'_> {
         f.finish()
     }
 
+    /// What the parameter of an input or output is called: not like one of the entry's own, which later passes look for.
+    fn port_name(&self, v: ValueId) -> String {
+        let name = c_identifier(&self.graph.values[v].name);
+        if ["dims", "extents", "workspace", ALLOCATOR].contains(&name.as_str()) { name + "_" } else { name }
+    }
+
     /// A parameter per input; gives those that are handed over as values, which have no memory yet.
     fn input_params(&mut self) -> Result<Vec<(ValueId, Buf)>, Diagnostic> {
         let mut values = Vec::new();
         for &v in &self.graph.body.params {
             let t = self.tensor(v)?;
             if self.by_value(v).is_some() {
-                let name = c_identifier(&self.graph.values[v].name);
-                values.push((v, self.f.param_buf(&name, DType::U8, false)));
+                values.push((v, self.f.param_buf(&self.port_name(v), DType::U8, false)));
                 continue;
             }
-            let buf = self.f.param_buf(&c_identifier(&self.graph.values[v].name), t.dtype, false);
+            let buf = self.f.param_buf(&self.port_name(v), t.dtype, false);
             self.storage[v] = Some(TensorBuf { buf, dtype: t.dtype, shape: t.shape });
         }
         Ok(values)
@@ -261,7 +266,7 @@ impl Assembler<'_> {
     fn output_params(&mut self) -> Result<Vec<Buf>, Diagnostic> {
         let mut bufs = Vec::new();
         for &v in &self.graph.body.results {
-            let name = c_identifier(&self.graph.values[v].name);
+            let name = self.port_name(v);
             if self.by_value(v).is_some() {
                 bufs.push(self.f.param_buf(&name, DType::U8, true));
                 continue;
@@ -299,32 +304,6 @@ impl Assembler<'_> {
                 (from_body && dtype(x) == dtype(v)).then_some(x)
             }
             _ => None,
-        }
-    }
-
-    /// Equalities that inference could not prove and every run must fulfil, as soon as both sides have values.
-    fn check_guards(&mut self, first: bool) {
-        for g in self.graph.guards.iter().filter(|g| g.region.is_none()) {
-            let early = |s: &Sym, this: &Self| s.symbols().iter().all(|x| this.early.contains(x));
-            let now = early(&g.left, self) && early(&g.right, self);
-            let bound = |s: &Sym, this: &Self| s.symbols().iter().all(|x| this.f.lookup(x).is_some());
-            if now == first && bound(&g.left, self) && bound(&g.right, self) {
-                let (l, r) = (self.f.sym(&g.left), self.f.sym(&g.right));
-                let differ = self.f.compare(CmpOp::Ne, l, r);
-                self.return_if(differ, BAD_DIMS);
-            }
-        }
-    }
-
-    /// Those that only a branch asks for: what has a value when it begins, or the rest when it ends.
-    pub(super) fn check_branch_guards(&mut self, branch: (NodeId, usize), done: &mut BTreeSet<usize>) {
-        for (i, g) in self.graph.guards.iter().enumerate() {
-            let bound = |s: &Sym| s.symbols().iter().all(|x| self.f.lookup(x).is_some());
-            if g.region == Some(branch) && bound(&g.left) && bound(&g.right) && done.insert(i) {
-                let (l, r) = (self.f.sym(&g.left), self.f.sym(&g.right));
-                let differ = self.f.compare(CmpOp::Ne, l, r);
-                self.return_if(differ, BAD_DIMS);
-            }
         }
     }
 

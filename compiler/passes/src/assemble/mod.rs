@@ -16,6 +16,7 @@ mod chain;
 mod control;
 pub mod cut;
 mod entry;
+mod guards;
 mod joins;
 mod kernels;
 mod memory;
@@ -102,6 +103,8 @@ struct Assembler<'a> {
     steps: Vec<StepReport>,
     /// Symbols whose value is known before the run.
     early: Vec<Symbol>,
+    /// The branches that are being emitted, each inside the one before.
+    branches: Vec<(NodeId, usize)>,
     /// The heap is used, so the entry takes an allocator.
     heap: bool,
     /// A call after each step counts its time.
@@ -140,6 +143,7 @@ pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> Resu
         kernels: vec![],
         steps: vec![],
         early: symbols::early(graph),
+        branches: vec![],
         heap: false,
         profile: wishes.profile,
         tuner: wishes.tuner,

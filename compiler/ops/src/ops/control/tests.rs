@@ -230,9 +230,9 @@ fn squeezed(rank: usize, declared: Option<usize>) -> String {
 #[test]
 fn branches_of_different_ranks_are_chosen_by_what_fits() {
     assert_eq!(squeezed(1, None), "f32[8]; n == 1; n == 1; E2053");
-    assert_eq!(squeezed(2, None), "f32[k + n, 4]; min(1, max(-n + 1, n - 1)) == 1; E2053");
+    assert_eq!(squeezed(2, None), "f32[k + n, 4]; -min(1, max(-n + 1, n - 1)) + 1 == 0; E2053");
     assert_eq!(squeezed(1, Some(1)), "f32[4]; n == 1; n == 1; E2053");
-    assert_eq!(squeezed(1, Some(2)), "f32[n, 4]; min(1, max(-n + 1, n - 1)) == 1; E2053");
+    assert_eq!(squeezed(1, Some(2)), "f32[n, 4]; -min(1, max(-n + 1, n - 1)) + 1 == 0; E2053");
 }
 
 #[test]
