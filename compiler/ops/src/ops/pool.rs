@@ -107,28 +107,30 @@ fn lower_average(cx: &mut ComputeCx) -> Result<()> {
     let include = cx.attrs().int("count_include_pad") == Some(1);
     let (sum, acc) = window_sum(cx, "sum", &window, |e| e);
     let dtype = cx.output_type(0).dtype;
-    cx.map_output(|_, i| {
-        let counts = (0..spatial.len()).map(|a| count(&window, a, &spatial[a], &i[2 + a], include));
-        // Factors that are constant are one; the others are multiplied as they stand: a product of sums would be expanded.
-        let mut fixed = Sym::int(1);
-        let mut count: Option<Expr> = None;
-        for c in counts {
-            if c.as_int().is_some() {
-                fixed *= c;
-            } else {
-                let c = cast(DType::I64, acc, int(c));
-                count = Some(count.map_or(c.clone(), |n| n * c));
-            }
-        }
-        let fixed_count = cast(DType::I64, acc, int(fixed.clone()));
-        let count = match count {
-            Some(n) if fixed.is_one() => n,
-            Some(n) => n * fixed_count,
-            None => fixed_count,
-        };
-        cast(acc, dtype, load(sum, i) / count)
-    });
+    cx.map_output(|_, i| cast(acc, dtype, load(sum, i) / mean_count(&window, &spatial, &i[2..], include, acc)));
     Ok(())
+}
+
+/// How many taps of the window of output `o` a mean is taken over.
+pub(super) fn mean_count(window: &Window, spatial: &[Sym], o: &[Sym], include: bool, acc: DType) -> Expr {
+    // Factors that are constant are one; the others are multiplied as they stand: a product of sums would be expanded.
+    let mut fixed = Sym::int(1);
+    let mut product: Option<Expr> = None;
+    for a in 0..spatial.len() {
+        let c = count(window, a, &spatial[a], &o[a], include);
+        if c.as_int().is_some() {
+            fixed *= c;
+        } else {
+            let c = cast(DType::I64, acc, int(c));
+            product = Some(product.map_or(c.clone(), |n| n * c));
+        }
+    }
+    let fixed_count = cast(DType::I64, acc, int(fixed.clone()));
+    match product {
+        Some(n) if fixed.is_one() => n,
+        Some(n) => n * fixed_count,
+        None => fixed_count,
+    }
 }
 
 /// How many taps of the window of output `o` count along an axis.

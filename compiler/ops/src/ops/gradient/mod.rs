@@ -5,15 +5,19 @@
 //! each of `xs` a tensor of its shape. Several elements of `y` are summed, as if each counted once.
 //!
 //! Reverse mode, on import: the nodes between `xs`, `zs` and `y` are visited backwards and each hands its inputs their
-//! share (`rules`). Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
+//! share (`rules`, `picks`; `windows` has operators of their own).
+//! Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
 //! Nodes with regions, and operators without a rule, are refused (`E2029`).
 
+mod picks;
 mod rules;
 mod sum_to;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 pub use sum_to::DEF as SUM_TO;
+pub use windows::{AVERAGE, CONV_INPUT, CONV_WEIGHTS};
 
 use crate::prelude::*;
 use onnxc_ir::graph::{NodeId, ValueDef, ValueId};

@@ -7,13 +7,16 @@ use crate::prelude::*;
 use onnxc_ir::graph::{NodeId, OpName, ValueId};
 
 /// What the rules share: where nodes are added, and the node that is derived.
-struct Cx<'a, 'b> {
-    n: &'a mut NodeReader<'b>,
-    attrs: Attrs,
-    inputs: Vec<ValueId>,
+pub(super) struct Cx<'a, 'b> {
+    pub(super) n: &'a mut NodeReader<'b>,
+    pub(super) id: NodeId,
+    pub(super) attrs: Attrs,
+    pub(super) inputs: Vec<ValueId>,
+    /// The inputs whose shares are wanted, by their places in the node.
+    asked: &'a [bool],
     /// The first output and its derivative.
-    y: ValueId,
-    g: ValueId,
+    pub(super) y: ValueId,
+    pub(super) g: ValueId,
 }
 
 /// The shares of a node's inputs, for those `asked` for at least; `from`: the derivatives of its outputs.
@@ -24,6 +27,9 @@ pub(super) fn shares(
     asked: &[bool],
 ) -> Result<Vec<Option<ValueId>>> {
     let node = n.graph.nodes[id].clone();
+    if node.op == OpName::onnx("Split") {
+        return joined(n, &node.attrs, &node.outputs, from);
+    }
     let (Some(&Some(g)), true) = (from.first(), node.op.domain.is_empty() && node.regions.is_empty()) else {
         return Err(refused(n, id));
     };
@@ -34,16 +40,32 @@ pub(super) fn shares(
         return Err(refused(n, id));
     }
     let inputs: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
-    let mut cx = Cx { n, attrs: node.attrs, inputs, y: node.outputs[0], g };
+    let mut cx = Cx { n, id, attrs: node.attrs, inputs, asked, y: node.outputs[0], g };
     let name = node.op.name.as_str();
-    let found = match unary(&mut cx, name)? {
-        Some(share) => Some(vec![Some(share)]),
-        None => match binary(&mut cx, name, asked)? {
-            Some(shares) => Some(shares),
-            None => moved(&mut cx, name)?,
-        },
-    };
-    found.ok_or_else(|| refused(n, id))
+    if let Some(share) = unary(&mut cx, name)? {
+        return Ok(vec![Some(share)]);
+    }
+    for rules in [binary, moved, super::picks::shares] {
+        if let Some(shares) = rules(&mut cx, name)? {
+            return Ok(shares);
+        }
+    }
+    Err(refused(n, id))
+}
+
+/// What was taken apart is put together; parts that nothing depends on have no derivative.
+fn joined(
+    n: &mut NodeReader,
+    attrs: &Attrs,
+    outputs: &[ValueId],
+    from: &[Option<ValueId>],
+) -> Result<Vec<Option<ValueId>>> {
+    let mut parts = vec![];
+    for (&y, g) in outputs.iter().zip(from) {
+        parts.push(Some(g.map_or_else(|| filled(n, 0.0, y), Ok)?));
+    }
+    let axis = ("axis", Attr::Int(attrs.int("axis").unwrap_or(0)));
+    Ok(vec![Some(n.emit_one("Concat", &[axis], &parts)?)])
 }
 
 /// Binary operators of an opset before 7, whose second operand stands beside axes of the first.
@@ -55,7 +77,7 @@ fn legacy(name: &str, attrs: &Attrs) -> bool {
 pub(super) fn refused(n: &NodeReader, id: NodeId) -> Diagnostic {
     let node = &n.graph.nodes[id];
     n.error("E2029", format!("'{}' ({}) can't be derived", node.name, node.op))
-        .expected("arithmetic, elementary functions, MatMul, Gemm, Softmax, sums, means, and operators that move elements")
+        .expected("arithmetic, elementary functions, MatMul, Gemm, Conv, pools, Softmax, sums, means, extremes, or what moves elements")
         .help("list a tensor after it in 'zs' if it counts as constant, or compute the gradient in the exporting framework")
 }
 
@@ -68,35 +90,58 @@ pub(super) fn filled(n: &mut NodeReader, v: f32, like: ValueId) -> Result<ValueI
 }
 
 impl Cx<'_, '_> {
-    fn op(&mut self, name: &str, inputs: &[ValueId]) -> Result<ValueId> {
+    pub(super) fn op(&mut self, name: &str, inputs: &[ValueId]) -> Result<ValueId> {
         self.with(name, &[], inputs)
     }
 
-    fn with(&mut self, name: &str, attrs: &[(&str, Attr)], inputs: &[ValueId]) -> Result<ValueId> {
+    pub(super) fn with(&mut self, name: &str, attrs: &[(&str, Attr)], inputs: &[ValueId]) -> Result<ValueId> {
         self.n.emit_one(name, attrs, &inputs.iter().map(|&v| Some(v)).collect::<Vec<_>>())
     }
 
     /// A number of y's dtype.
-    fn number(&mut self, v: f32) -> Result<ValueId> {
+    pub(super) fn number(&mut self, v: f32) -> Result<ValueId> {
         let number = self.n.constant("number", Tensor::scalar(v));
         let y = self.y;
         self.op("CastLike", &[number, y])
     }
 
+    /// Is the share of the node's input `i` wanted?
+    pub(super) fn asked(&self, i: usize) -> bool {
+        self.asked.get(i) == Some(&true)
+    }
+
+    /// The node's inputs as they are listed.
+    pub(super) fn given(&self) -> Vec<Option<ValueId>> {
+        self.n.graph.nodes[self.id].inputs.clone()
+    }
+
+    /// The first output of the node on other inputs.
+    pub(super) fn copy(&mut self, inputs: &[Option<ValueId>]) -> Result<ValueId> {
+        let (_, outputs) = self.n.emit_copy(self.id, inputs.to_vec());
+        outputs.first().copied().ok_or_else(|| refused(self.n, self.id))
+    }
+
+    /// An operator that only these rules make, with the node's attributes.
+    pub(super) fn inner(&mut self, name: &str, inputs: &[ValueId]) -> Result<ValueId> {
+        let inputs: Vec<_> = inputs.iter().map(|&v| Some(v)).collect();
+        let op = OpName { domain: "onnxc".into(), name: name.into() };
+        Ok(self.n.emit_regions(op, self.attrs.clone(), &inputs, 1, vec![])[0])
+    }
+
     /// What a broadcast repeated is summed.
-    fn sum_to(&mut self, v: ValueId, like: ValueId) -> Result<ValueId> {
+    pub(super) fn sum_to(&mut self, v: ValueId, like: ValueId) -> Result<ValueId> {
         let op = OpName { domain: "onnxc".into(), name: "SumTo".into() };
         Ok(self.n.emit(op, &[], &[Some(v), Some(like)], 1)?[0])
     }
 
     /// The derivative times a factor.
-    fn times(&mut self, factor: ValueId) -> Result<ValueId> {
+    pub(super) fn times(&mut self, factor: ValueId) -> Result<ValueId> {
         let g = self.g;
         self.op("Mul", &[g, factor])
     }
 
     /// `v` with the shape of `like`: the same elements.
-    fn shaped(&mut self, v: ValueId, like: ValueId) -> Result<ValueId> {
+    pub(super) fn shaped(&mut self, v: ValueId, like: ValueId) -> Result<ValueId> {
         let shape = self.op("Shape", &[like])?;
         self.with("Reshape", &[("allowzero", Attr::Int(1))], &[v, shape])
     }
@@ -123,6 +168,19 @@ fn unary(cx: &mut Cx, name: &str) -> Result<Option<ValueId>> {
             cx.op("Neg", &[sine])?
         }
         "Softplus" => cx.op("Sigmoid", &[x])?,
+        "Erf" => {
+            // 2 / sqrt(pi) e^(-x^2).
+            let (square, scale) = (cx.op("Mul", &[x, x])?, cx.number(std::f32::consts::FRAC_2_SQRT_PI)?);
+            let minus = cx.op("Neg", &[square])?;
+            let bell = cx.op("Exp", &[minus])?;
+            cx.op("Mul", &[scale, bell])?
+        }
+        "LeakyRelu" => {
+            let (zero, one) = (cx.number(0.0)?, cx.number(1.0)?);
+            let slope = cx.number(cx.attrs.float("alpha").unwrap_or(0.01))?;
+            let on = cx.op("Greater", &[x, zero])?;
+            cx.op("Where", &[on, one, slope])?
+        }
         "Sqrt" => {
             let half = cx.number(0.5)?;
             cx.op("Div", &[half, y])?
@@ -142,13 +200,12 @@ fn unary(cx: &mut Cx, name: &str) -> Result<Option<ValueId>> {
 }
 
 /// Arithmetic of several tensors, and products of matrices.
-fn binary(cx: &mut Cx, name: &str, asked: &[bool]) -> Result<Option<Vec<Option<ValueId>>>> {
+fn binary(cx: &mut Cx, name: &str) -> Result<Option<Vec<Option<ValueId>>>> {
     let (g, all) = (cx.g, cx.inputs.clone());
     if name == "Sum" {
         return all.iter().map(|&x| cx.sum_to(g, x).map(Some)).collect::<Result<_>>().map(Some);
     }
     let [a, b, ..] = all[..] else { return Ok(None) };
-    let asked = |i: usize| asked.get(i) == Some(&true);
     let mut shares = vec![None, None, None];
     match name {
         "Add" => (shares[0], shares[1]) = (Some(g), Some(g)),
@@ -161,10 +218,10 @@ fn binary(cx: &mut Cx, name: &str, asked: &[bool]) -> Result<Option<Vec<Option<V
             (shares[0], shares[1]) = (Some(by_a), Some(cx.op("Neg", &[scaled])?));
         }
         "Pow" => {
-            if asked(0) {
+            if cx.asked(0) {
                 shares[0] = Some(power_by_base(cx, a, b)?);
             }
-            if asked(1) {
+            if cx.asked(1) {
                 shares[1] = Some(power_by_exponent(cx, a)?);
             }
         }
@@ -272,12 +329,9 @@ fn inverse(perm: &[i64]) -> Vec<i64> {
 
 /// Each element had a part in one sum, or in one mean.
 fn reduction(cx: &mut Cx, name: &str, x: ValueId, axes: Option<ValueId>) -> Result<ValueId> {
-    let (mut g, y) = (cx.g, cx.y);
+    let mut g = cx.g;
     if name == "ReduceMean" {
-        let (of_x, of_y) = (cx.op("Size", &[x])?, cx.op("Size", &[y])?);
-        let (of_x, of_y) = (cx.op("CastLike", &[of_x, g])?, cx.op("CastLike", &[of_y, g])?);
-        let share = cx.op("Div", &[of_y, of_x])?;
-        g = cx.times(share)?;
+        g = super::picks::mean_share(cx, x)?;
     }
     // Without axes the sum is a scalar, or all axes are kept: it broadcasts as it is.
     if let (Some(axes), Some(0)) = (axes, cx.attrs.int("keepdims")) {

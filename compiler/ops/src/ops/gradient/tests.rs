@@ -81,7 +81,8 @@ fn inputs(shapes: &[&[usize]]) -> Vec<Tensor> {
 
 /// A graph of `%y` by formulas, one a line: `%name = Op(...) {...}`.
 fn graph(params: &str, lines: &[&str]) -> String {
-    let body: String = lines.iter().enumerate().map(|(i, l)| format!("  {l} : ? @n{i}\n")).collect();
+    let types = |l: &str| vec!["?"; l.split('=').next().map_or(1, |outputs| outputs.matches('%').count())].join(", ");
+    let body: String = lines.iter().enumerate().map(|(i, l)| format!("  {l} : {} @n{i}\n", types(l))).collect();
     format!("graph @g({params}) -> %y {{\n{body}}}\n")
 }
 
@@ -89,6 +90,7 @@ fn graph(params: &str, lines: &[&str]) -> String {
 fn elementary_functions() {
     for op in [
         "Identity",
+        "Erf",
         "Neg",
         "Log",
         "Relu",
@@ -150,6 +152,75 @@ fn movements_and_sums() {
         }
         net(&["%m = Mul(%a, %b)", &format!("%s = {op}(%m) {{ keepdims: 0, noop: 0 }}"), "%y = Exp(%s)"]);
     }
+}
+
+/// Inputs all of whose elements differ, in a mixed order.
+fn distinct(shapes: &[&[usize]]) -> Vec<Tensor> {
+    let of = |(k, s): (usize, &&[usize])| {
+        let count: usize = s.iter().product();
+        tensor(s, &(0..count).map(|i| 0.1 + 0.07 * ((i * 7 + k) % count) as f64 + 0.01 * k as f64).collect::<Vec<_>>())
+    };
+    shapes.iter().enumerate().map(of).collect()
+}
+
+#[test]
+fn convolutions_and_pools() {
+    let cases = [
+        ("pads: [1, 0, 0, 1], strides: [2, 1], group: 1", [[1, 2, 5, 4], [3, 2, 3, 2]]),
+        ("dilations: [1, 2], group: 2, auto_pad: \"SAME_UPPER\"", [[2, 4, 3, 5], [2, 2, 2, 3]]),
+    ];
+    for (attrs, [x, w]) in cases {
+        let line = format!("%c = Conv(%a, %b, %d) {{ {attrs} }}");
+        let params = format!("%a: f64{x:?}, %b: f64{w:?}, %d: f64[{}]", w[0]);
+        let net = graph(&params, &[&line, "%t = Mul(%c, %c)", "%y = Mul(%t, %c)"]);
+        check(&net, &["a", "b", "d"], &distinct(&[&x, &w, &[w[0]]]));
+    }
+    let window = "kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1]";
+    for op in [
+        format!("MaxPool(%a) {{ {window}, storage_order: 0 }}"),
+        format!("AveragePool(%a) {{ {window}, count_include_pad: 0 }}"),
+        format!("AveragePool(%a) {{ {window}, count_include_pad: 1 }}"),
+        "GlobalMaxPool(%a)".into(),
+        "GlobalAveragePool(%a)".into(),
+    ] {
+        let net = graph("%a: f64[1, 2, 5, 4]", &[&format!("%p = {op}"), "%y = Mul(%p, %p)"]);
+        check(&net, &["a"], &distinct(&[&[1, 2, 5, 4]]));
+    }
+}
+
+#[test]
+fn picks_and_extremes() {
+    let consts = "  const $from: i64[2] = [0, 3]\n  const $to: i64[2] = [2, 0]\n  const $axes: i64[2] = [0, 1]\n  const $by: i64[2] = [1, -2]\n";
+    let more = "  const $at: i64[3] = [1, -1, 1]\n  const $one: i64[1] = [1]\n  const $pads: i64[4] = [1, -1, 0, 2]\n  const $low: f64[] = [0.3]\n  const $two: i64[1] = [2]\n";
+    let net = |lines: &[&str]| {
+        let text = graph("%a: f64[3, 4], %b: f64[3, 1]", lines);
+        let text = text.replacen(") -> %y {\n", &format!(") -> %y {{\n{consts}{more}"), 1);
+        check(&text, &["a", "b"], &distinct(&[&[3, 4], &[3, 1]]));
+    };
+    for op in [
+        "Slice(%m, $from, $to, $axes, $by)",
+        "Gather(%m, $at) { axis: 1 }",
+        "Pad(%m, $pads) { mode: \"constant\" }",
+        "Max(%a, %b, %m)",
+        "Min(%m, %a)",
+        "ReduceMax(%m, $one) { keepdims: 0 }",
+        "ReduceMin(%m) { keepdims: 1 }",
+        "Clip(%m, $low)",
+        "LeakyRelu(%m) { alpha: 0.2 }",
+        "Trilu(%m) { upper: 0 }",
+    ] {
+        net(&["%m = Mul(%a, %b)", &format!("%f = {op}"), "%y = Mul(%f, %f)"]);
+    }
+    net(&["%m = Mul(%a, %b)", "%f, %g = Split(%m) { axis: 1, uneven: 0 }", "%h = Exp(%g)", "%y = Mul(%h, %h)"]);
+    net(&["%m = Mul(%a, %b)", "%f, %i = TopK(%m, $two) { axis: 1, largest: 1, sorted: 1 }", "%y = Exp(%f)"]);
+}
+
+#[test]
+fn equal_extremes_share() {
+    let net = graph("%a: f64[2], %b: f64[2]", &["%m = Max(%a, %b)", "%y = Mul(%m, %m)"]);
+    let g = derive(&net, &["a", "b"], &[], &["a", "b"]).expect("derivable");
+    let found = results(&g, &[tensor(&[2], &[3.0, 1.0]), tensor(&[2], &[3.0, 2.0])]);
+    assert_eq!(found[1..], [vec![3.0, 0.0], vec![3.0, 4.0]]);
 }
 
 #[test]
