@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes forest.onnx, machine.onnx, decoder.onnx and cross.onnx. Needs onnx, numpy, scikit-learn and skl2onnx.
+"""Makes forest.onnx, machine.onnx, decoder.onnx, cross.onnx and scan8.onnx. Needs onnx, numpy, scikit-learn and skl2onnx.
 
 The first two are what skl2onnx exports. The others have the form that ONNX Runtime's optimiser gives transformers: a layer
 of a decoder with its cache (grouped attention, rotary embedding, normalisations with skips), and attention over itself and
-over another sequence.
+over another sequence. The last is a Scan of opset 8, whose samples have lengths.
 """
 import pathlib
 
@@ -87,6 +87,18 @@ def cross():
            [("y", T.FLOAT, ["batch", "new", hidden]), cache("key", "all"), cache("value", "all")])
 
 
+def scan8():
+    """States add up what is scanned, forth and back at once, as long as a sample is."""
+    f = lambda name, *shape: helper.make_tensor_value_info(name, T.FLOAT, shape)
+    adds = [helper.make_node("Add", ["state", "a"], ["next"], name="add"), helper.make_node("Mul", ["next", "b"], ["product"], name="mul")]
+    body = helper.make_graph(adds, "body", [f("state", 2), f("a", 2), f("b", 2)], [f("next", 2), f("product", 2)])
+    node = helper.make_node("Scan", ["lengths", "first", "x", "z"], ["last", "all"], name="scan", body=body, num_scan_inputs=2, directions=[0, 1])
+    lengths = helper.make_tensor_value_info("lengths", T.INT64, ["batch"])
+    inputs = [lengths, f("first", "batch", 2), f("x", "batch", "steps", 2), f("z", "batch", "steps", 2)]
+    graph = helper.make_graph([node], "scan8", inputs, [f("last", "batch", 2), f("all", "batch", "steps", 2)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 8)], ir_version=3), HERE / "scan8.onnx")
+
+
 def exported():
     from sklearn.datasets import make_classification
     from sklearn.ensemble import RandomForestClassifier
@@ -108,4 +120,5 @@ def exported():
 if __name__ == "__main__":
     decoder()
     cross()
+    scan8()
     exported()

@@ -312,6 +312,21 @@ impl<'a> NodeReader<'a> {
         self.become_values(results)
     }
 
+    /// Nodes that are emitted into a region instead: adds them to `region`, under names of their own.
+    pub fn inside<T>(
+        &mut self,
+        region: &mut Region,
+        emit: impl FnOnce(&mut Self) -> Result<T, Diagnostic>,
+    ) -> Result<T, Diagnostic> {
+        let before = self.composed.nodes.len();
+        let made = emit(self)?;
+        for id in self.composed.nodes.split_off(before) {
+            self.graph.nodes[id].name += &format!("_{}", region.nodes.len());
+            region.nodes.push(id);
+        }
+        Ok(made)
+    }
+
     /// What stands in the node's place.
     pub fn composed(&mut self) -> Composed {
         std::mem::take(&mut self.composed)

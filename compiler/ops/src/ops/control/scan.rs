@@ -1,6 +1,7 @@
 //! Scan: a body run for each slice of its scanned inputs.
 //!
-//! Since 9: no batch axis. Version 8 had one: a Scan over the batch around one over the sequence. Its lengths are refused.
+//! Since 9: no batch axis. Version 8 had one: a Scan over the batch around one over the sequence. Where it
+//! has lengths, the steps behind one leave the states as they are and give zeros, and backwards is from there.
 //! Inputs: states, then `num_scan_inputs` scanned ones. Region: parameters states, slices; results states, slices of
 //! the outputs. Attributes `scan_{input,output}_{axes,directions}` are there only if the file has them.
 
@@ -32,41 +33,70 @@ const LISTS: [&str; 4] = ["scan_input_axes", "scan_output_axes", "scan_input_dir
 
 fn import_8(n: &mut NodeReader) -> Result<Attrs> {
     n.region("body")?;
-    let body = n.regions.pop().expect("just taken");
-    let scans = n.need_int("num_scan_inputs")?;
-    if n.inputs.first().copied().flatten().is_some() {
-        return Err(n
-            .error("E2020", "Scan of opset 8 with lengths of sequences isn't supported")
-            .help("convert the model to opset 9 or newer with onnx.version_converter"));
+    let mut body = n.regions.pop().expect("just taken");
+    let (scans, lengths) = (n.need_int("num_scan_inputs")?, n.inputs.first().copied().flatten());
+    let mut inputs = n.inputs.get(1..).unwrap_or_default().to_vec();
+    let states = inputs.len().saturating_sub(usize::try_from(scans).unwrap_or(0)).min(body.results.len());
+    let outputs = body.results.len();
+    let params = (0..inputs.len()).map(|k| param(n, &format!("batch_{k}"))).collect();
+    let mut region = Region { params, nodes: vec![], results: vec![] };
+    let mut directions = n.opt_ints("directions")?;
+    let mut sequence: Vec<_> = region.params.iter().map(|&p| Some(p)).collect();
+    if let Some(lengths) = lengths {
+        // What is scanned backwards begins where its sample ends.
+        let back = directions.take().unwrap_or_default();
+        let axes = [("batch_axis", Attr::Int(0)), ("time_axis", Attr::Int(1))];
+        for (_, x) in back.iter().zip(&mut inputs[states..]).filter(|(d, _)| **d == 1) {
+            *x = Some(n.emit_one("ReverseSequence", &axes, &[*x, Some(lengths)])?);
+        }
+        let own = param(n, "length");
+        stop_at(n, &mut body, own, states)?;
+        region.params.push(own);
+        inputs.push(Some(lengths));
+        // Which step it is, is a state in front of the others.
+        sequence.insert(0, Some(n.constant("first", Tensor::scalar(0i64))));
     }
     let mut inner = Attrs::default().with("num_scan_inputs", Attr::Int(scans));
-    if let Some(d) = n.opt_ints("directions")? {
+    if let Some(d) = directions {
         inner.set("scan_input_directions", Attr::Ints(d));
     }
-    let inputs = n.inputs.get(1..).unwrap_or_default().to_vec();
-    let outputs = body.results.len();
-    let value = |n: &mut NodeReader, hint: String, def| {
-        let (name, ty) = (format!("{}/{hint}", n.name), crate::infer::unknown_type());
-        n.graph.values.push(onnxc_ir::graph::ValueData { name, ty, def, content: None })
-    };
-    let params: Vec<ValueId> =
-        (0..inputs.len()).map(|k| value(n, format!("batch_{k}"), onnxc_ir::graph::ValueDef::Param)).collect();
-    let id = n.graph.nodes.next_key();
-    let def = |k| onnxc_ir::graph::ValueDef::Node(id, k as u32);
-    let results: Vec<ValueId> = (0..outputs).map(|k| value(n, format!("item_{k}"), def(k))).collect();
-    n.graph.nodes.push(onnxc_ir::graph::Node {
-        name: format!("{}/sequence", n.name),
-        op: onnxc_ir::graph::OpName::onnx("Scan"),
-        attrs: inner,
-        inputs: params.iter().map(|&p| Some(p)).collect(),
-        outputs: results.clone(),
-        regions: vec![body],
-    });
-    let region = Region { params, nodes: vec![id], results };
-    let outer = Attrs::default().with("num_scan_inputs", Attr::Int(inputs.len() as i64));
     let op = onnxc_ir::graph::OpName::onnx("Scan");
+    let count = body.results.len();
+    let mut results = n.inside(&mut region, |n| Ok(n.emit_regions(op.clone(), inner, &sequence, count, vec![body])))?;
+    region.results = results.split_off(count - outputs);
+    let outer = Attrs::default().with("num_scan_inputs", Attr::Int(inputs.len() as i64));
     let outputs = n.emit_regions(op, outer, &inputs, outputs, vec![region]);
     n.become_values(outputs)
+}
+
+/// A parameter of a region to come.
+fn param(n: &mut NodeReader, hint: &str) -> ValueId {
+    let (name, ty) = (format!("{}/{hint}", n.name), crate::infer::unknown_type());
+    n.graph.values.push(onnxc_ir::graph::ValueData { name, ty, def: onnxc_ir::graph::ValueDef::Param, content: None })
+}
+
+/// Lets a body count its steps in a state in front of its others; from step `length` on states stay as they are, and what is
+/// scanned is 0.
+fn stop_at(n: &mut NodeReader, body: &mut Region, length: ValueId, states: usize) -> Result<()> {
+    let step = param(n, "step");
+    let (before, mut results) = (body.params.clone(), body.results.clone());
+    let next = n.inside(body, |n| {
+        let one = n.constant("one", Tensor::scalar(1i64));
+        let nothing = n.constant("nothing", Tensor::scalar(0f32));
+        let live = n.emit_one("Less", &[], &[Some(step), Some(length)])?;
+        for (k, result) in results.iter_mut().enumerate() {
+            let other = match before.get(k).filter(|_| k < states) {
+                Some(&state) => state,
+                None => n.emit_one("CastLike", &[], &[Some(nothing), Some(*result)])?,
+            };
+            *result = n.emit_one("Where", &[], &[Some(live), Some(*result), Some(other)])?;
+        }
+        n.emit_one("Add", &[], &[Some(step), Some(one)])
+    })?;
+    body.params.insert(0, step);
+    body.results = results;
+    body.results.insert(0, next);
+    Ok(())
 }
 
 fn import(n: &mut NodeReader) -> Result<Attrs> {
