@@ -82,7 +82,7 @@ impl Call {
 }
 
 /// The number of heads.
-fn heads(n: &mut NodeReader) -> Result<i64> {
+pub(super) fn heads(n: &mut NodeReader) -> Result<i64> {
     let heads = n.need_int("num_heads")?;
     if heads < 1 {
         return Err(n.error("E2011", format!("attribute 'num_heads' is {heads}")).expected("at least 1"));
@@ -107,7 +107,7 @@ fn unpack(n: &mut NodeReader, v: ValueId, count: i64) -> Result<Vec<ValueId>> {
 }
 
 /// Adds the three parts of a bias; k and v of four axes, which come from a cache, have theirs already.
-fn add_bias(n: &mut NodeReader, qkv: &mut [ValueId; 3], bias: ValueId) -> Result<()> {
+pub(super) fn add_bias(n: &mut NodeReader, qkv: &mut [ValueId; 3], bias: ValueId) -> Result<()> {
     let (zero, end) = (ints(n, "zero", &[0]), ints(n, "end", &[i64::MAX]));
     let one = last_extent(n, qkv[0])?;
     let two = emit(n, "Add", &[], &[one, one])?;
@@ -201,7 +201,7 @@ fn import_decoder_multi_head(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 /// The last axis in three: of the sizes given, or equal ones.
-fn thirds(n: &mut NodeReader, x: ValueId, sizes: Option<Vec<i64>>) -> Result<[ValueId; 3]> {
+pub(super) fn thirds(n: &mut NodeReader, x: ValueId, sizes: Option<Vec<i64>>) -> Result<[ValueId; 3]> {
     let axis = ("axis", Attr::Int(-1));
     let sizes = sizes.map(|s| ints(n, "sizes", &s));
     let parts = match sizes {

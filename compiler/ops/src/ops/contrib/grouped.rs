@@ -60,7 +60,7 @@ fn refuse(n: &mut NodeReader) -> Result<()> {
 }
 
 /// q, k and v as [batch, sequence, heads * size], also where they come in one tensor.
-fn queries_keys_values(n: &mut NodeReader, heads: i64, shared: i64) -> Result<[ValueId; 3]> {
+pub(super) fn queries_keys_values(n: &mut NodeReader, heads: i64, shared: i64) -> Result<[ValueId; 3]> {
     let q = need(n, 0)?;
     if let (Some(k), Some(v)) = (opt(n, 1), opt(n, 2)) {
         return Ok([q, k, v]);
@@ -155,7 +155,7 @@ fn padded_lengths(n: &mut NodeReader, q: ValueId, lengths: ValueId, real: ValueI
 }
 
 /// How many keys a sample had before: inputs `lengths` and `lengths + 1` say how many it has, and the most of any.
-fn before(cx: &ComputeCx, lengths: usize, sequence: &Sym) -> impl Fn(&Sym) -> Expr + use<> {
+pub(super) fn before(cx: &ComputeCx, lengths: usize, sequence: &Sym) -> impl Fn(&Sym) -> Expr + use<> {
     let (own, total) = (cx.input(lengths), cx.input(lengths + 1));
     let (d, e) = (cx.dtype(lengths), cx.dtype(lengths + 1));
     let scalar = vec![Sym::int(0); cx.shape(lengths + 1).len()];
@@ -170,7 +170,7 @@ fn before(cx: &ComputeCx, lengths: usize, sequence: &Sym) -> impl Fn(&Sym) -> Ex
 }
 
 /// Inputs `i` and `i + 1` are a length for each sample and one number.
-fn check_lengths(cx: &mut InferCx, i: usize, batch: &Sym) -> Result<()> {
+pub(super) fn check_lengths(cx: &mut InferCx, i: usize, batch: &Sym) -> Result<()> {
     let (lengths, total) = (tensor(cx, i, Class::Int)?, tensor(cx, i + 1, Class::Int)?);
     cx.unify(&lengths.count(), batch, "a length for each sample")?;
     if !lengths.shape.is_empty() {
@@ -180,7 +180,7 @@ fn check_lengths(cx: &mut InferCx, i: usize, batch: &Sym) -> Result<()> {
 }
 
 /// Input 0, which must be [batch, sequence, hidden].
-fn sequences(cx: &InferCx) -> Result<TensorType> {
+pub(super) fn sequences(cx: &InferCx) -> Result<TensorType> {
     let x = tensor(cx, 0, Class::Float)?;
     match x.rank() {
         3 => Ok(x),
