@@ -3,13 +3,13 @@
 //! - An alias (Identity, Reshape, Cast to the same type ...) whose output has its input's type is its input.
 //! - An alias reads nothing but its first input when it runs, so its others are dropped, and the shape arithmetic
 //!   behind them with the next `dead-code`.
-//! - An alias of an alias is one alias.
+//! - An alias of an alias is one alias, a Transpose of a Transpose one Transpose, or none.
 
 use super::patterns::defines_symbols;
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::Diagnostics;
 use onnxc_ir::graph::patch::Patch;
-use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
+use onnxc_ir::graph::{Attr, Graph, NodeId, OpName, Region, ValueId};
 use onnxc_ops::{Lower, OpRef, Registry};
 
 /// The pass.
@@ -17,6 +17,7 @@ pub const PASS: GraphPass = GraphPass { name: "simplify", about: "remove nodes t
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     for n in all_nodes(graph, &graph.body) {
+        transpose(graph, cx, n);
         if !is_alias(graph, cx.registry, n) || defines_symbols(graph, n) {
             continue;
         }
@@ -36,6 +37,37 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
         }
     }
     Ok(())
+}
+
+/// Lets a Transpose of a Transpose read what that one reads.
+fn transpose(graph: &mut Graph, cx: &mut GraphCx<'_>, n: NodeId) {
+    let Some((x, outer)) = order(graph, n) else { return };
+    let Some((origin, inner)) = graph.producer(x).and_then(|m| order(graph, m)) else { return };
+    if outer.len() != inner.len() {
+        return;
+    }
+    let both: Vec<i64> = outer.iter().filter_map(|&a| inner.get(a as usize).copied()).collect();
+    let y = graph.nodes[n].outputs[0];
+    if both.len() == outer.len() && both.iter().zip(0..).all(|(a, k)| *a == k) {
+        let mut patch = Patch::new(PASS.name, n);
+        patch.replace(y, origin);
+        cx.editor.apply(graph, patch);
+    } else if both.len() == outer.len() {
+        graph.nodes[n].inputs[0] = Some(origin);
+        graph.nodes[n].attrs.set("perm", Attr::Ints(both));
+    }
+}
+
+/// What a Transpose reads, and the order of axes that it makes: counted from the front.
+fn order(graph: &Graph, n: NodeId) -> Option<(ValueId, Vec<i64>)> {
+    let node = &graph.nodes[n];
+    if node.op != OpName::onnx("Transpose") || node.outputs.len() != 1 {
+        return None;
+    }
+    let x = node.inputs.first().copied().flatten()?;
+    let rank = graph.tensor_type(x)?.rank() as i64;
+    let perm = node.attrs.ints("perm").map_or_else(|| (0..rank).rev().collect(), <[i64]>::to_vec);
+    Some((x, perm.iter().map(|a| a.rem_euclid(rank.max(1))).collect()))
 }
 
 /// Nodes of a region and of regions inside, outer ones first.

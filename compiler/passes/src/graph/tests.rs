@@ -152,6 +152,20 @@ fn identities_disappear() {
 }
 
 #[test]
+fn transposes_of_transposes_are_one_or_none() {
+    let perm = |p: &[i64]| Attrs::default().with("perm", Attr::Ints(p.to_vec()));
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["2", "3", "4"]);
+    let last = node(&mut b, "Transpose", perm(&[0, 2, 1]), &[x]);
+    let back = node(&mut b, "Transpose", perm(&[0, -1, 1]), &[last]);
+    let turned = node(&mut b, "Transpose", Attrs::default(), &[back]);
+    let again = node(&mut b, "Transpose", perm(&[1, 2, 0]), &[turned]);
+    let y = node(&mut b, "Concat", Attrs::default().with("axis", Attr::Int(0)), &[back, x]);
+    let passes = [&super::simplify::PASS, &super::dead_code::PASS];
+    assert_eq!(check(b.finish(&[y, again]), &passes, &[numbers(&[2, 3, 4])]), ["Transpose", "Concat"]);
+}
+
+#[test]
 fn a_gemm_of_folded_axes_becomes_a_product() {
     for transposed in [0, 1] {
         let mut b = GraphBuilder::new("g");

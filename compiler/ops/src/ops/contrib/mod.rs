@@ -2,7 +2,7 @@
 //! (docs/ContribOperators.md of microsoft/onnxruntime): what exported and optimised transformers and detectors use.
 //!
 //! Those that are operators of ONNX under another name, or a few of them put together, become these on import.
-//! Ranks that only inference knows matter to few of them; these look at what the file declares.
+//! Ranks that only inference knows matter to few of them; these look at what the file declares, and at the nodes before.
 
 pub mod attend;
 pub mod bias;
@@ -29,7 +29,7 @@ pub mod signal;
 pub mod sparse;
 
 use crate::prelude::*;
-use onnxc_ir::graph::{OpName, ValueId};
+use onnxc_ir::graph::{OpName, ValueDef, ValueId};
 
 /// Their domain.
 const DOMAIN: &str = "com.microsoft";
@@ -68,10 +68,32 @@ fn ints(n: &mut NodeReader, hint: &str, values: &[i64]) -> ValueId {
     n.constant(hint, Tensor::from_slice(&[values.len()], values))
 }
 
-/// The rank of a value, if the file or an initializer says it.
+/// The rank of a value, if the file or an initializer says it, or nodes before it do.
 fn rank(n: &NodeReader, v: ValueId) -> Option<usize> {
-    let ty = &n.graph.values[v].ty;
-    ty.as_tensor().map(|t| t.rank())
+    rank_within(n, v, 64)
+}
+
+/// The same, through so many nodes at most: files that optimisers write declare no types between them.
+fn rank_within(n: &NodeReader, v: ValueId, left: usize) -> Option<usize> {
+    let data = &n.graph.values[v];
+    if let Some(t) = data.ty.as_tensor() {
+        return Some(t.rank());
+    }
+    let ValueDef::Node(id, _) = data.def else { return None };
+    let node = Some(&n.graph.nodes[id]).filter(|node| left > 0 && node.op.domain.is_empty())?;
+    let of = |i: usize| rank_within(n, node.inputs.get(i).copied().flatten()?, left - 1);
+    match node.op.name.as_str() {
+        "Transpose" => node.attrs.ints("perm").map(<[i64]>::len).or_else(|| of(0)),
+        "Conv" | "ConvTranspose" | "ConvInteger" => of(1).or_else(|| of(0)),
+        "QLinearConv" => of(3).or_else(|| of(0)),
+        "MaxPool" | "AveragePool" => node.attrs.ints("kernel_shape").map(|k| k.len() + 2),
+        "GlobalAveragePool" | "GlobalMaxPool" | "BatchNormalization" | "DequantizeLinear" | "QuantizeLinear"
+        | "Cast" | "Identity" | "Relu" | "Clip" | "LeakyRelu" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Concat" => {
+            of(0)
+        }
+        "Add" | "Sub" | "Mul" | "Div" => Some(of(0)?.max(of(1)?)),
+        _ => None,
+    }
 }
 
 /// The last extent of a value as a list of one element, known to shape arithmetic where the extent is.

@@ -50,8 +50,14 @@ fn numbers(n: &mut NodeReader, i: usize) -> Result<ValueId> {
     n.emit_one("DequantizeLinear", &[], &inputs)
 }
 
-/// Numbers to integers of scale and zero point that are inputs `i` and `i + 1`; `like` has their dtype if need be.
+/// The node becomes numbers as integers, see [`quantised`].
 fn integers(n: &mut NodeReader, v: ValueId, i: usize, like: Option<ValueId>) -> Result<Attrs> {
+    let y = quantised(n, v, i, like)?;
+    n.become_values(vec![y])
+}
+
+/// Numbers to integers of scale and zero point that are inputs `i` and `i + 1`; `like` has their dtype if need be.
+fn quantised(n: &mut NodeReader, v: ValueId, i: usize, like: Option<ValueId>) -> Result<ValueId> {
     let zero = match input(n, i + 1) {
         Some(z) => z,
         None => {
@@ -60,8 +66,7 @@ fn integers(n: &mut NodeReader, v: ValueId, i: usize, like: Option<ValueId>) -> 
         }
     };
     let scale = input(n, i);
-    let y = n.emit_one("QuantizeLinear", &[], &[Some(v), scale, Some(zero)])?;
-    n.become_values(vec![y])
+    n.emit_one("QuantizeLinear", &[], &[Some(v), scale, Some(zero)])
 }
 
 fn binary_op(n: &mut NodeReader, op: &str) -> Result<Attrs> {
@@ -78,25 +83,26 @@ fn unary_op(n: &mut NodeReader, op: &str, attrs: Vec<(&str, Attr)>) -> Result<At
     integers(n, y, 3, like)
 }
 
-/// A pool, its channels where `channels_last` says.
+/// A pool, its channels where `channels_last` says: moved as integers.
 fn pool(n: &mut NodeReader, op: &str, attrs: Vec<(&str, Attr)>) -> Result<Attrs> {
-    let x = numbers(n, 0)?;
+    if n.int("channels_last", 0)? == 0 {
+        return unary_op(n, op, attrs);
+    }
     let kernel = attrs.iter().find_map(|(name, v)| match v {
         Attr::Ints(v) if *name == "kernel_shape" => Some(v.len() + 2),
         _ => None,
     });
-    let y = match n.int("channels_last", 0)? {
-        0 => n.emit_one(op, &attrs, &[Some(x)])?,
-        _ => {
-            let unknown = || n.error("E2041", "the rank of input 0 isn't known").expected("a rank in the file");
-            let rank = kernel.or_else(|| super::rank(n, input(n, 0)?)).ok_or_else(unknown)?;
-            let x = to_first(n, x, rank)?;
-            let y = n.emit_one(op, &attrs, &[Some(x)])?;
-            to_last(n, y, rank)?
-        }
-    };
+    let x = super::need(n, 0)?;
+    let unknown = || n.error("E2041", "the rank of input 0 isn't known").expected("a rank in the file");
+    let rank = kernel.or_else(|| super::rank(n, x)).ok_or_else(unknown)?;
+    let x = to_first(n, x, rank)?;
+    let (scale, zero) = (input(n, 1), input(n, 2));
+    let x = n.emit_one("DequantizeLinear", &[], &[Some(x), scale, zero])?;
+    let y = n.emit_one(op, &attrs, &[Some(x)])?;
     let like = input(n, 0);
-    integers(n, y, 3, like)
+    let y = quantised(n, y, 3, like)?;
+    let y = to_last(n, y, rank)?;
+    n.become_values(vec![y])
 }
 
 /// Softmax of the operator set that `opset` names: before 13, of the axes from `axis` on taken together.
