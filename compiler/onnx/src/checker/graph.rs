@@ -257,14 +257,20 @@ fn check_order(cx: &mut Checker<'_>, nodes: &[NodeProto], scope: &Scope<'_, '_>)
                 .help("use Loop for iteration, or correct the names of the inputs"),
         );
     }
-    for &(consumer, producer, name) in early.iter().filter(|(a, b, _)| !(knot.stuck[*a] && knot.stuck[*b])) {
+    let mut unordered = early.iter().filter(|(a, b, _)| !(knot.stuck[*a] && knot.stuck[*b]));
+    if let Some(&(consumer, producer, name)) = unordered.next() {
         cx.node = Some((nodes[consumer].label(consumer), nodes[consumer].op_label()));
-        let found = format!("input '{name}' is produced only later, by node '{}'", nodes[producer].label(producer));
+        let more = match unordered.count() {
+            0 => String::new(),
+            n => format!(", and so are {n} more"),
+        };
+        let found =
+            format!("input '{name}' is produced only later, by node '{}'{more}", nodes[producer].label(producer));
         cx.report(
-            Diagnostic::error("E1013", found)
+            Diagnostic::warning("E1013", found)
                 .tensor(name)
                 .expected("producers before consumers")
-                .help("sort the nodes topologically"),
+                .help("the nodes are taken in an order that works; sort them for other tools"),
         );
     }
     cx.node = None;

@@ -1,4 +1,4 @@
-//! An ONNX model to graph IR: opsets, model-local functions and sloppy names end here.
+//! An ONNX model to graph IR: opsets, model-local functions, sloppy names and orders end here.
 //!
 //! Holds afterwards:
 //! - Each node holds its operator's newest, canonical attributes, made by the newest `import` function that isn't newer
@@ -25,6 +25,7 @@ mod inputs;
 mod names;
 mod nodes;
 mod options;
+mod order;
 mod reader;
 #[cfg(test)]
 mod tests;

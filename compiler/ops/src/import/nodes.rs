@@ -1,7 +1,7 @@
 //! Nodes and their subgraphs.
 
 use super::attrs::kind_of;
-use super::{Composed, Importer, NodeReader, names::Names, visible};
+use super::{Composed, Importer, NodeReader, names::Names, order, visible};
 use crate::infer::unknown_type;
 use crate::registry::OpRef;
 use crate::{Import, OpDef};
@@ -23,10 +23,15 @@ struct Read {
 }
 
 impl<'m> Importer<'m> {
-    /// Imports nodes in the file's order.
+    /// Imports nodes, producers before consumers.
     pub(super) fn nodes(&mut self, protos: &'m [NodeProto]) -> Vec<NodeId> {
         let mut nodes = Vec::new();
-        for (i, proto) in protos.iter().enumerate() {
+        let order = {
+            let frame = self.frame();
+            order::computable(protos, &|name| visible(frame, name).is_some())
+        };
+        for i in order {
+            let proto = &protos[i];
             if self.graph.nodes.len() >= self.model.limits.max_nodes {
                 self.report(
                     Diagnostic::error("E2023", "the model has too many nodes when its functions are inlined")
