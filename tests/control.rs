@@ -104,3 +104,19 @@ fn a_branch_that_never_fits_is_refused_when_it_is_taken() {
     check(text, &[floats(&[1, 2], &[7.0, 8.0])], Some(&joined));
     check(text, &[floats(&[1, 2], &[7.0, 11.0])], None);
 }
+
+/// Pads that the run finds bound nothing: memory is asked for when they are known, not for the largest there could be.
+#[test]
+fn memory_is_not_set_aside_for_any_pads() {
+    let text = r#"graph @g(%x: f32[2, 3], %p: f32[4]) -> %sum {
+  const $one: f32[] = [1.0]
+  %pads = Cast(%p) { to: i64 } : ? @pads
+  %padded = Pad(%x, %pads, $one) { mode: "constant" } : ? @pad
+  %square = Mul(%padded, %padded) : ? @square
+  %sum = ReduceSum(%square) { keepdims: 0, noop_with_empty_axes: 0 } : ? @sum
+}
+"#;
+    let x = floats(&[2, 3], &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+    check(text, &[x.clone(), floats(&[4], &[0.0; 4])], Some(&floats(&[], &[28.0])));
+    check(text, &[x, floats(&[4], &[1.0, 0.0, 0.0, 2.0])], Some(&floats(&[], &[37.0])));
+}

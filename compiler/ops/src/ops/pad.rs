@@ -98,8 +98,13 @@ fn infer_pad(cx: &mut InferCx) -> Result<()> {
     let pads = pads(cx.graph, cx.id(), x.rank());
     let copies = cx.attrs().str("mode").is_some_and(|m| m != "constant");
     let mut shape = Vec::new();
-    for (from, pad) in x.shape.iter().zip(&pads) {
-        let d = cx.ranges().simplify(&(from + &pad.0 + &pad.1));
+    for (axis, (from, pad)) in x.shape.iter().zip(&pads).enumerate() {
+        let found = symbols > 0 && !(pad.0.is_zero() && pad.1.is_zero());
+        let d = match found {
+            // What is computed during the run is a symbol, as a sum would only hide that it isn't negative.
+            true => cx.fresh_extent((symbols + axis) as u32, "padded", 0, None),
+            false => cx.ranges().simplify(&(from + &pad.0 + &pad.1)),
+        };
         not_negative(cx, &d)?;
         if copies && !only_cuts(&cx.ranges(), pad) {
             // Elements can't be copied from nowhere: an empty axis stays empty.
@@ -113,21 +118,19 @@ fn infer_pad(cx: &mut InferCx) -> Result<()> {
     Ok(())
 }
 
-/// The axes that input 3 lists, all without it; `None` if they aren't known.
-fn listed(graph: &Graph, node: NodeId, rank: usize) -> Option<Vec<usize>> {
-    match graph.nodes[node].inputs.get(3).copied().flatten() {
+/// The axes of a list of axes, all without one; `None` if they aren't known.
+fn listed(given: Option<Option<Vec<Sym>>>, rank: usize) -> Option<Vec<usize>> {
+    match given {
         None => Some((0..rank).collect()),
-        Some(v) => {
-            let axes = crate::infer::content_of(graph, v)?;
-            axes.iter().map(|a| Some(a.as_int()?.rem_euclid(rank.max(1) as i64) as usize)).collect()
-        }
+        Some(axes) => axes?.iter().map(|a| Some(a.as_int()?.rem_euclid(rank.max(1) as i64) as usize)).collect(),
     }
 }
 
 /// The pads of each axis: known, or the symbols that `infer` has made; for all axes if it isn't known which are listed.
 fn pads(graph: &Graph, node: NodeId, rank: usize) -> Pads {
     let input = graph.nodes[node].inputs[1].expect("infer has required it");
-    let axes = listed(graph, node, rank);
+    let given = graph.nodes[node].inputs.get(3).copied().flatten();
+    let axes = listed(given.map(|v| crate::infer::content_of(graph, v)), rank);
     let content = crate::infer::content_of(graph, input).filter(|_| axes.is_some());
     let axes = axes.unwrap_or_else(|| (0..rank).collect());
     let at = |k: usize| match &content {
@@ -145,9 +148,11 @@ fn pads(graph: &Graph, node: NodeId, rank: usize) -> Pads {
     pads
 }
 
+/// The pads, then the extent of each axis with them.
 fn pad_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
-    let rank = cx.input_type(0).rank();
-    let known = cx.opt(3).is_none() || cx.content(3).is_some_and(|a| a.iter().all(|a| a.as_int().is_some()));
+    let x = cx.input_type(0).shape.clone();
+    let rank = x.len();
+    let known = listed(cx.opt(3).map(|_| cx.content(3)), rank).is_some();
     let open = !known && open_length(&cx.input_type(3).shape);
     let mut pads = if open { vec![] } else { run_time_list(cx, 1)? };
     if open {
@@ -164,7 +169,17 @@ fn pad_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
         let bad = cx.f.binary(BinOp::Or, low, high);
         cx.fail_if(bad, OUT_OF_RANGE);
     }
-    Ok(pads)
+    let axes = listed(cx.opt(3).map(|_| cx.content(3)), rank).unwrap_or_else(|| (0..rank).collect());
+    let (begins, ends) = pads.split_at(axes.len());
+    let mut extents: Vec<Value> = x.iter().map(|d| cx.f.sym(d)).collect();
+    for ((&axis, &begin), &end) in axes.iter().zip(begins).zip(ends) {
+        let longer = cx.f.add(extents[axis], begin);
+        extents[axis] = cx.f.add(longer, end);
+        let zero = cx.f.int(0);
+        let negative = cx.f.compare(CmpOp::Lt, extents[axis], zero);
+        cx.fail_if(negative, OUT_OF_RANGE);
+    }
+    Ok([pads, extents].concat())
 }
 
 fn lower_pad(cx: &mut ComputeCx) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::Assembler;
 use super::reuse::Owned;
+use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{NodeId, TensorType, ValueDef, ValueId};
 use onnxc_ir::loops::{Buf, BufKind, CmpOp, ConstData, ConstId, LoopKind, Space, Stmt, Value};
@@ -10,6 +11,10 @@ use onnxc_ops::routine::TensorBuf;
 
 /// The status for a failed allocation.
 pub(super) const OUT_OF_MEMORY: i32 = onnxc_ops::routine::OUT_OF_MEMORY;
+
+/// The most bytes that are set aside for a tensor whose size is known only during the run. A larger bound says nothing: pads
+/// that the run finds are bounded by what arithmetic bears. Such memory is asked for when the size is known.
+const MOST_BYTES: i64 = 1 << 32;
 
 impl Assembler<'_> {
     /// A value's tensor type.
@@ -79,14 +84,23 @@ impl Assembler<'_> {
         Ok(t)
     }
 
+    /// An upper bound of `count` that is known before the run, if memory could be set aside for it.
+    pub(super) fn room(&self, count: &Sym, dtype: DType) -> Option<Sym> {
+        let late = |s: &Symbol| !self.early.contains(s);
+        let bound = self.ranges.upper_bound(count, &late)?;
+        let least = |s: &Symbol| Some(Sym::int(self.ranges.get(s).and_then(|r| r.lo).unwrap_or(1).max(1)));
+        let bytes = bound.subst(&least) * dtype.size() as i64;
+        let fits = bytes.as_int().is_some_and(|n| n <= MOST_BYTES);
+        (fits || !count.any_symbol(&late)).then_some(bound)
+    }
+
     /// Memory for `count` elements.
     pub(super) fn memory(&mut self, name: &str, dtype: DType, count: &Sym) -> Result<Buf, Diagnostic> {
         if !Scalar::holds(dtype) {
             return Err(Diagnostic::error("E4007", format!("tensors of {dtype} can't be computed yet")).tensor(name));
         }
-        let late = |s: &onnxc_base::sym::Symbol| !self.early.contains(s);
-        let unbound = |s: &onnxc_base::sym::Symbol| self.f.lookup(s).is_none();
-        let bound = self.ranges.upper_bound(count, &late);
+        let unbound = |s: &Symbol| self.f.lookup(s).is_none();
+        let bound = self.room(count, dtype);
         let known =
             if count.any_symbol(&unbound) { self.ranges.upper_bound(count, &unbound) } else { Some(count.clone()) };
         let buf = self.f.buf(dtype, BufKind::Local, name);

@@ -38,9 +38,8 @@ impl Assembler<'_> {
     /// The type of a port that is an `onnxc_value`: what is no tensor of numbers, and an output that nothing bounds.
     pub(super) fn by_value(&self, v: ValueId) -> Option<String> {
         let ty = self.model_type(v);
-        let late = |s: &Symbol| !self.early.contains(s);
         let output = self.graph.body.results.contains(&v) && !self.graph.body.params.contains(&v);
-        let unbounded = |t: &Type| t.as_tensor().is_some_and(|t| self.ranges.upper_bound(&t.count(), &late).is_none());
+        let unbounded = |t: &Type| t.as_tensor().is_some_and(|t| self.room(&t.count(), t.dtype).is_none());
         (onnxc_ops::handles::is_handle(&ty) || output && unbounded(&ty)).then(|| type_text(&ty))
     }
 
