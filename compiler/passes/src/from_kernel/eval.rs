@@ -181,8 +181,7 @@ impl<'c, 'k> Eval<'c, 'k> {
 
     /// Whether a symbolic integer is below another.
     pub fn below(&mut self, s: &Sym, extent: &Sym) -> Value {
-        let s = self.resolve(s);
-        let (value, extent) = (self.int(&s), self.uniform(extent));
+        let (value, extent) = (self.int(&self.resolve(s)), self.uniform(extent));
         self.cx.f.compare(CmpOp::Lt, value, extent)
     }
 
@@ -224,7 +223,16 @@ impl<'c, 'k> Eval<'c, 'k> {
         let mut computed: Vec<(Value, Sym)> = Vec::new();
         for (dim, e) in index.iter().enumerate().rev() {
             match e.as_sym() {
-                Some(s) => offset = offset + storage.distance(dim, self.resolve(s)),
+                Some(s) => {
+                    let (at, stride) = storage.place(dim, self.resolve(s));
+                    let further = &offset + &at * &stride;
+                    match further.is_overflow() {
+                        false => offset = further,
+                        // Too long as one formula: the axis counts on its own.
+                        true if !at.is_overflow() => computed.push((self.int(&at), stride)),
+                        true => return Err(self.cx.error("an index is too long a formula")),
+                    }
+                }
                 None => computed.push((self.expr(e)?, storage.strides[dim].clone())),
             }
         }

@@ -83,10 +83,17 @@ struct Storage {
 impl Storage {
     /// How far an index of a dim is from the start, in elements.
     fn distance(&self, dim: usize, index: Sym) -> Sym {
-        match &self.ring {
-            Some(r) if r.dim == dim => index.modulo(&self.shape[dim]) * &self.strides[dim],
-            _ => (index - &self.lo[dim]) * &self.strides[dim],
-        }
+        let (at, stride) = self.place(dim, index);
+        at * stride
+    }
+
+    /// The same as the factors of a product: where in the dim, and what one step there is.
+    fn place(&self, dim: usize, index: Sym) -> (Sym, Sym) {
+        let at = match &self.ring {
+            Some(r) if r.dim == dim => index.modulo(&self.shape[dim]),
+            _ => index - &self.lo[dim],
+        };
+        (at, self.strides[dim].clone())
     }
 }
 
