@@ -12,7 +12,7 @@
 use super::dynamic_tiles;
 use onnxc_base::{DType, SecondaryMap};
 use onnxc_ir::loops::walk::{blocks, map_reads, operands};
-use onnxc_ir::loops::{BinOp, Block, Func, LoopKind, Op, Stmt, Ty, Value, Var};
+use onnxc_ir::loops::{BinOp, Block, Func, LoopKind, Op, Stmt, Value, Var};
 
 /// Lanes of a vector that stays.
 const LANES: u16 = 4;
@@ -32,7 +32,7 @@ pub(super) fn kept(f: &Func) -> Kept {
     }
     let dynamic = dynamic_tiles(f);
     for (var, def) in &f.vars {
-        s.kept.vars[var] = def.ty == Ty::vector(DType::I32, LANES) && !dynamic.contains(&var);
+        s.kept.vars[var] = def.ty.lanes == LANES && element(def.ty.elem) && !dynamic.contains(&var);
     }
     while std::mem::take(&mut s.changed) {
         s.block(&f.body);
@@ -63,7 +63,7 @@ fn supported(f: &Func, v: Value) -> bool {
     match &def.op {
         Op::Load { mask, .. } => element(d) && mask.is_none_or(|m| matches!(f.values[m].op, Op::Splat(_))),
         Op::Select(c, ..) => element(d) && f.values[*c].ty.lanes == 1,
-        Op::Get(_) => d == DType::I32,
+        Op::Get(_) => element(d),
         Op::Binary(BinOp::Add | BinOp::Sub | BinOp::Mul, ..) if d == DType::I32 => true,
         Op::Binary(BinOp::Max | BinOp::Min, ..) => element(d),
         Op::Binary(BinOp::Shl | BinOp::Shr, _, by) if d == DType::I32 => {
