@@ -42,6 +42,8 @@ const PREAMBLE: &str = "\
 /* Sums and products are rounded one by one, and no call of a library function comes in by the back door. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+/* What a function calls on another processor is here, too. */
+#pragma clang diagnostic ignored \"-Wunused-function\"
 #elif defined(__GNUC__)
 #pragma GCC optimize (\"fp-contract=off\", \"no-math-errno\", \"no-tree-loop-distribute-patterns\")
 #if (defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M') || (defined(__riscv_xlen) && __riscv_xlen == 32)
