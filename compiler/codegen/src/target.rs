@@ -189,12 +189,23 @@ impl Target {
                     () => None,
                 },
                 tile: (2, 2),
+                // An operation of the vector extension is one instruction, of SMLAD two and half of what unpacks its factors.
+                unroll: if has("mve.fp") { 4 } else { 2 },
             }),
-            Architecture::Riscv32(_) => Some(ByteProducts { dots: None, tile: (4, 4) }),
+            Architecture::Riscv32(_) => Some(ByteProducts { dots: None, tile: (4, 4), unroll: 2 }),
             _ => None,
         };
         let small = is_small(&triple);
         Target { triple, cpu: cpu.into(), features, vector_bits, vector_registers, has_fma, pointer_bits, small, bytes }
+    }
+
+    /// True if it computes with 32-bit floats itself.
+    pub fn has_floats(&self) -> bool {
+        match self.triple.architecture {
+            Architecture::Arm(a) => !matches!(a.into_str().as_ref(), "thumbv6m" | "thumbv7m"),
+            Architecture::Riscv32(_) => self.has("f"),
+            _ => true,
+        }
     }
 
     /// What tensors and constants are aligned to, in bytes: a cache line, which is also the widest vector, or on a small

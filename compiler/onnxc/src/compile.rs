@@ -188,6 +188,7 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
         vector_bits: bits,
         registers,
         fma: backend.has_fma(&options.target),
+        calls_floats: !options.target.has_floats(),
         l2_bytes: l2_bytes(options.target.vector_bits),
         threads: threads(options, backend),
         bytes: backend.bytes(&options.target),

@@ -55,6 +55,8 @@ pub struct ByteProducts {
     pub dots: Option<Dots>,
     /// Points of the data in a tile, and of the weights: as many sums as the registers hold with what they are made of.
     pub tile: (u32, u32),
+    /// Operations of a longer row that are written out one after the other.
+    pub unroll: u32,
 }
 
 /// How many products one operation sums into one 32-bit integer. Both are powers of two.
@@ -64,6 +66,19 @@ pub struct Dots {
     pub most: u16,
     /// The fewest that an operation is worth it for: fewer are multiplied and added one by one.
     pub least: u16,
+}
+
+impl Dots {
+    /// The operations that so many products in order take.
+    pub fn operations(self, products: i64) -> i64 {
+        let (mut group, mut rest, mut count) = (i64::from(self.most), products, 0);
+        while group >= i64::from(self.least).max(1) {
+            count += rest / group;
+            rest %= group;
+            group /= 2;
+        }
+        count + rest
+    }
 }
 
 /// A place in the nest of another stage.

@@ -11,6 +11,8 @@ pub struct Machine {
     pub registers: u32,
     /// There is a fused multiply-add.
     pub fma: bool,
+    /// Operations on floats are calls of functions.
+    pub calls_floats: bool,
     /// Bytes of a core's own second-level cache.
     pub l2_bytes: u32,
     /// The most threads that run a parallel loop.
@@ -33,7 +35,7 @@ pub struct Memory {
     pub alignment: u32,
     /// Scratch of a kernel of at most so many bytes lives on the stack.
     pub stack_bytes: u32,
-    /// Steps of a reduction that are written out, at most.
+    /// Steps of a reduction that are written out, at most; at 0 tiles are smaller, too.
     pub unroll: u32,
     /// How much is done for less RAM at the price of time, up to [`Machine::MOST_THRIFT`]: from 1 on results lie in the place
     /// of larger operands, and operands are copied for that wherever they end; at 2 steps are joined so that, by an estimate, no
@@ -54,6 +56,7 @@ impl Machine {
         vector_bits: 256,
         registers: 16,
         fma: true,
+        calls_floats: false,
         l2_bytes: 1 << 20,
         threads: 1,
         bytes: None,

@@ -89,6 +89,10 @@ impl Cx<'_> {
         for (a, slot) in axes.iter().zip(found) {
             let (mut lo, mut hi) =
                 slot.ok_or_else(|| self.error(format!("nothing loads {}", self.kernel.defs[p].name)))?;
+            // Bounds of an index may be wider than it is; known ones are never beyond the extent.
+            if let (Some(l), Some(h), Some(e)) = (lo.as_int(), hi.as_int(), a.extent.as_int()) {
+                (lo, hi) = (Sym::int(l.clamp(0, (e - 1).max(0))), Sym::int(h.clamp(0, (e - 1).max(0))));
+            }
             if clip {
                 if self.ranges.prove_le(&Sym::int(0), &lo) != Some(true) {
                     lo = Sym::max(&lo, &Sym::int(0));

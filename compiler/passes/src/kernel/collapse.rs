@@ -189,7 +189,7 @@ fn padded_elsewhere(kernel: &Kernel, id: DefId) -> bool {
 }
 
 /// Merges axes `at` and `at + 1` of a definition into the first of them.
-fn merge(kernel: &mut Kernel, id: DefId, at: usize) {
+pub(super) fn merge(kernel: &mut Kernel, id: DefId, at: usize) {
     let def = &mut kernel.defs[id];
     let b = def.axes.remove(at + 1);
     let a = &mut def.axes[at];
@@ -235,7 +235,7 @@ fn split_in_body(kernel: &mut Kernel, id: DefId, merged: &Symbol, second: &Symbo
 }
 
 /// Merges adjacent reduction axes of a definition.
-fn collapse_reduction(kernel: &mut Kernel, id: DefId) {
+pub(super) fn collapse_reduction(kernel: &mut Kernel, id: DefId) {
     let count = |k: &Kernel| if let Body::Reduce { axes, .. } = &k.defs[id].body { axes.len() } else { 0 };
     let mut at = count(kernel);
     while at > 1 {

@@ -11,8 +11,10 @@
 
 use super::expr::{Site, loads, offset};
 use super::lanes;
+use super::overlap;
 use super::pack::{self, Plan as Copy};
 use super::plan::{Nest, nests};
+use super::tile;
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
@@ -22,8 +24,6 @@ use onnxc_ir::scalar::Scalar;
 
 /// Numbers of copies of data, apart from those that `pack` makes.
 const PADDED: u32 = 1000;
-/// Groups of products that are written out one after the other.
-const GROUPS: i64 = 2;
 /// A row of up to this many products is written out whole.
 const SHORT: i64 = 12;
 
@@ -38,6 +38,8 @@ pub struct Plan {
     columns: (Symbol, u32),
     /// Products that are written out.
     unroll: u32,
+    /// The last operation of a row overlaps the one before.
+    overlaps: bool,
     dots: Option<Dots>,
 }
 
@@ -50,11 +52,11 @@ impl Plan {
 }
 
 /// The factors of a contraction.
-struct Factors {
-    reduction: DefId,
-    data: Site,
-    weights: Site,
-    last: Axis,
+pub(super) struct Factors {
+    pub(super) reduction: DefId,
+    pub(super) data: Site,
+    pub(super) weights: Site,
+    pub(super) last: Axis,
 }
 
 /// Stores the weights of every contraction in the order of its reduction axes, and data that is padded with its padding.
@@ -99,7 +101,7 @@ fn wanted(kernel: &Kernel, nest: &Nest, bytes: ByteProducts, n: u32) -> Option<C
     Some(weights_in_order(kernel, &f, n))
 }
 
-fn factors(kernel: &Kernel, nest: &Nest) -> Option<Factors> {
+pub(super) fn factors(kernel: &Kernel, nest: &Nest) -> Option<Factors> {
     let reduction = nest.reduction(kernel)?;
     let (a, b) = Stage::narrow_factors(kernel, reduction)?;
     let (a, b) = (loads(&a).remove(0), loads(&b).remove(0));
@@ -133,7 +135,7 @@ fn mentions(site: &Site, v: &Symbol) -> bool {
 }
 
 /// The axes of a nest's head that only the data has, and that only the weights have.
-fn tile_axes(kernel: &Kernel, nest: &Nest, f: &Factors) -> (Option<Axis>, Option<Axis>) {
+pub(super) fn tile_axes(kernel: &Kernel, nest: &Nest, f: &Factors) -> (Option<Axis>, Option<Axis>) {
     let of = |data: bool| {
         let head = kernel.defs[nest.def].axes.iter().rev();
         let mut own = head.filter_map(|a| Some((a, lanes::own_axis(kernel, nest, &a.var)?)));
@@ -189,16 +191,26 @@ fn weights_in_order(kernel: &Kernel, f: &Factors, n: u32) -> Copy {
 
 /// Puts the weights of the contractions that [`arrange`] has found into panels, and says how they are to run.
 pub fn panels(kernel: &mut Kernel, machine: Machine) -> Vec<Plan> {
-    let Some(bytes) = machine.bytes else { return vec![] };
+    let Some(mut bytes) = machine.bytes else { return vec![] };
+    if machine.memory.scarce && machine.memory.unroll < tile::LITTLE {
+        bytes.tile = (bytes.tile.0.min(2), bytes.tile.1.min(2));
+    }
     let mut plans: Vec<Plan> = vec![];
     loop {
         let found = nests(kernel).iter().find_map(|n| {
             let f = factors(kernel, n)?;
             let new = !plans.iter().any(|p| p.axis == f.last.var);
-            let plan = if new { plan(kernel, n, &f, bytes)? } else { return None };
-            Some((panel(kernel, &f, &plan, n, plans.len() + 1)?, plan))
+            if new { Some((plan(kernel, n, &f, bytes)?, f)) } else { None }
         });
-        let Some((copy, plan)) = found else { return plans };
+        let Some((plan, f)) = found else { return plans };
+        if let (Some(dots), true) = (plan.dots, plan.overlaps) {
+            overlap::overlap(kernel, &f, dots);
+        }
+        let copy = nests(kernel).iter().filter(|n| plan.is_of(kernel, n)).find_map(|n| {
+            let f = factors(kernel, n)?;
+            panel(kernel, &f, &plan, n, plans.len() + 1)
+        });
+        let Some(copy) = copy else { return plans };
         pack::apply(kernel, copy);
         plans.push(plan);
     }
@@ -222,12 +234,17 @@ fn plan(kernel: &Kernel, nest: &Nest, f: &Factors, bytes: ByteProducts) -> Optio
     let rows = rows.map(|a| (a.var.clone(), most(&a, bytes.tile.0)));
     let count = most(&columns, if rows.is_some() { bytes.tile.1 } else { bytes.tile.0 * bytes.tile.1 });
     let group = i64::from(bytes.dots.map_or(1, |d| d.most));
-    let unroll = if extent <= SHORT.max(group) { extent } else { group * GROUPS.min(extent / group).max(1) };
+    let groups = i64::from(bytes.unroll);
+    let whole = SHORT.max(if group > SHORT { group * groups } else { group });
+    let overlapped = bytes.dots.and_then(|d| overlap::length(d, extent));
+    let length = overlapped.unwrap_or(extent);
+    let unroll = if length <= whole { length } else { group * groups.min(length / group).max(1) };
     Some(Plan {
         axis: f.last.var.clone(),
         rows,
         columns: (columns.var, count),
         unroll: unroll as u32,
+        overlaps: overlapped.is_some(),
         dots: bytes.dots,
     })
 }

@@ -1,7 +1,7 @@
 //! Passes over one kernel: simplify its definitions, then choose its schedule.
 //!
 //! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] (with [`dot`] on both
-//! sides) → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`]; attention has an order and a
+//! sides, then [`im2col`]) → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`]; attention has an order and a
 //! schedule of its own ([`attention`]). None of them changes what a kernel computes but for the order of sums.
 
 pub mod along;
@@ -11,8 +11,10 @@ pub mod chain;
 pub mod collapse;
 pub mod dot;
 pub mod expr;
+pub mod im2col;
 pub mod inline;
 pub mod lanes;
+mod overlap;
 pub mod pack;
 pub mod panels;
 pub mod plan;
@@ -69,6 +71,7 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     if let Some(p) = copied {
         strips::copy_param(kernel, p);
     }
+    im2col::im2col(kernel, machine);
     let dots = dot::panels(kernel, machine);
     let fast = if machine.strict { None } else { winograd::winograd(kernel, machine) };
     pack::pack(kernel, machine, &dots);

@@ -73,7 +73,7 @@ pub(super) fn is_const(kernel: &Kernel, src: Src) -> bool {
 pub(super) fn is_const_copy(kernel: &Kernel, src: Src) -> bool {
     let Src::Def(d) = src else { return false };
     let loads = def_loads(&kernel.defs[d]);
-    !loads.is_empty() && loads.iter().all(|s| is_const(kernel, s.src))
+    !loads.is_empty() && loads.iter().all(|s| is_const(kernel, s.src) || is_const_copy(kernel, s.src))
 }
 
 /// A copy of a constant in panels of the register tile: `[outer.., panel, reduction.., element of the panel]`, the last

@@ -3,7 +3,7 @@
 
 use super::expr::{def_loads, live};
 use onnxc_base::{EntityRef, Sym};
-use onnxc_ir::kernel::{Body, DefId, Kernel, Src};
+use onnxc_ir::kernel::{Body, Def, DefId, Kernel, Src};
 
 /// One nest: the definition that it stores and the reduction that it keeps in registers, if that is another one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,13 +66,13 @@ fn must_store(kernel: &Kernel, id: DefId) -> bool {
     }
 }
 
-/// A padded copy that a reduction reads: bounds are tested once per element, not in the reduction's inner loop.
+/// A padded copy that a reduction reads, or what copies its windows: bounds are tested once per element, not in the
+/// reduction's inner loop.
 fn padded_for_reduction(kernel: &Kernel, id: DefId) -> bool {
+    let reads = |d: &Def| def_loads(d).iter().any(|s| s.src == Src::Def(id));
     def_loads(&kernel.defs[id]).iter().any(|s| s.pad.is_some())
-        && kernel
-            .defs
-            .values()
-            .any(|d| matches!(d.body, Body::Reduce { .. }) && def_loads(d).iter().any(|s| s.src == Src::Def(id)))
+        && (kernel.defs.values().any(|d| matches!(d.body, Body::Reduce { .. }) && reads(d))
+            || super::im2col::has_windows(kernel, id))
 }
 
 /// The reduction that a map loads at exactly one point of its own, that nobody else loads, and that has as many points.

@@ -5,6 +5,7 @@
 //! schedule is legal (`ir::kernel::verify`). Does NOT change a definition; `winograd` brings a schedule of its own.
 
 use super::expr::{Site, def_loads, loads};
+use super::im2col::is_windows;
 use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
 use super::{along, lanes, transpose};
@@ -50,7 +51,10 @@ fn hoisted(kernel: &Kernel, nests: &[Nest]) -> Vec<bool> {
         // What no other nest loads (another output) has loops of its own.
         let needed = nests.iter().any(|u| u.def != n.def && loads_nest(kernel, u, n));
         let rows = needed && !own.is_empty() && !outer.is_empty() && own[0].extent == outer[0].extent;
-        rows && users_at_own_row(kernel, nests, n) && region_is_known(kernel, nests, n, last)
+        // How much of the windows is copied at once is for `strips` to say.
+        rows && !is_windows(kernel, n.def)
+            && users_at_own_row(kernel, nests, n)
+            && region_is_known(kernel, nests, n, last)
     };
     let mut hoisted: Vec<bool> = nests.iter().map(|n| !fits(n)).collect();
     if let Some(l) = hoisted.last_mut() {
@@ -290,17 +294,22 @@ fn fit(extent: &Sym, lanes: u16) -> u32 {
 }
 
 /// Lanes of a vector: as many as the machine has for the widest type that the nest computes with, but no more than
-/// twice too many for a short axis.
+/// twice too many for a short axis; one where functions compute.
 pub fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) -> u16 {
-    let mut bits = 8usize;
+    let (mut bits, mut floats) = (8usize, false);
     for d in [Some(nest.def), nest.acc].into_iter().flatten() {
         let widen = |t: DType| if t.is_small() || matches!(t, DType::F16 | DType::BF16) { 32 } else { t.bits() };
         bits = bits.max(widen(kernel.defs[d].dtype));
+        floats |= kernel.defs[d].dtype.is_float();
         for s in def_loads(&kernel.defs[d]) {
             bits = bits.max(widen(kernel.src_dtype(s.src)));
+            floats |= kernel.src_dtype(s.src).is_float();
         }
     }
     let mut lanes = (machine.vector_bits / bits.max(32) as u32).max(1);
+    if machine.calls_floats && floats {
+        return 1;
+    }
     if let Some(e) = extent.as_int() {
         while lanes > 1 && i64::from(lanes / 2) >= e {
             lanes /= 2;
@@ -317,5 +326,5 @@ fn unroll(a: &Axis, most: i64) -> u32 {
         Some(e) => divisor(e, UNROLL.min(most)).max(if e > 16 { most.min(2) } else { 1 }),
         None => UNROLL.min(most),
     };
-    steps as u32
+    steps.max(1) as u32
 }

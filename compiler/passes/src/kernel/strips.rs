@@ -10,9 +10,11 @@
 //!
 //! Holds afterwards: the schedule is legal. Does NOT change a definition, but for [`copy_param`].
 
-use super::expr::{def_loads, map_parts, rewrite};
+use super::collapse::merge;
+use super::expr::{Site, def_loads, map_parts, rewrite};
+use super::im2col::is_windows;
 use super::pack::insert_before;
-use crate::from_kernel::{Machine, cost, reduction_axes, ring_dim};
+use crate::from_kernel::{Machine, all_ranges, cost, reduction_axes, ring_dim};
 use onnxc_base::Sym;
 use onnxc_base::sym::Symbol;
 use onnxc_ir::kernel::build::int;
@@ -26,6 +28,9 @@ const PART: i64 = 8;
 /// Elements that a copy moves at once.
 const AT_ONCE: i64 = 8;
 
+/// The most windows that are copied side by side.
+const MOST_BESIDE: i64 = 4;
+
 /// One way to compute a copy inside of its user's nest.
 struct Choice {
     depth: u32,
@@ -33,8 +38,8 @@ struct Choice {
     loops: Vec<onnxc_ir::kernel::Loop>,
     computed: i64,
     bytes: i64,
-    /// Elements of the region along its last dim.
-    row: i64,
+    /// Extents of the region.
+    shape: Vec<i64>,
 }
 
 /// Attaches what can be.
@@ -46,10 +51,16 @@ pub fn attach(kernel: &mut Kernel, machine: Machine) {
     for i in (0..last).rev() {
         if let Some(c) = choose(kernel, machine, i) {
             let owner = kernel.schedule.stages[last].def;
+            let d = kernel.schedule.stages[i].def;
+            let windows =
+                is_windows(kernel, d).then(|| kernel.defs[d].axes.iter().map(|a| a.var.clone()).collect::<Vec<_>>());
             let stages = &mut kernel.schedule.stages;
             stages[last].loops = c.loops;
             stages[last].parallel &= !c.rolls;
-            widen(&mut stages[i], c.row);
+            widen(&mut stages[i], c.shape.last().copied().unwrap_or(1));
+            if let Some(pixels) = windows {
+                beside(&mut stages[i], &pixels, &c.shape);
+            }
             stages[i].parallel = false;
             stages[i].at = Some(At { owner, depth: c.depth, rolls: c.rolls });
         }
@@ -63,6 +74,14 @@ fn widen(s: &mut Stage, row: i64) {
     let most = (1..=AT_ONCE / lanes).rev().find(|n| row % (n * lanes) == 0).unwrap_or(1);
     if let Some(l) = s.loops.iter_mut().rev().find(|l| l.axis == v.axis) {
         l.block = l.block.max((most * lanes) as u32);
+    }
+}
+
+/// Windows of a few neighbours are copied side by side: where a row of the data lies is found once for all of them.
+fn beside(s: &mut Stage, axes: &[Symbol], shape: &[i64]) {
+    let Some((axis, &n)) = axes.iter().zip(shape).find(|(_, n)| **n > 1) else { return };
+    if let Some(l) = s.loops.iter_mut().find(|l| l.axis == *axis && n <= MOST_BESIDE) {
+        l.block = l.block.max(n as u32);
     }
 }
 
@@ -96,7 +115,7 @@ fn choose(kernel: &Kernel, machine: Machine, i: usize) -> Option<Choice> {
                     loops: moved.loops.clone(),
                     computed: c.computed,
                     bytes: c.elements * element,
-                    row: c.shape.last().copied().unwrap_or(1),
+                    shape: c.shape,
                 };
                 let again = if copies { whole / 4 + work / PART } else { whole / 8 };
                 let cheap = choice.computed <= whole + again && choice.bytes < whole * element;
@@ -186,6 +205,26 @@ fn orders(kernel: &Kernel, owner: &Stage) -> Vec<Vec<onnxc_ir::kernel::Loop>> {
     all
 }
 
+/// Merges the axes of a copy that all of its readers take for quotient and remainder of one, so that what they need of it is a
+/// block of it.
+fn merge_walked(kernel: &mut Kernel, copy: DefId) {
+    let mut at = kernel.defs[copy].axes.len();
+    while at > 1 {
+        at -= 1;
+        let ranges = all_ranges(kernel);
+        let inner = kernel.defs[copy].axes[at].extent.clone();
+        let one = |s: &Site| match (&s.index[at - 1], &s.index[at]) {
+            (Some(a), Some(b)) if a.as_int().is_none() && a.as_symbol().is_none() => {
+                s.pad.is_none() && ranges.simplify(&(a * &inner + b)).as_symbol().is_some()
+            }
+            _ => false,
+        };
+        if kernel.defs.values().flat_map(def_loads).filter(|s| s.src == Src::Def(copy)).all(|s| one(&s)) {
+            merge(kernel, copy, at - 1);
+        }
+    }
+}
+
 /// Lets the reductions of a kernel read a parameter through a copy, which [`attach`] makes bit by bit: so the parameter
 /// is read before anything that lies in its place is written.
 pub fn copy_param(kernel: &mut Kernel, p: ParamId) {
@@ -214,4 +253,5 @@ pub fn copy_param(kernel: &mut Kernel, p: ParamId) {
             });
         }
     }
+    merge_walked(kernel, copy);
 }

@@ -11,6 +11,7 @@ use onnxc_ir::kernel::{
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Program, verify};
 
+mod products;
 mod strips;
 mod windows;
 
@@ -19,9 +20,9 @@ pub(super) const MACHINES: [Machine; 7] = [
     Machine { vector_bits: 128, ..Machine::USUAL },
     Machine { fma: false, l2_bytes: 1 << 18, threads: 2, ..Machine::USUAL },
     Machine { registers: 16, ..SMALL },
-    Machine { bytes: Some(ByteProducts { dots: Some(Dots { most: 4, least: 4 }), tile: (2, 2) }), ..SMALL },
-    Machine { bytes: Some(ByteProducts { dots: Some(Dots { most: 16, least: 4 }), tile: (2, 2) }), ..SMALL },
-    Machine { bytes: Some(ByteProducts { dots: None, tile: (3, 4) }), ..SMALL },
+    Machine { bytes: Some(ByteProducts { dots: Some(Dots { most: 4, least: 4 }), tile: (2, 2), unroll: 2 }), ..SMALL },
+    Machine { bytes: Some(ByteProducts { dots: Some(Dots { most: 16, least: 4 }), tile: (2, 2), unroll: 2 }), ..SMALL },
+    Machine { bytes: Some(ByteProducts { dots: None, tile: (3, 4), unroll: 2 }), ..SMALL },
 ];
 
 /// A small core without vectors.
@@ -206,47 +207,6 @@ fn groups_become_an_axis() {
         assert_eq!(!k.to_string().contains("floordiv"), out >= 4, "{k}");
         agree(kernel, &[], &inputs);
     }
-}
-
-fn bytes(shape: &[usize]) -> Tensor {
-    let n: usize = shape.iter().product();
-    Tensor::from_slice(shape, &(0..n).map(|i| ((i * 89 + 13) % 256) as u8 as i8).collect::<Vec<_>>())
-}
-
-/// A convolution of bytes stored channels last, padded with 3, and its sums shifted.
-fn integer_conv(shape: &[&str; 4], out: i64, k: i64, p: i64, s: i64) -> Kernel {
-    let mut b = KernelBuilder::new("conv", dims(&["h", "w"]));
-    let shape = syms(shape);
-    let size = |d: &Sym| (d.clone() + 2 * p - k).floordiv(&Sym::int(s)) + 1;
-    let x = b.param("x", DType::I8, shape.clone(), None);
-    let q = shape[3].as_int().expect("fixed channels");
-    let weights = bytes(&[out as usize, q as usize, k as usize, k as usize]);
-    let w = b.param("w", DType::I8, [out, q, k, k].map(Sym::int).to_vec(), Some(weights));
-    let to = [shape[0].clone(), size(&shape[1]), size(&shape[2]), Sym::int(out)];
-    let over = [q, k, k].map(Sym::int);
-    let c = b.reduce("c", DType::I32, &to, ReduceOp::Add, &over, None, |_, i, r| {
-        let at = [i[0].clone(), &i[1] * s + &r[1] - p, &i[2] * s + &r[2] - p, r[0].clone()];
-        let value = if p > 0 { load_padded(x, &at, Scalar::from_i64(DType::I8, 3)) } else { load(x, &at) };
-        let weight = load(w, &[i[3].clone(), r[0].clone(), r[1].clone(), r[2].clone()]);
-        cast(DType::I8, DType::I32, value) * cast(DType::I8, DType::I32, weight)
-    });
-    let y = b.map("y", DType::I32, &to, |_, i| {
-        build::binary(BinOp::Shr, load(c, i), constant(Scalar::from_i64(DType::I32, 3)))
-    });
-    b.output(y);
-    b.kernel
-}
-
-#[test]
-fn sums_of_products_of_bytes() {
-    agree(integer_conv(&["1", "7", "9", "6"], 5, 3, 1, 1), &[], &[bytes(&[1, 7, 9, 6])]);
-    agree(integer_conv(&["2", "5", "6", "33"], 8, 1, 0, 1), &[], &[bytes(&[2, 5, 6, 33])]);
-    agree(integer_conv(&["1", "9", "9", "1"], 3, 5, 0, 2), &[], &[bytes(&[1, 9, 9, 1])]);
-    agree(integer_conv(&["1", "h", "w", "8"], 6, 3, 1, 2), &[("h", 7), ("w", 10)], &[bytes(&[1, 7, 10, 8])]);
-    let mut k = integer_conv(&["1", "7", "9", "6"], 5, 3, 1, 1);
-    optimise(&mut k, MACHINES[4]).expect("constants evaluate");
-    let text = k.to_string();
-    assert!(text.contains(", dots 4 4"), "{text}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) const TYPICAL: i64 = 128;
 const LATENCY: f64 = 4.0;
 
 /// Where fewer steps than these are written out, code is what there is too much of.
-const LITTLE: u32 = 4;
+pub(super) const LITTLE: u32 = 4;
 
 /// What of a stage is computed at once.
 #[derive(Clone, PartialEq, Eq, Debug)]

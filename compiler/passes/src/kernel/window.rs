@@ -57,7 +57,10 @@ pub fn window_tile(
     }
     let row = lanes::own_axis(kernel, nest, &slide.rows.var)?;
     let weights = sites.iter().filter(|s| !s.index.iter().flatten().any(|i| i.contains(&row))).count() as i64;
-    let rows = best(machine.registers, &slide, weights * slide.count);
+    let mut rows = best(machine.registers, &slide, weights * slide.count);
+    if machine.memory.scarce && machine.memory.unroll == 0 {
+        rows = rows.div_ceil(2);
+    }
     Some(TileShape { rows: vec![(slide.rows.var, rows)], taps: Some(slide.taps), ..TileShape::default() })
 }
 
