@@ -11,7 +11,7 @@ use onnxc_passes::from_kernel::{Machine, Memory};
 use onnxc_passes::loops;
 use onnxc_passes::loops::plan_memory::{Placed, Plan};
 use onnxc_passes::manager::Stop;
-use onnxc_passes::pipeline::{Lowered, code_estimate};
+use onnxc_passes::pipeline::Lowered;
 
 /// How many tensors or constants an error names.
 const NAMED: usize = 12;
@@ -19,11 +19,6 @@ const NAMED: usize = 12;
 /// Bytes of weights and tables, as they are aligned in an object.
 pub fn constant_bytes(program: &Program) -> u64 {
     program.consts.values().map(|c| c.data.len() as u64).sum()
-}
-
-/// Bytes of code, about, where nobody has compiled it yet.
-pub fn code_bytes(program: &Program) -> u64 {
-    code_estimate(program) as u64
 }
 
 /// Bytes of stack that a run needs at most.
@@ -48,7 +43,7 @@ pub(crate) fn within(
         let lowered = attempt(machine)?;
         let ram = ram(options, &lowered)?;
         let Some(most) = options.max_ram.filter(|most| ram > *most) else {
-            flash(options, &lowered.assembled.program)?;
+            flash(options, &lowered)?;
             return Ok(lowered);
         };
         if tried == ways.len() {
@@ -112,9 +107,11 @@ fn at_peak(plan: &Plan) -> Vec<(&Placed, i64)> {
     when.map(|t| alive(t).collect()).unwrap_or_default()
 }
 
-fn flash(options: &Options, program: &Program) -> Result<(), Diagnostic> {
+fn flash(options: &Options, lowered: &Lowered) -> Result<(), Diagnostic> {
     let Some(most) = options.max_flash else { return Ok(()) };
-    let (weights, code) = (constant_bytes(program), code_bytes(program));
+    let program = &lowered.assembled.program;
+    // Nobody has compiled it yet.
+    let (weights, code) = (constant_bytes(program), lowered.code_bytes);
     if weights + code <= most {
         return Ok(());
     }

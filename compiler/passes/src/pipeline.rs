@@ -13,6 +13,7 @@ use onnxc_base::Diagnostics;
 use onnxc_ir::graph::Graph;
 use onnxc_ir::graph::patch::Editor;
 use onnxc_ir::loops::verify::Stage;
+use onnxc_ir::loops::{Func, Op, Program, Stmt};
 use onnxc_ops::Registry;
 
 /// Passes over the graph, in order.
@@ -76,6 +77,8 @@ impl Wishes<'_> {
 pub struct Lowered {
     /// The program, its kernels and steps.
     pub assembled: Assembled,
+    /// Bytes of code, about.
+    pub code_bytes: u64,
     /// Where each buffer is.
     pub memory: loops::plan_memory::Plan,
     /// What passes over the graph want the user to know.
@@ -86,10 +89,22 @@ pub struct Lowered {
 
 /// Bytes of code of a statement, about: the usual instruction of a microcontroller.
 const STATEMENT: usize = 4;
+/// Statements that a float operation counts as where it is a call.
+const CALL: usize = 4;
 
-/// Bytes of code of a program, about.
-pub fn code_estimate(program: &onnxc_ir::loops::Program) -> usize {
-    STATEMENT * program.funcs.values().map(|f| loops::size(&f.body)).sum::<usize>()
+/// Bytes of code of a program, about. Source has a statement for each lane of floats.
+pub fn code_estimate(program: &Program, machine: Machine) -> usize {
+    let of = |f: &Func, s: &Stmt| {
+        let Stmt::Let(v) = s else { return 1 };
+        let def = &f.values[*v];
+        let float = def.ty.elem.is_float();
+        let lanes = if machine.memory.scarce && float { usize::from(def.ty.lanes) } else { 1 };
+        // Two lanes take about what a statement of one does with its address.
+        let lanes = if lanes == 2 { 1 } else { lanes };
+        let call = float && machine.calls_floats && matches!(def.op, Op::Binary(..) | Op::Fma(..) | Op::Cast(_));
+        lanes * if call { CALL } else { 1 }
+    };
+    STATEMENT * program.funcs.values().map(|f| loops::size(&f.body, &|s| of(f, s))).sum::<usize>()
 }
 
 /// Assembles; what would be more code than the machine should have is made again with fewer steps written out.
@@ -97,8 +112,9 @@ fn assemble_within(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> R
     let mut wishes = *wishes;
     loop {
         let assembled = assemble(graph, registry, &wishes)?;
-        let (bytes, memory) = (code_estimate(&assembled.program), &mut wishes.machine.memory);
-        if bytes <= memory.code_bytes as usize || memory.unroll == 1 {
+        let (bytes, memory) = (code_estimate(&assembled.program, wishes.machine), &mut wishes.machine.memory);
+        // In the end tiles are smaller, too.
+        if bytes <= memory.code_bytes as usize || memory.unroll == 0 {
             return Ok(assembled);
         }
         memory.unroll /= 2;
@@ -142,5 +158,6 @@ pub fn lower(
     let memory = manager.time("plan-memory", || loops::plan_memory::plan_memory(&mut assembled.program, &cx))?;
     set_workspace_function(&mut assembled.program);
     manager.show("plan-memory", Ir::Loops(&assembled.program))?;
-    Ok(Lowered { assembled, memory, notes, warnings: problems })
+    let code_bytes = code_estimate(&assembled.program, machine) as u64;
+    Ok(Lowered { assembled, code_bytes, memory, notes, warnings: problems })
 }

@@ -106,7 +106,7 @@ impl Report {
             Hot { extents: list.join(", "), code_bytes: code.map_or(0, |c| c.function_bytes(&prefix)) }
         };
         let constant_bytes = code.map_or_else(|| budget::constant_bytes(&module.program), Artefact::constant_bytes);
-        let code_bytes = code.map_or_else(|| budget::code_bytes(&module.program), Artefact::code_bytes);
+        let code_bytes = code.map_or(module.lowered.code_bytes, Artefact::code_bytes);
         let macs = module.lowered.assembled.steps.iter().filter_map(|s| s.macs.clone()).fold(Sym::int(0), |a, b| a + b);
         let remark = |n: &Note| Remark { node: n.node.clone(), op: n.op.clone(), message: n.message.clone() };
         Report {

@@ -15,11 +15,11 @@ pub use onnxc_ir::loops::walk;
 
 use onnxc_ir::loops::{Block, Stmt};
 
-/// Statements of a block and of those in it, remarks apart.
-pub fn size(b: &Block) -> usize {
+/// Statements of a block and of those in it, remarks apart, as each counts.
+pub fn size(b: &Block, counts: &dyn Fn(&Stmt) -> usize) -> usize {
     let of = |s: &Stmt| match s {
         Stmt::Comment(_) => 0,
-        s => 1 + walk::blocks(s).into_iter().map(size).sum::<usize>(),
+        s => counts(s) + walk::blocks(s).into_iter().map(|b| size(b, counts)).sum::<usize>(),
     };
     b.0.iter().map(of).sum()
 }
