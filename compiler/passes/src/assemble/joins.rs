@@ -9,12 +9,15 @@
 use super::cut::{Step, captured};
 use super::reuse::Ends;
 use crate::from_kernel::Machine;
-use onnxc_ir::graph::{Graph, Region, ValueId};
+use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
 
 /// The most steps of one run.
 const LONGEST: usize = 6;
 /// Plans that save less than this part of the one before aren't worth trying.
 const LEAST: i64 = 32;
+
+/// The part of the stack that a caller's tensor may take in another type.
+const PART: i64 = 4;
 
 /// One way to join steps.
 #[derive(Clone, Debug)]
@@ -64,6 +67,22 @@ pub(super) fn join(plans: &[Joins], steps: Vec<Step>, ram: u64) -> Vec<Step> {
         if a == b { steps[a].clone() } else { Step::Kernel(steps[a..=b].iter().flat_map(nodes).collect()) }
     };
     plan.runs.iter().map(one).collect()
+}
+
+/// Joins a step that only makes a row of another type of the caller's tensors (quantised inputs) with the product that reads
+/// it: the row lies on the stack then, and nothing is computed twice. Where that row is what most memory is needed for.
+pub(super) fn join_rows(graph: &Graph, region: &Region, mut steps: Vec<Step>, machine: Machine) -> Vec<Step> {
+    let planner = Planner { graph, region, steps: &steps, ends: Ends::of(graph, region, &steps), machine };
+    let peaks: Vec<i64> = (0..steps.len()).map(|i| planner.run(i, i).peak).collect();
+    let most = peaks.iter().max().copied().unwrap_or(0);
+    let wanted = |i: usize| peaks[i..=i + 1].contains(&most) && planner.is_chain(i, i + 1) && planner.makes_row(i);
+    let Some(i) = (0..steps.len().saturating_sub(1)).find(|&i| wanted(i)) else { return steps };
+    if let Step::Kernel(second) = steps.remove(i + 1)
+        && let Step::Kernel(first) = &mut steps[i]
+    {
+        first.extend(second);
+    }
+    steps
 }
 
 /// A run of steps, what it costs to join them and the bytes alive while they run.
@@ -121,6 +140,19 @@ impl Planner<'_> {
         let last = (i + 1..self.steps.len()).rev().find(|&j| self.reads(&self.steps[j], y));
         let there = last.is_some_and(|l| l <= to);
         there && !self.region.results.contains(&y) && self.graph.frame(y).is_none()
+    }
+
+    /// True if a step makes one row, not too long for the stack, of what the caller has.
+    fn makes_row(&self, i: usize) -> bool {
+        let Step::Kernel(nodes) = &self.steps[i] else { return false };
+        let outputs = |n: &NodeId| self.graph.nodes[*n].outputs.as_slice();
+        let made: Vec<ValueId> =
+            self.region.nodes.iter().filter(|n| !nodes.contains(n)).flat_map(outputs).copied().collect();
+        let given = nodes.iter().all(|n| !self.graph.nodes[*n].inputs.iter().flatten().any(|v| made.contains(v)));
+        let shape = self.result(i).and_then(|y| self.graph.stored_shape(y)).unwrap_or_default();
+        let row = shape.split_last().is_some_and(|(_, outer)| outer.iter().all(|e| e.is_one()));
+        let bytes = self.ends.tensors.iter().find(|t| t.0 == i).map_or(i64::MAX, |t| t.2);
+        given && row && bytes <= i64::from(self.machine.memory.stack_bytes) / PART
     }
 
     /// The one value that leaves a step.

@@ -171,6 +171,9 @@ impl Assembler<'_> {
         // Attention first: it looks for steps as the cut leaves them.
         let steps = attention::join(self.graph, self.registry, self.machine, &self.ranges, region, steps)?;
         let mut steps = chain::join(self.graph, self.registry, self.machine, region, steps)?;
+        if self.machine.memory.scarce {
+            steps = joins::join_rows(self.graph, region, steps, self.machine);
+        }
         if self.machine.memory.thrift > 1 {
             let plans = joins::plans(self.graph, region, &steps, self.machine);
             steps = joins::join(&plans, steps, self.machine.memory.ram);
