@@ -3,14 +3,20 @@
 //! Integers that may wrap go through unsigned types; those that provably don't are written plainly. Integers of fewer bits
 //! than an int are converted back after every operation. A bool is an `int` of 0 or 1, in memory a `uint8_t`.
 
+mod places;
+mod text;
+
+use places::read_only;
+pub(crate) use text::{float_literal, int_literal};
+
 use crate::helpers::{c_type, unsigned};
 use crate::{dots, lanes};
 use onnxc_base::{DType, SecondaryMap};
-use onnxc_codegen::backend::ALLOCATOR_PARAM;
-use onnxc_ir::loops::{BinOp, Buf, BufKind, Callee, CmpOp, Func, ParamKind, Program, Scalar, UnOp};
+use onnxc_ir::loops::{BinOp, Buf, Callee, CmpOp, Func, Program, Scalar, UnOp};
 use onnxc_source::expr::{Expr, Prec};
 use onnxc_source::flow::{Header, Known, Language, Passed};
 use onnxc_source::helpers::Helpers;
+use text::{cast, saturation, small, value_type, vector};
 
 /// The writer of one function.
 pub(crate) struct C<'a> {
@@ -30,131 +36,6 @@ pub(crate) struct C<'a> {
     pub vectors: bool,
     /// Wide offsets and `0` for a function that returns nothing useful.
     pub ret: Option<DType>,
-}
-
-/// The type of a value or variable.
-pub(crate) fn value_type(d: DType) -> &'static str {
-    if d == DType::Bool { "int" } else { c_type(d) }
-}
-
-/// True for integers that C computes as int.
-fn small(d: DType) -> bool {
-    d.is_int() && d.bits() < 32
-}
-
-/// A call that gives a vector.
-fn vector(text: String, d: DType, lanes: u16) -> Expr {
-    Expr { lanes, ..Expr::primary(text, d) }
-}
-
-/// `(T)e`.
-fn cast(e: &Expr, ty: &str, d: DType) -> Expr {
-    Expr::new(format!("({ty}){}", e.at(Prec::Unary)), Prec::Unary, d)
-}
-
-/// The text of a float that is no number, or a number.
-pub(crate) fn float_literal(s: Scalar) -> String {
-    let (wide, v) = (s.dtype == DType::F64, s.to_f64());
-    let f = if wide { "" } else { "f" };
-    if v.is_nan() {
-        return format!("(0.0{f} / 0.0{f})");
-    }
-    if v.is_infinite() {
-        return format!("({}1.0{f} / 0.0{f})", if v < 0.0 { "-" } else { "" });
-    }
-    let text = if wide { format!("{v:?}") } else { format!("{:?}", f32::from_bits(s.bits as u32)) };
-    format!("{text}{f}")
-}
-
-/// The text of an integer.
-pub(crate) fn int_literal(v: i128, d: DType) -> String {
-    match d {
-        DType::I64 if v == i128::from(i64::MIN) => "(-INT64_C(9223372036854775807) - 1)".into(),
-        DType::I32 if v == i128::from(i32::MIN) => "(-INT32_C(2147483647) - 1)".into(),
-        DType::I64 if v.abs() > i128::from(i32::MAX) => format!("{}INT64_C({})", if v < 0 { "-" } else { "" }, v.abs()),
-        DType::U64 if v > i128::from(i32::MAX) => format!("UINT64_C({v})"),
-        DType::U64 | DType::U32 if v <= 32767 => format!("{v}u"),
-        DType::U32 => format!("UINT32_C({v})"),
-        _ => v.to_string(),
-    }
-}
-
-/// A helper that keeps an integer within the limits of so many bits. GCC doesn't find the instruction when the limits are
-/// in registers, as in a loop they are.
-fn saturation(name: &str, bits: u32, signed: bool) -> String {
-    let (low, top, letter) = match signed {
-        true => (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1, 's'),
-        false => (0, (1i64 << bits) - 1, 'u'),
-    };
-    format!(
-        "static inline int32_t {name}(int32_t a) {{\n#if defined(__GNUC__) && !defined(__clang__) && defined(__ARM_FEATURE_SAT)\n    \
-         __asm__(\"{letter}sat %0, #{bits}, %1\" : \"=r\"(a) : \"r\"(a));\n    return a;\n#else\n    \
-         return a < {low} ? {low} : a > {top} ? {top} : a;\n#endif\n}}"
-    )
-}
-
-impl C<'_> {
-    /// The result of an operation that C does in int, as its own type.
-    fn back(&self, e: Expr, d: DType) -> Expr {
-        if small(d) { cast(&e, c_type(d), d) } else { e }
-    }
-
-    fn arithmetic(&mut self, op: BinOp, a: Expr, b: Expr, known: Known) -> Expr {
-        let d = known.dtype;
-        let (sign, prec) = match op {
-            BinOp::Add => ("+", Prec::Add),
-            BinOp::Sub => ("-", Prec::Add),
-            _ => ("*", Prec::Mul),
-        };
-        if d.is_float() || matches!(d, DType::U32 | DType::U64) || (known.exact && !small(d)) {
-            return Expr::infix(&a, sign, &b, prec, d);
-        }
-        if small(d) {
-            // Two uint16_t could overflow an int.
-            let wide = |e: Expr| if op == BinOp::Mul && d.bits() == 16 { cast(&e, "uint32_t", d) } else { e };
-            return cast(&Expr::infix(&wide(a), sign, &wide(b), prec, d), c_type(d), d);
-        }
-        let u = unsigned(d);
-        cast(&Expr::infix(&cast(&a, u, d), sign, &cast(&b, u, d), prec, d), c_type(d), d)
-    }
-
-    fn shift(&mut self, op: BinOp, a: Expr, b: Expr, known: Known) -> Expr {
-        let d = known.dtype;
-        let inside = known.b.lo >= 0 && known.b.hi < d.bits() as i128;
-        let name = if op == BinOp::Shl { "shl" } else { "shr" };
-        if !inside {
-            return self.help(name, d, &[&a, &b], d);
-        }
-        if op == BinOp::Shr {
-            return self.back(Expr::infix(&a, ">>", &b, Prec::Bits, d), d);
-        }
-        let unsigned_a = if d.is_signed_int() || small(d) {
-            cast(&a, if small(d) { "uint32_t" } else { unsigned(d) }, d)
-        } else {
-            a
-        };
-        let e = Expr::infix(&unsigned_a, "<<", &b, Prec::Bits, d);
-        if d.is_signed_int() || small(d) { cast(&e, c_type(d), d) } else { e }
-    }
-
-    /// An offset for a subscript.
-    fn subscript(&self, offset: Expr) -> String {
-        if self.pointer_bits < 64 && offset.dtype == DType::I64 && !offset.text.chars().all(|c| c.is_ascii_digit()) {
-            return cast(&offset, "int32_t", DType::I32).text;
-        }
-        offset.text
-    }
-
-    /// The address of a buffer, from an element on.
-    fn address(&self, buf: Buf, offset: Option<Expr>) -> Expr {
-        match offset {
-            Some(o) if o.text != "0" => {
-                let at = Expr { text: self.subscript(o.clone()), ..o };
-                Expr::new(format!("{} + {}", self.bufs[buf], at.at(Prec::Mul)), Prec::Add, DType::U8)
-            }
-            _ => Expr::primary(self.bufs[buf].clone(), DType::U8),
-        }
-    }
 }
 
 impl Language for C<'_> {
@@ -426,23 +307,7 @@ impl Language for C<'_> {
     }
 
     fn view(&mut self, f: &Func, buf: Buf, base: Buf, byte_offset: Expr) -> Result<Vec<String>, String> {
-        let read_only = read_only(f, base);
-        let constant = if read_only { "const " } else { "" };
-        let (to, from) = (c_type(f.bufs[buf].dtype), c_type(f.bufs[base].dtype));
-        let name = &self.bufs[buf];
-        let base_name = &self.bufs[base];
-        let zero = byte_offset.text == "0";
-        let bytes = if from == "uint8_t" { base_name.clone() } else { format!("({constant}uint8_t *){base_name}") };
-        let at = Expr { text: self.subscript(byte_offset.clone()), ..byte_offset };
-        let address = if zero { base_name.clone() } else { format!("({bytes} + {})", at.at(Prec::Mul)) };
-        let value = if to == "uint8_t" && (from == to || !zero) {
-            address
-        } else if to == from && zero {
-            base_name.clone()
-        } else {
-            format!("({constant}{to} *)({constant}void *){address}")
-        };
-        Ok(vec![format!("{constant}{to} *const {name} = {value};")])
+        Ok(self.view_of(f, buf, base, byte_offset))
     }
 
     fn entry(&mut self, f: &Func, buf: Buf, table: u32, index: u32) -> Result<Vec<String>, String> {
@@ -488,69 +353,6 @@ impl Language for C<'_> {
         args: Vec<Passed>,
         result: Option<(String, DType)>,
     ) -> Result<Vec<String>, String> {
-        let (name, kinds): (&str, Vec<ParamKind>) = match callee {
-            Callee::Func(id) => {
-                use onnxc_base::EntityRef;
-                (self.functions[id.index()].as_str(), self.program.funcs[id].params.iter().map(|p| p.kind).collect())
-            }
-            Callee::Extern(id) => (self.program.externs[id].symbol.as_str(), self.program.externs[id].params.clone()),
-        };
-        let mut texts = vec![];
-        for (arg, kind) in args.into_iter().zip(kinds) {
-            texts.push(match arg {
-                Passed::Value(e) if e.dtype == DType::Bool => cast(&e, "uint8_t", DType::Bool).text,
-                Passed::Value(e) => e.text,
-                Passed::Table(i) => self.params[i as usize].clone(),
-                Passed::Buf(buf, offset) => {
-                    let ParamKind::Buf { dtype, mutable } = kind else { return Err("a buffer for no buffer".into()) };
-                    let e = self.address(buf, offset);
-                    let same = c_type(f.bufs[buf].dtype) == c_type(dtype);
-                    let constant = if mutable { "" } else { "const " };
-                    let from_const = read_only(f, buf);
-                    if same && !(mutable && from_const) {
-                        e.text
-                    } else {
-                        format!("({constant}{} *)({constant}void *){}", c_type(dtype), e.at(Prec::Unary))
-                    }
-                }
-            });
-        }
-        let call = format!("{name}({})", texts.join(", "));
-        Ok(vec![match result {
-            Some((name, d)) => format!("const {} {name} = {call};", value_type(d)),
-            None => format!("{}{call};", if self.returns(callee) { "(void)" } else { "" }),
-        }])
+        self.call_of(f, callee, args, result)
     }
-}
-
-impl C<'_> {
-    fn returns(&self, callee: Callee) -> bool {
-        match callee {
-            Callee::Func(id) => self.program.funcs[id].ret.is_some(),
-            Callee::Extern(id) => self.program.externs[id].ret.is_some(),
-        }
-    }
-
-    fn allocator(&self, f: &Func) -> Result<String, String> {
-        let i = f.params.iter().position(|p| p.name == ALLOCATOR_PARAM);
-        i.map(|i| self.params[i].clone())
-            .ok_or_else(|| format!("heap memory is used without a parameter named '{ALLOCATOR_PARAM}'"))
-    }
-}
-
-/// True if the C type of a buffer points to const: constants, parameters that aren't written, and views of those.
-pub(crate) fn read_only(f: &Func, buf: Buf) -> bool {
-    match f.bufs[buf].kind {
-        BufKind::Const(_) => true,
-        BufKind::Param(i) => matches!(f.params[i as usize].kind, ParamKind::Buf { mutable: false, .. }),
-        BufKind::Local => view_base(&f.body, buf).is_some_and(|b| read_only(f, b)),
-        BufKind::Stack(_) | BufKind::Pointer => false,
-    }
-}
-
-fn view_base(b: &onnxc_ir::loops::Block, buf: Buf) -> Option<Buf> {
-    b.0.iter().find_map(|s| match s {
-        onnxc_ir::loops::Stmt::View { buf: v, base, .. } if *v == buf => Some(*base),
-        s => onnxc_ir::loops::walk::blocks(s).into_iter().find_map(|b| view_base(b, buf)),
-    })
 }
