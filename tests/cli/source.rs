@@ -134,11 +134,18 @@ fn code_for_a_microcontroller_agrees() {
     }
 }
 
-/// What a module's header says of its workspace.
+const CORTEX_M4: [&str; 4] = ["--target", "thumbv7em-none-eabihf", "--target-cpu", "cortex-m4"];
+const CORTEX_M55: [&str; 4] = ["--target", "thumbv8.1m.main-none-eabihf", "--target-cpu", "cortex-m55"];
+
+/// What the header of a model for Cortex-M4 says of its workspace.
 fn workspace(model: &str, args: &[&str]) -> Result<i64, Ran> {
+    workspace_on(CORTEX_M4, &format!("{model}_f32"), args)
+}
+
+/// What a module's header says of its workspace.
+fn workspace_on(target: [&str; 4], model: &str, args: &[&str]) -> Result<i64, Ran> {
     let dir = folder();
-    let path = firmware(&format!("{model}_f32.onnx")).display().to_string();
-    let target = ["--target", "thumbv7em-none-eabihf", "--target-cpu", "cortex-m4"];
+    let path = firmware(&format!("{model}.onnx")).display().to_string();
     let ran = onnxc(dir.path(), &[&[path.as_str(), "-o", "m.c"], &target[..], args].concat());
     if ran.code != 0 {
         return Err(ran);
@@ -154,8 +161,10 @@ fn microcontrollers_get_the_least_memory() {
     for (model, most) in
         [("lenet5", 23_520), ("resnet8", 131_072), ("dscnn", 32_000), ("fcae", 1_024), ("mbv1", 221_184)]
     {
-        let bytes = workspace(model, &[]).map_err(|r| r.err).expect("it compiles");
-        assert!(bytes <= most, "{model}: {bytes} bytes, not {most}");
+        for target in [CORTEX_M4, CORTEX_M55] {
+            let bytes = workspace_on(target, &format!("{model}_f32"), &[]).map_err(|r| r.err).expect("it compiles");
+            assert!(bytes <= most, "{model}: {bytes} bytes, not {most}");
+        }
     }
 }
 
@@ -187,5 +196,45 @@ fn a_budget_is_met_or_refused_with_what_stands_in_its_way() {
     let flash = refused(&["--max-flash", "1000"]);
     for word in ["E5032", "at most 1000 bytes", "the largest: '"] {
         assert!(flash.code == 1 && flash.err.contains(word), "{}", flash.err);
+    }
+}
+
+/// A module's C for Cortex-M55.
+fn helium(model: &str) -> String {
+    let dir = folder();
+    let path = firmware(&format!("{model}.onnx")).display().to_string();
+    let ran = onnxc(dir.path(), &[&[path.as_str(), "-o", "m.c"], &CORTEX_M55[..]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    std::fs::read_to_string(dir.path().join("m.c")).expect("it is written")
+}
+
+/// The vectors of Cortex-M55 stay whole from load to store, and sums of products fill them.
+#[test]
+fn vectors_stay_whole_where_the_target_has_them() {
+    let (lenet5, dscnn) = (helium("lenet5_qdq"), helium("dscnn_qdq"));
+    let function = |text: &str, name: &str| {
+        let start = text.find(&format!("void m_{name}(")).expect("it is there");
+        let end = text[start..].find("\n}\n").expect("it ends");
+        text[start..start + end].to_string()
+    };
+    // A pool, a convolution of one channel, one of six, and a depthwise one: what is in it, and what isn't.
+    let cases: [(&str, &str, &[&str], &[&str]); 4] = [
+        (&lenet5, "maxpool_2", &["onnxc_max_i8x4(", "onnxc_store_i8x4("], &["onnxc_max_i8("]),
+        (&lenet5, "integerconv_1", &["onnxc_dot_i8_i8_x16(", "int8_t windows[50];"], &["onnxc_dot_i8_i8_x4("]),
+        (&lenet5, "integerconv_3", &["onnxc_dot_i8_i8_x16("], &["onnxc_dot_i8_i8_x8(", "windows["]),
+        (&dscnn, "integerconv_2", &["onnxc_mul_i32x4(", "onnxc_upper_i32x4(", "onnxc_store_i8x4("], &["int64_t"]),
+    ];
+    for (text, name, inside, outside) in cases {
+        let body = function(text, name);
+        assert!(inside.iter().all(|w| body.contains(w)) && !outside.iter().any(|w| body.contains(w)), "{body}");
+    }
+}
+
+/// Integers need less: a quantised input is on the stack where it would be most of the workspace.
+#[test]
+fn quantised_models_get_the_least_memory() {
+    for (model, most) in [("lenet5", 6_200), ("resnet8", 49_152), ("dscnn", 16_000), ("fcae", 512), ("mbv1", 55_296)] {
+        let bytes = workspace_on(CORTEX_M4, &format!("{model}_qdq"), &[]).map_err(|r| r.err).expect("it compiles");
+        assert!(bytes <= most, "{model}: {bytes} bytes, not {most}");
     }
 }

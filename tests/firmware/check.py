@@ -7,7 +7,7 @@ stored outputs.
 
 Prints a table: instructions of one inference, bytes of code, weights, workspace and stack, the bound of the stack that the
 compiler reports, largest error. Exit code 1 if a
-model doesn't build, gives other numbers, or needs more stack than reported. Without the cross tools nothing is
+model doesn't build, gives other numbers, needs more stack than reported, or more memory, code or instructions than it may. Without the cross tools nothing is
 tested, and that is said.
 """
 import argparse, json, pathlib, shutil, subprocess, sys, tempfile
@@ -22,6 +22,12 @@ TRIPLES = {"m0": ("thumbv6m-none-eabi", None), "m4": ("thumbv7em-none-eabihf", "
            "wasm32": ("wasm32-unknown-unknown", None)}
 # Floats are compared with another order of sums; integers may differ by one step of the output, 1/256 after softmax.
 ERRORS = {"f32": 1e-5, "qdq": 0.0040, "qop": 0.0040}
+# What a module may need at most: instructions with GCC 12 on each target (millions) and bytes of workspace, of floats and of
+# 8-bit integers. Code is below 20 KB everywhere.
+INSNS = {"m4": {"lenet5": (1.4, 0.9), "resnet8": (50, 25), "dscnn": (9.5, 6.5), "fcae": (1.0, 0.58), "mbv1": (26, 20)},
+         "m55": {"lenet5": (None, 0.25), "resnet8": (None, 4.8), "dscnn": (None, 1.8), "fcae": (None, 0.28), "mbv1": (None, 6.4)}}
+WORKSPACE = {"lenet5": (23520, 6200), "resnet8": (131072, 49152), "dscnn": (32000, 16000), "fcae": (1024, 512), "mbv1": (221184, 55296)}
+TEXT = 20 << 10
 TOOLS = {"m": ["arm-none-eabi-gcc", "qemu-system-arm"], "rv": ["riscv64-unknown-elf-gcc", "qemu-system-riscv32"], "host": ["gcc"], "rust": ["rustc"],
          "aarch64": ["aarch64-linux-gnu-gcc", "qemu-aarch64"], "neoverse": ["aarch64-linux-gnu-gcc", "qemu-aarch64"], "wasm": ["node"]}
 
@@ -119,8 +125,26 @@ def one(o, model, fmt, target, out):
     if here:
         print(f"{name:12} {target:10} {'':12} {'':7} {'':9} {m['workspace'] or 0:9,} {'':6} {bound:6,} {m['max_error']:9.2g}{'' if good else '  WRONG'}", flush=True)
         return good
-    print(f"{name:12} {target:10} {m['instructions']:12,} {m['text']:7,} {m['rodata']:9,} {m['workspace']:9,} {m['stack']:6,} {bound:6,} {m['max_error']:9.2g}{'' if good else '  WRONG'}", flush=True)
+    over = [] if o.onnxc_flags or suffix == ".rs" or machine_code else beyond(model, fmt, target, m, o.cflags)
+    good &= not over
+    print(f"{name:12} {target:10} {m['instructions']:12,} {m['text']:7,} {m['rodata']:9,} {m['workspace']:9,} {m['stack']:6,} {bound:6,} {m['max_error']:9.2g}{'' if good else '  TOO MUCH: ' + ', '.join(over) if over else '  WRONG'}", flush=True)
     return good
+
+
+def beyond(model, fmt, target, m, cflags):
+    """What a module needs more of than it may."""
+    kind = 0 if fmt == "f32" else 1
+    most = {"workspace": WORKSPACE[model][kind], "text": TEXT}
+    # Other compilers give other numbers.
+    if target in INSNS and cflags == "-O2" and fmt != "qop" and gcc_version() == "12":
+        insns = INSNS[target][model][kind]
+        most["instructions"] = insns and int(insns * 1e6)
+    return [f"{k} (at most {v:,})" for k, v in most.items() if v is not None and m[k] > v]
+
+
+def gcc_version():
+    r = subprocess.run(["arm-none-eabi-gcc", "-dumpversion"], capture_output=True, text=True)
+    return r.stdout.split(".")[0]
 
 
 if __name__ == "__main__":
