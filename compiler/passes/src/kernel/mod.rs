@@ -1,8 +1,9 @@
 //! Passes over one kernel: simplify its definitions, then choose its schedule.
 //!
 //! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] (with [`dot`] on both
-//! sides, then [`im2col`]) → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`]; attention has an order and a
-//! schedule of its own ([`attention`]). None of them changes what a kernel computes but for the order of sums.
+//! sides, then [`im2col`]) → [`order`] → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`];
+//! attention has an order and a schedule of its own ([`attention`]). None of them changes what a kernel computes but for the
+//! order of sums.
 
 pub mod along;
 pub mod attention;
@@ -14,6 +15,7 @@ pub mod expr;
 pub mod im2col;
 pub mod inline;
 pub mod lanes;
+pub mod order;
 mod overlap;
 pub mod pack;
 pub mod panels;
@@ -73,6 +75,9 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     }
     im2col::im2col(kernel, machine);
     let dots = dot::panels(kernel, machine);
+    if dots.is_empty() {
+        order::order(kernel, machine);
+    }
     let fast = if machine.strict { None } else { winograd::winograd(kernel, machine) };
     pack::pack(kernel, machine, &dots);
     precompute::precompute(kernel)?;
