@@ -13,7 +13,8 @@
 //! The reduction becomes four definitions: the transform `v` of the data, rows first (`r`), the products `m` with the
 //! transformed weights (a constant), and a map in place of the reduction that transforms back, rows first (`z`). Where
 //! tiles reach beyond what can be read, a padded copy of the data comes first. `v` and `m` are attached to the stage that
-//! stores the result, per block of tiles, so that they stay in the cache.
+//! stores the result, per block of tiles, so that they stay in the cache, unless reading the weights for each block would
+//! take longer.
 //!
 //! Tiles are counted by two axes, so no index is divided but by a number: rows and columns may be symbolic.
 //!
@@ -22,9 +23,11 @@
 mod cost;
 mod find;
 mod stages;
+mod traffic;
 mod weights;
 
-pub use stages::schedule;
+pub use stages::{schedule, schedule_as};
+pub use traffic::Cut;
 
 use super::chain;
 use super::pack::insert_before;
@@ -36,6 +39,7 @@ use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
 use onnxc_ir::kernel::build::{binary, compare, constant, int, load, select};
 use onnxc_ir::kernel::{Axis, BinOp, Body, CmpOp, Def, DefId, Expr, ExprKind, Kernel, ReduceOp, Scalar, Src};
+use traffic::Size;
 
 /// Taps of the kernels along an axis.
 const TAPS: i64 = 3;
@@ -59,8 +63,17 @@ pub struct Winograd {
     tiles: [Sym; 2],
     /// Input channels.
     inputs: i64,
+    /// Output channels.
+    outputs: i64,
     /// Lanes of the data's transform go along its channels.
     wide: bool,
+}
+
+impl Winograd {
+    fn size(&self) -> Size {
+        let tiles = [0, 1].map(|t| self.tiles[t].as_int());
+        Size { tiles, parts: self.parts, m: self.m, inputs: self.inputs, outputs: self.outputs }
+    }
 }
 
 /// Rewrites the kernel's convolution where that pays.
@@ -150,6 +163,7 @@ fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, m: i64) -> Winograd {
         parts: conv.parts(),
         tiles: tiles.clone(),
         inputs: conv.channels()[0],
+        outputs: oc,
         wide: conv.channels_last,
     }
 }

@@ -5,8 +5,8 @@
 
 use super::TAPS;
 use super::find::Conv;
+use super::traffic::{Size, cut};
 use crate::from_kernel::Machine;
-use onnxc_base::Sym;
 use onnxc_ir::kernel::Kernel;
 
 /// Fewest channels for which lanes of the transforms are full.
@@ -33,25 +33,26 @@ pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<i
     let ([ic, oc], parts) = (conv.channels(), conv.parts());
     let nested = parts != [1, 1];
     let scalar = !conv.channels_last || ic < FEWEST;
-    // The transforms of few channels go one element after the other.
-    // Transformed weights and tiles are memory and code that isn't there.
+    // Where memory is scarce, transformed weights and tiles are memory and code that isn't there. The transforms of few
+    // channels go one element after the other: only a long kernel makes up for that.
     if machine.memory.scarce || lanes < 4.0 || oc < FEWEST || (scalar && !(nested && ic < FEWEST)) {
         return None;
     }
-    let number = |s: &Sym| s.eval(&|_| Some(TYPICAL)).unwrap_or(TYPICAL);
-    let [h, w] = conv.extents(kernel).map(|s| number(&s));
+    let [h, w] = conv.extents(kernel).map(|s| s.eval(&|_| Some(TYPICAL)).unwrap_or(TYPICAL));
     let (i, o) = (ic as f64, oc as f64);
     let fma = 2.0 * lanes * EFFICIENCY;
     let vectors = |c: f64| (c / lanes).ceil();
     let stream = |bytes: f64| if bytes > f64::from(machine.l2_bytes) { bytes / STREAM } else { 0.0 };
-    let [taps, parts] = [conv.taps(), parts].map(|[a, b]| (a * b) as f64);
-    let mut best = (((h * w) as f64 * taps * i * o / fma).max(stream(taps * i * o * 4.0)), None);
+    let taps = conv.taps().iter().product::<i64>() as f64;
+    let mut best = ((h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
     for (m, into, out) in if nested { &NESTED[..] } else { &SMALL[..] } {
-        let points = ((m + TAPS - 1) * (m + TAPS - 1)) as f64;
-        let tiles = (((h + m - 1) / m) * ((w + m - 1) / m)) as f64;
-        let products = (tiles * points * parts * i * o / fma).max(stream(points * parts * i * o * 4.0));
+        let along = |n: i64| (n + m - 1) / m;
+        let size = Size { tiles: [h, w].map(|n| Some(along(n))), parts, m: *m, inputs: ic, outputs: oc };
+        let points = ((m + TAPS - 1) * (m + TAPS - 1) * parts[0] * parts[1]) as f64;
+        let tiles = (along(h) * along(w)) as f64;
         let into = if scalar { into * i } else { into * vectors(i) };
-        let cost = products + tiles * (into + out * vectors(o));
+        let (_, waits) = cut(machine, &size);
+        let cost = tiles * (points * i * o / fma + into + out * vectors(o)) + waits;
         if cost < best.0 {
             best = (cost, Some(*m));
         }

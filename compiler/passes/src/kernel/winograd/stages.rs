@@ -1,11 +1,12 @@
 //! The schedule of a convolution in the transformed domain: the transform of the data and the products are attached to
-//! the stage that stores the result, per block of tiles. Where the result feeds another reduction alone, that one is
-//! the owner, and the result is attached to it as well.
+//! the stage that stores the result, per block of tiles, or each comes before it for all tiles ([`super::traffic`] says
+//! which). Where the result feeds another reduction alone, that one is the owner, and the result is attached to it as well.
 //!
-//! Holds afterwards: what lives between the transforms fills about a third of the second-level cache. Does NOT decide
-//! whether to transform, nor change a definition.
+//! Holds afterwards: what lives between the transforms of a block fills about a third of the second-level cache. Does NOT
+//! decide whether to transform, nor change a definition.
 
-use super::{TAPS, Winograd};
+use super::Winograd;
+use super::traffic::{Cut, block, cut};
 use crate::from_kernel::{Machine, all_ranges};
 use crate::kernel::chain;
 use crate::kernel::plan::Nest;
@@ -14,11 +15,16 @@ use onnxc_base::Ranges;
 use onnxc_base::sym::Symbol;
 use onnxc_ir::kernel::{At, Axis, DefId, Kernel, Lanes, Loop, Schedule, Stage};
 
-/// Tiles in a row of a block where it isn't known how many there are.
-const TYPICAL: i64 = 12;
-
 /// The schedule of a rewritten kernel.
 pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<()> {
+    let alone = kernel.outputs.first().is_some_and(|last| kernel.defs[*last].name == w.stored);
+    let blocks = || Cut::Blocks(block(machine, &w.size(), w.outputs, w.outputs));
+    let way = if alone { cut(machine, &w.size()).0 } else { blocks() };
+    schedule_as(kernel, w, machine, way)
+}
+
+/// The schedule for a way to cut: only a result that feeds nothing can be computed as a whole.
+pub fn schedule_as(kernel: &mut Kernel, w: &Winograd, machine: Machine, way: Cut) -> Option<()> {
     let ranges = all_ranges(kernel);
     let find = |name: &String| kernel.defs.iter().find(|(_, d)| d.name == *name).map(|(id, _)| id);
     let (v, m, sum, stored) = (find(&w.transformed)?, find(&w.products)?, find(&w.sum)?, find(&w.stored)?);
@@ -36,22 +42,26 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
     let outside = kernel.defs[stored].axes.len() - 1;
     let at = |depth: usize| Some(At { owner: last, depth: depth as u32, rolls: false });
     let lanes_in = if w.wide { lanes.lanes } else { 1 };
-    stages.push(transform_stage(kernel, v, at(outside)?, lanes_in)?);
-    let mut products = products_order(products, kernel, m);
-    // The next point's weights follow this one's.
-    products.ahead = products.ahead.and(Some(kernel.defs[m].axes[1].var.clone()));
-    if stored == last {
-        let [rows, columns] = block(machine, w, i64::from(panel), 0);
-        stages.push(Stage { at: at(outside + 1), parallel: false, ..products });
-        stages.push(blocked(result, outside, [rows, columns].map(|n| n * w.m)));
+    let products = products_order(products, kernel, m);
+    if let Cut::Blocks(sizes) = way {
+        stages.push(transform_stage(kernel, v, at(outside), lanes_in)?);
+        // The next point's weights follow this one's.
+        let ahead = products.ahead.as_ref().map(|_| kernel.defs[m].axes[1].var.clone());
+        let inside = outside + usize::from(stored == last);
+        stages.push(Stage { at: at(inside), parallel: false, ahead, ..products });
+        let sizes = sizes.map(|n| n * w.m);
+        if stored == last {
+            stages.push(blocked(result, outside, sizes));
+        } else {
+            // One panel after the other only pays if what it needs is made for it.
+            let loops = without_panels(&result.loops);
+            stages.push(Stage { at: at(outside), parallel: false, loops, ..result });
+            stages.push(owner(kernel, &ranges, machine, stored, sizes)?);
+        }
     } else {
-        let channels = kernel.defs[stored].axes.last()?.extent.as_int()?;
-        let sizes = block(machine, w, channels, channels).map(|n| n * w.m);
-        stages.push(Stage { at: at(outside), parallel: false, ..products });
-        // One panel after the other only pays if what it needs is made for it.
-        let inner = Stage { loops: without_panels(&result.loops), ..result };
-        stages.push(Stage { at: at(outside), parallel: false, ..inner });
-        stages.push(owner(kernel, &ranges, machine, stored, sizes)?);
+        stages.push(transform_stage(kernel, v, None, lanes_in)?);
+        stages.push(products);
+        stages.push(Stage { loops: without_panels(&result.loops), ..result });
     }
     kernel.schedule = Schedule { stages };
     Some(())
@@ -111,7 +121,7 @@ fn products_order(mut s: Stage, kernel: &Kernel, m: DefId) -> Stage {
 }
 
 /// All points of one tile at once, for the channels of one vector.
-fn transform_stage(kernel: &Kernel, v: DefId, at: At, lanes: u16) -> Option<Stage> {
+fn transform_stage(kernel: &Kernel, v: DefId, at: Option<At>, lanes: u16) -> Option<Stage> {
     let axes = &kernel.defs[v].axes;
     let n = axes[0].extent.as_int()? as u32;
     let mut loops: Vec<Loop> = axes[2..].iter().map(|a| Loop::new(&a.var, 1)).collect();
@@ -119,41 +129,5 @@ fn transform_stage(kernel: &Kernel, v: DefId, at: At, lanes: u16) -> Option<Stag
     loops.extend([Loop::new(&axes[0].var, n), Loop::new(&axes[1].var, n)]);
     let across = |a: &Axis| Lanes { axis: a.var.clone(), lanes };
     let vector = axes.last().filter(|_| lanes > 1).map(across);
-    Some(Stage {
-        def: v,
-        acc: None,
-        at: Some(at),
-        parallel: false,
-        loops,
-        over: vec![],
-        vector,
-        ahead: None,
-        dots: None,
-    })
-}
-
-/// Rows and columns of tiles of a block: what is kept of them between the transforms fills a third of the cache. `kept`
-/// are the channels of the result if that is kept as well.
-fn block(machine: Machine, w: &Winograd, panel: i64, kept: i64) -> [i64; 2] {
-    let points = (w.m + TAPS - 1) * (w.m + TAPS - 1);
-    let bytes = |rows: i64, columns: i64| {
-        let data = (rows + w.parts[0] - 1) * (columns + w.parts[1] - 1) * points * w.inputs;
-        4 * (data + rows * columns * (points * panel + w.m * w.m * kept))
-    };
-    let most = i64::from(machine.l2_bytes) / 3;
-    // At least as many as fill a register tile.
-    let fits = |rows: i64, columns: i64| rows * columns <= 8 || bytes(rows, columns) <= most;
-    // Blocks that are as equal as can be.
-    let ceil = |a: i64, b: i64| (a + b - 1) / b;
-    let equal = |n: i64, most: i64| ceil(n, ceil(n, most.max(1)));
-    let most_of = |n: i64, fits: &dyn Fn(i64) -> bool| (1..=n).take_while(|k| fits(*k)).last().unwrap_or(1);
-    match [w.tiles[0].as_int(), w.tiles[1].as_int()] {
-        [rows, Some(columns)] => {
-            let wide = equal(columns, most_of(columns, &|k| fits(1, k)));
-            let rows = rows.unwrap_or(TYPICAL);
-            let high = if wide == columns { most_of(rows, &|k| fits(k, columns)) } else { 1 };
-            [equal(rows, high), wide]
-        }
-        _ => [1, most_of(TYPICAL, &|k| fits(1, k))],
-    }
+    Some(Stage { def: v, acc: None, parallel: at.is_none(), at, loops, over: vec![], vector, ahead: None, dots: None })
 }
