@@ -8,7 +8,7 @@ use super::expr::{Site, loads};
 use super::lanes::{self, Access};
 use super::plan::Nest;
 use super::window::window_tile;
-use crate::from_kernel::{Machine, equal_parts};
+use crate::from_kernel::{Machine, equal_parts, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
 use onnxc_ir::kernel::{Axis, Cut, Kernel, Lanes};
@@ -23,6 +23,10 @@ const SHORT: i64 = 16;
 pub(super) const TYPICAL: i64 = 128;
 /// Cycles from one fused multiply-add to the next that needs its result.
 const LATENCY: f64 = 4.0;
+/// Bytes of a panel of vectors that stays in the first-level cache: half of the usual one.
+const NEAR_BYTES: i64 = 16 << 10;
+/// Cycles of a vector that comes from the second-level cache.
+const FAR_VECTOR: f64 = 1.5;
 
 /// Where fewer steps than these are written out, code is what there is too much of.
 pub(super) const LITTLE: u32 = 4;
@@ -81,8 +85,15 @@ pub fn register_tile(
     let n = along.extent.as_int().unwrap_or(TYPICAL);
     // The sites that rows share are loaded once per vector; the others once per row and vector unless uniform.
     let shared = inner.is_none_or(|a| reused(a) == vector_sites.len());
-    let output =
-        Output { rows: [extent(outer), extent(inner)], n, shared, broadcast: vector_sites.len() < sites.len() };
+    let steps: i64 = reduction_axes(&kernel.defs[r]).iter().map(|a| a.extent.as_int().unwrap_or(TYPICAL)).product();
+    let size = vector_sites.iter().map(|s| kernel.src_dtype(s.src).size() as i64).max().unwrap_or(1);
+    let output = Output {
+        rows: [extent(outer), extent(inner)],
+        n,
+        shared,
+        broadcast: vector_sites.len() < sites.len(),
+        near: near(steps.saturating_mul(size), n, machine),
+    };
     let ([ro, mut ri], nv) = best(machine.registers, i64::from(l.lanes), &output);
     if machine.memory.scarce && machine.memory.unroll < LITTLE {
         // A rest is the tile's code once more.
@@ -95,6 +106,14 @@ pub fn register_tile(
     TileShape { vectors: nv, rows, ..TileShape::default() }
 }
 
+/// Elements of a panel up to which its vectors are in the first-level cache after their first use, for a column of so many
+/// bytes: panels change inside of rows only where all of them stay in the second-level cache (see [`super::schedule`]).
+fn near(column: i64, n: i64, machine: Machine) -> i64 {
+    let all = column.saturating_mul(n);
+    let inside = all <= i64::from(machine.l2_bytes / 2);
+    if inside && all > NEAR_BYTES { 0 } else { NEAR_BYTES / column.max(1) }
+}
+
 /// What a tile is chosen for.
 struct Output {
     /// Extents of the axes that give the rows, the outer one first.
@@ -105,11 +124,13 @@ struct Output {
     shared: bool,
     /// Rows read scalars.
     broadcast: bool,
+    /// The widest panel that stays in the first-level cache.
+    near: i64,
 }
 
 /// The cheapest rows along both axes, and vectors.
 fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
-    let Output { rows: [outer, inner], n, shared, broadcast } = *output;
+    let Output { rows: [outer, inner], n, shared, broadcast, near } = *output;
     let most_vectors = ((n + lanes - 1) / lanes).clamp(1, i64::from(MAX_VECTORS)) as u32;
     let most = |m: i64| m.clamp(1, i64::from(MAX_ROWS)) as u32;
     let mut found = (f64::INFINITY, [1, 1], 1);
@@ -123,7 +144,8 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
                 let along = runs(inner, i64::from(ri));
                 let rows = |(a, c): (u32, f64)| along.iter().map(move |(b, d)| (a * b, c * d)).collect::<Vec<_>>();
                 let rows: Vec<(u32, f64)> = runs(outer, i64::from(ro)).into_iter().flat_map(rows).collect();
-                let column = |v: u32| rows.iter().map(|(r, c)| c * step(*r, v, shared)).sum::<f64>();
+                let far = shared && i64::from(nv) * lanes > near;
+                let column = |v: u32| rows.iter().map(|(r, c)| c * step(*r, v, shared, far)).sum::<f64>();
                 let cost: f64 = runs_of_vectors(n, lanes, nv).iter().map(|(v, count)| count * column(*v)).sum();
                 // Rows in one line of memory are kinder to the caches.
                 let cost = cost * (1.0 + 0.005 * f64::from(ro - 1));
@@ -148,14 +170,16 @@ fn runs_of_vectors(n: i64, lanes: i64, nv: u32) -> Vec<(u32, f64)> {
     [(nv, whole as f64), (rest, 1.0)].into_iter().filter(|(v, c)| *v > 0 && *c > 0.0).collect()
 }
 
-/// Cycles of one step of the reduction for a tile.
-fn step(mr: u32, nv: u32, shared: bool) -> f64 {
+/// Cycles of one step of the reduction for a tile. `far`: its vectors come from the second-level cache; a single row uses
+/// each once, however many there are.
+fn step(mr: u32, nv: u32, shared: bool, far: bool) -> f64 {
     let (mr, nv) = (f64::from(mr), f64::from(nv));
     let fma = mr * nv;
     let vector_loads = if shared { nv } else { fma };
     // One vector to a row: the broadcast is part of the multiply-add.
     let uops = if nv == 1.0 { fma + vector_loads } else { fma + mr + vector_loads };
-    cycles(fma, mr + vector_loads, uops).max(LATENCY + 0.02 * uops)
+    let waits = if far && mr > 1.0 { FAR_VECTOR * vector_loads } else { 0.0 };
+    cycles(fma, mr + vector_loads, uops).max(LATENCY + 0.02 * uops).max(waits)
 }
 
 /// Cycles of so many arithmetic operations, loads and micro-operations that don't wait for each other.
@@ -181,7 +205,8 @@ mod tests {
     #[test]
     fn tiles_fit_the_registers_and_the_output() {
         let best = |registers, lanes, m, n| {
-            let ([ro, ri], nv) = best(registers, lanes, &Output { rows: m, n, shared: true, broadcast: true });
+            let output = Output { rows: m, n, shared: true, broadcast: true, near: i64::MAX };
+            let ([ro, ri], nv) = best(registers, lanes, &output);
             (ro * ri, nv)
         };
         assert_eq!(best(32, 16, [1, 1], 768), (1, 8), "one row: many vectors hide the latency");
@@ -192,5 +217,15 @@ mod tests {
         assert_eq!(best(32, 16, [1, 7], 512).0, 7);
         assert_eq!(best(32, 16, [1, 3], 16), (3, 1));
         assert_eq!(best(16, 8, [2, 2], 256).0, 4, "short axes share a tile");
+    }
+
+    #[test]
+    fn vectors_from_the_second_level_are_used_by_more_rows() {
+        let tile = |near| best(16, 8, &Output { rows: [14, 14], n: 512, shared: true, broadcast: true, near });
+        let rows = |([ro, ri], _): ([u32; 2], u32)| ro * ri;
+        assert!(rows(tile(0)) >= 4 && rows(tile(0)) >= rows(tile(i64::MAX)), "{:?}", tile(0));
+        assert_eq!(near(4 * 1024, 512, Machine::USUAL), 4, "a panel at a time");
+        assert_eq!(near(4 * 64, 256, Machine::USUAL), 0, "all of them");
+        assert_eq!(near(4 * 16, 64, Machine::USUAL), 256);
     }
 }
