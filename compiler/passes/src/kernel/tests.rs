@@ -11,8 +11,10 @@ use onnxc_ir::kernel::{
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Program, verify};
 
+mod convolutions;
 mod products;
 mod strips;
+mod transformed;
 mod windows;
 
 pub(super) const MACHINES: [Machine; 7] = [
@@ -42,51 +44,69 @@ pub(super) fn agree(kernel: Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
     for machine in MACHINES {
         let mut k = kernel.clone();
         optimise(&mut k, machine).expect("constants evaluate");
-        if let Err(problems) = kernel::verify::verify(&k) {
-            panic!("{problems}\n{k}");
-        }
-        let lowered = from_kernel(&k, "k", machine).expect("the schedule can be lowered");
-        let mut program = Program { name: "t".into(), ..Program::default() };
-        let f = program.funcs.push(lowered.func);
-        if let Err(problems) = verify::verify(&program, verify::Stage::FRESH) {
-            panic!("{problems}\n{program}");
-        }
-        let mut given = inputs.iter();
-        let mut outputs = Vec::new();
-        let mut args = Vec::new();
-        for arg in &lowered.args {
-            args.push(match arg {
-                KernelArg::Dim(s) => ArgVal::Scalar(Scalar::i64(dim(s).expect("a known dim"))),
-                KernelArg::Param(p) => match &k.params[*p].value {
-                    Some(t) => ArgVal::Buf(t.bytes().to_vec()),
-                    None => ArgVal::Buf(given.next().expect("an input per parameter").bytes().to_vec()),
-                },
-                KernelArg::Output(i) => {
-                    outputs.push((*i, args.len()));
-                    let places = places(&kernel, *i, expected[*i].shape(), &dim);
-                    let end = places.iter().max().map_or(0, |last| last + 1);
-                    ArgVal::Buf(vec![0xAA; end * expected[*i].dtype().size()])
-                }
-                KernelArg::Scratch { dtype, count, .. } => {
-                    let n = count.eval(&dim).expect("counts are known") as usize;
-                    ArgVal::Buf(vec![0xAA; dtype.bytes_for(n).expect("small")])
-                }
-            });
-        }
-        let mut run = Interp::new(&program);
-        if let Err(e) = run.call(f, &mut args) {
-            panic!("{e:?}\n{program}");
-        }
-        for (i, at) in outputs {
-            let ArgVal::Buf(bytes) = &args[at] else { panic!("outputs are buffers") };
-            let size = expected[i].dtype().size();
-            let mut elements: Vec<&[u8]> = bytes.chunks(size).collect();
-            let places = places(&kernel, i, expected[i].shape(), &dim);
-            let own: Vec<u8> = places.iter().flat_map(|&p| std::mem::take(&mut elements[p]).to_vec()).collect();
-            let got = Tensor::from_bytes(expected[i].dtype(), expected[i].shape().to_vec(), own.into()).expect("sized");
-            close(&got, &expected[i], &program);
-            assert!(elements.concat().iter().all(|b| *b == 0xAA), "what is around an output is left alone\n{program}");
-        }
+        compare(&k, machine, &kernel, &dim, inputs, &expected);
+    }
+}
+
+/// Compares a scheduled kernel with the interpretation of the one it was made of.
+fn agree_scheduled(k: &Kernel, machine: Machine, kernel: &Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
+    let dim = |s: &Symbol| dims.iter().find(|(n, _)| *n == s.as_str()).map(|d| d.1);
+    let expected = interp::run(kernel, &dim, inputs).expect("the kernel is right");
+    compare(k, machine, kernel, &dim, inputs, &expected);
+}
+
+fn compare(
+    k: &Kernel,
+    machine: Machine,
+    kernel: &Kernel,
+    dim: &dyn Fn(&Symbol) -> Option<i64>,
+    inputs: &[Tensor],
+    expected: &[Tensor],
+) {
+    if let Err(problems) = kernel::verify::verify(k) {
+        panic!("{problems}\n{k}");
+    }
+    let lowered = from_kernel(k, "k", machine).expect("the schedule can be lowered");
+    let mut program = Program { name: "t".into(), ..Program::default() };
+    let f = program.funcs.push(lowered.func);
+    if let Err(problems) = verify::verify(&program, verify::Stage::FRESH) {
+        panic!("{problems}\n{program}");
+    }
+    let mut given = inputs.iter();
+    let mut outputs = Vec::new();
+    let mut args = Vec::new();
+    for arg in &lowered.args {
+        args.push(match arg {
+            KernelArg::Dim(s) => ArgVal::Scalar(Scalar::i64(dim(s).expect("a known dim"))),
+            KernelArg::Param(p) => match &k.params[*p].value {
+                Some(t) => ArgVal::Buf(t.bytes().to_vec()),
+                None => ArgVal::Buf(given.next().expect("an input per parameter").bytes().to_vec()),
+            },
+            KernelArg::Output(i) => {
+                outputs.push((*i, args.len()));
+                let places = places(kernel, *i, expected[*i].shape(), dim);
+                let end = places.iter().max().map_or(0, |last| last + 1);
+                ArgVal::Buf(vec![0xAA; end * expected[*i].dtype().size()])
+            }
+            KernelArg::Scratch { dtype, count, .. } => {
+                let n = count.eval(dim).expect("counts are known") as usize;
+                ArgVal::Buf(vec![0xAA; dtype.bytes_for(n).expect("small")])
+            }
+        });
+    }
+    let mut run = Interp::new(&program);
+    if let Err(e) = run.call(f, &mut args) {
+        panic!("{e:?}\n{program}");
+    }
+    for (i, at) in outputs {
+        let ArgVal::Buf(bytes) = &args[at] else { panic!("outputs are buffers") };
+        let size = expected[i].dtype().size();
+        let mut elements: Vec<&[u8]> = bytes.chunks(size).collect();
+        let places = places(kernel, i, expected[i].shape(), dim);
+        let own: Vec<u8> = places.iter().flat_map(|&p| std::mem::take(&mut elements[p]).to_vec()).collect();
+        let got = Tensor::from_bytes(expected[i].dtype(), expected[i].shape().to_vec(), own.into()).expect("sized");
+        close(&got, &expected[i], &program);
+        assert!(elements.concat().iter().all(|b| *b == 0xAA), "what is around an output is left alone\n{program}");
     }
 }
 
@@ -123,113 +143,6 @@ pub(super) fn dims(names: &[&str]) -> Ranges {
 
 pub(super) fn syms(text: &[&str]) -> Vec<Sym> {
     text.iter().map(|t| Sym::parse(t).expect("a symbolic integer")).collect()
-}
-
-/// Convolution with bias and ReLU: kernel `k` by `k`, padding `p`, stride `s`.
-fn conv(shape: &[&str; 4], out: i64, k: i64, p: i64, s: i64, weights: Option<Tensor>) -> Kernel {
-    let mut b = KernelBuilder::new("conv", dims(&["n", "h", "w"]));
-    let shape = syms(shape);
-    let size = |d: &Sym| (d.clone() + 2 * p - k).floordiv(&Sym::int(s)) + 1;
-    let x = b.param("x", DType::F32, shape.clone(), None);
-    let q = shape[1].clone();
-    let w = b.param("w", DType::F32, vec![Sym::int(out), q.clone(), Sym::int(k), Sym::int(k)], weights);
-    let bias = b.param("b", DType::F32, vec![Sym::int(out)], None);
-    let to = [shape[0].clone(), Sym::int(out), size(&shape[2]), size(&shape[3])];
-    let over = [q, Sym::int(k), Sym::int(k)];
-    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, Some(&|_, i| load(bias, &i[1..2])), |_, i, r| {
-        let at = [i[0].clone(), r[0].clone(), &i[2] * s + &r[1] - p, &i[3] * s + &r[2] - p];
-        load_padded(x, &at, Scalar::f32(0.0)) * load(w, &[i[1].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
-    });
-    let y = b.map("y", DType::F32, &to, |_, i| {
-        let zero = constant(Scalar::f32(0.0));
-        build::binary(BinOp::Max, load(c, i), zero)
-    });
-    b.output(y);
-    b.kernel
-}
-
-#[test]
-fn convolutions() {
-    let bias = |n: usize| numbers(&[n]);
-    agree(
-        conv(&["1", "3", "9", "20"], 7, 3, 1, 1, None),
-        &[],
-        &[numbers(&[1, 3, 9, 20]), numbers(&[7, 3, 3, 3]), bias(7)],
-    );
-    agree(
-        conv(&["2", "3", "8", "9"], 4, 3, 1, 2, Some(numbers(&[4, 3, 3, 3]))),
-        &[],
-        &[numbers(&[2, 3, 8, 9]), bias(4)],
-    );
-    agree(
-        conv(&["1", "5", "6", "7"], 20, 1, 0, 1, Some(numbers(&[20, 5, 1, 1]))),
-        &[],
-        &[numbers(&[1, 5, 6, 7]), bias(20)],
-    );
-    agree(
-        conv(&["1", "2", "11", "11"], 3, 7, 3, 2, None),
-        &[],
-        &[numbers(&[1, 2, 11, 11]), numbers(&[3, 2, 7, 7]), bias(3)],
-    );
-}
-
-/// Convolution of `groups` groups of 4 input and `out` output channels, and ReLU.
-fn grouped(groups: i64, out: i64, channels_last: bool) -> Kernel {
-    let mut b = KernelBuilder::new("grouped", dims(&[]));
-    let order = |v: [Sym; 3]| if channels_last { [v[1].clone(), v[2].clone(), v[0].clone()] } else { v };
-    let size = |c: i64, n: i64| order([Sym::int(c), Sym::int(n), Sym::int(n)]);
-    let x = b.param("x", DType::F32, size(4 * groups, 9).to_vec(), None);
-    let w = b.param("w", DType::F32, syms(&[&(groups * out).to_string(), "4", "3", "3"]), None);
-    let over = syms(&["4", "3", "3"]);
-    let c = b.reduce("c", DType::F32, &size(groups * out, 7), ReduceOp::Add, &over, None, |_, i, r| {
-        let i = if channels_last { [&i[2], &i[0], &i[1]] } else { [&i[0], &i[1], &i[2]] };
-        let channel = i[0].floordiv(&Sym::int(out)) * 4 + &r[0];
-        let at = order([channel, i[1] + &r[1], i[2] + &r[2]]);
-        load(x, &at) * load(w, &[i[0].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
-    });
-    let y = b.map("y", DType::F32, &size(groups * out, 7), |_, i| {
-        build::binary(BinOp::Max, load(c, i), constant(Scalar::f32(0.0)))
-    });
-    b.output(y);
-    b.kernel
-}
-
-#[test]
-fn groups_become_an_axis() {
-    for (groups, out, last) in [(3, 8, true), (2, 16, true), (5, 2, true), (3, 4, false)] {
-        let inputs = [
-            numbers(&if last { [9, 9, 4 * groups as usize] } else { [4 * groups as usize, 9, 9] }),
-            numbers(&[(groups * out) as usize, 4, 3, 3]),
-        ];
-        let kernel = grouped(groups, out, last);
-        let mut k = kernel.clone();
-        super::split::split(&mut k);
-        assert_eq!(!k.to_string().contains("floordiv"), out >= 4, "{k}");
-        agree(kernel, &[], &inputs);
-    }
-}
-
-#[test]
-fn outputs_lie_where_they_are_placed() {
-    for (p, k) in [(0, 1), (1, 3)] {
-        let mut kernel = conv(&["1", "5", "h", "w"], 20, k, p, 1, Some(numbers(&[20, 5, k as usize, k as usize])));
-        // Inside of a border of 1 and 2, between other channels.
-        let strides = syms(&["999999", "(h+3)*(w+3)", "w+3", "1"]);
-        kernel.place(0, kernel::Placed { strides, offset: Sym::parse("4*(h+3)*(w+3) + w + 4").expect("a sum") });
-        agree(kernel, &[("h", 6), ("w", 19)], &[numbers(&[1, 5, 6, 19]), numbers(&[20])]);
-    }
-}
-
-#[test]
-fn symbolic_convolutions() {
-    for (n, h, w) in [(1, 5, 5), (2, 9, 40), (1, 1, 1), (1, 3, 17)] {
-        let given = [numbers(&[n, 3, h, w]), numbers(&[7, 3, 3, 3]), numbers(&[7])];
-        let at = [("n", n as i64), ("h", h as i64), ("w", w as i64)];
-        agree(conv(&["n", "3", "h", "w"], 7, 3, 1, 1, None), &at, &given);
-        agree(conv(&["n", "3", "h", "w"], 7, 3, 1, 2, None), &at, &given);
-        let given = [numbers(&[n, 3, h, w]), numbers(&[7, 3, 1, 1]), numbers(&[7])];
-        agree(conv(&["n", "3", "h", "w"], 7, 1, 0, 1, None), &at, &given);
-    }
 }
 
 fn matmul(m: &str, k: &str, n: &str, transposed: bool, weights: Option<Tensor>) -> Kernel {
@@ -386,135 +299,4 @@ fn several_outputs_and_rank_zero() {
     let y = b.map("y", DType::F32, &[], |_, _| unary(UnOp::Sqrt, load(x, &[]) * load(x, &[])));
     b.output(y);
     agree(b.kernel, &[], &[numbers(&[])]);
-}
-
-#[test]
-fn padding_is_packed_away() {
-    let mut k = conv(&["1", "3", "768", "768"], 64, 9, 4, 1, Some(numbers(&[64, 3, 9, 9])));
-    optimise(&mut k, MACHINES[0]).expect("constants evaluate");
-    let names: Vec<&str> = k.defs.values().map(|d| d.name.as_str()).collect();
-    assert_eq!(names, ["pack1", "c", "y"]);
-    assert_eq!(
-        k.defs.values().flat_map(super::expr::def_loads).filter(|s| s.pad.is_some()).count(),
-        1,
-        "only the copy is padded"
-    );
-}
-
-/// A 3×3 convolution, channels last.
-fn conv_last(shape: &[&str; 4], out: i64, pad: i64, relu: bool) -> (Kernel, Tensor) {
-    let mut b = KernelBuilder::new("conv", dims(&["n", "h", "w"]));
-    let shape = syms(shape);
-    let q = shape[3].clone();
-    let weights = numbers(&[out as usize, q.as_int().expect("fixed") as usize, 3, 3]);
-    let x = b.param("x", DType::F32, shape.clone(), None);
-    let w = b.param("w", DType::F32, vec![Sym::int(out), q.clone(), Sym::int(3), Sym::int(3)], Some(weights.clone()));
-    let bias = b.param("b", DType::F32, vec![Sym::int(out)], None);
-    let to = [shape[0].clone(), shape[1].clone() + 2 * pad - 2, shape[2].clone() + 2 * pad - 2, Sym::int(out)];
-    let over = [Sym::int(3), Sym::int(3), q];
-    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, Some(&|_, i| load(bias, &i[3..])), |_, i, r| {
-        let at = [i[0].clone(), &i[1] + &r[0] - pad, &i[2] + &r[1] - pad, r[2].clone()];
-        load_padded(x, &at, Scalar::f32(0.0)) * load(w, &[i[3].clone(), r[2].clone(), r[0].clone(), r[1].clone()])
-    });
-    let y = b.map("y", DType::F32, &to, |_, i| {
-        let zero = constant(Scalar::f32(0.0));
-        build::binary(BinOp::Max, load(c, i), zero)
-    });
-    b.output(if relu { y } else { c });
-    (b.kernel, weights)
-}
-
-fn transformed(k: &Kernel) -> bool {
-    k.defs.values().any(|d| d.name == "c.v")
-}
-
-#[test]
-fn convolutions_in_the_transformed_domain() {
-    for relu in [true, false] {
-        let (k, _) = conv_last(&["2", "13", "10", "20"], 24, 1, relu);
-        let mut scheduled = k.clone();
-        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
-        assert!(transformed(&scheduled), "{scheduled}");
-        agree(k, &[], &[numbers(&[2, 13, 10, 20]), numbers(&[24])]);
-    }
-    let (k, _) = conv_last(&["1", "9", "70", "16"], 32, 0, true);
-    agree(k, &[], &[numbers(&[1, 9, 70, 16]), numbers(&[32])]);
-}
-
-/// A convolution of planar data whose result is channels last, and what a 1×1 convolution makes of it.
-fn conv_planar(shape: &[&str; 3], out: i64, taps: i64, pad: i64, then: Option<i64>) -> Kernel {
-    let mut b = KernelBuilder::new("conv", dims(&["h", "w"]));
-    let shape = syms(shape);
-    let q = shape[0].as_int().expect("fixed");
-    let x = b.param("x", DType::F32, shape.clone(), None);
-    let given = numbers(&[out as usize, q as usize, taps as usize, taps as usize]);
-    let w = b.param("w", DType::F32, [out, q, taps, taps].map(Sym::int).to_vec(), Some(given));
-    let to = [&shape[1] + (2 * pad + 1 - taps), &shape[2] + (2 * pad + 1 - taps), Sym::int(out)];
-    let over = [q, taps, taps].map(Sym::int);
-    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, None, |_, i, r| {
-        let at = [r[0].clone(), &i[0] + &r[1] - pad, &i[1] + &r[2] - pad];
-        let x = if pad > 0 { load_padded(x, &at, Scalar::f32(0.0)) } else { load(x, &at) };
-        x * load(w, &[i[2].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
-    });
-    let mut y = b.map("y", DType::F32, &to, |_, i| build::binary(BinOp::Max, load(c, i), constant(Scalar::f32(0.0))));
-    if let Some(n) = then {
-        let w = b.param("w2", DType::F32, [n, out].map(Sym::int).to_vec(), Some(numbers(&[n as usize, out as usize])));
-        let to = [to[0].clone(), to[1].clone(), Sym::int(n)];
-        let s = b.reduce("s", DType::F32, &to, ReduceOp::Add, &[Sym::int(out)], None, |_, i, r| {
-            load(y, &[i[0].clone(), i[1].clone(), r[0].clone()]) * load(w, &[i[2].clone(), r[0].clone()])
-        });
-        y = b.map("z", DType::F32, &to, |_, i| build::binary(BinOp::Max, load(s, i), constant(Scalar::f32(0.0))));
-    }
-    b.output(y);
-    b.kernel
-}
-
-#[test]
-fn large_kernels_in_the_transformed_domain() {
-    for (taps, pad, size) in [(9, 4, ["3", "19", "26"]), (7, 0, ["3", "15", "15"])] {
-        let k = conv_planar(&size, 32, taps, pad, None);
-        let mut scheduled = k.clone();
-        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
-        assert!(transformed(&scheduled), "{scheduled}");
-        let shape: Vec<usize> = size.iter().map(|s| s.parse().expect("a number")).collect();
-        agree(k, &[], &[numbers(&shape)]);
-    }
-    let k = conv_planar(&["2", "h", "w"], 16, 5, 2, None);
-    for (h, w) in [(5, 40), (17, 3)] {
-        agree(k.clone(), &[("h", h as i64), ("w", w as i64)], &[numbers(&[2, h, w])]);
-    }
-}
-
-#[test]
-fn a_convolution_feeds_another_block_by_block() {
-    // In the transformed domain, directly, and where the first is pointwise as well.
-    for (taps, pad, size) in [(9, 4, ["3", "19", "36"]), (3, 1, ["3", "9", "40"]), (1, 0, ["4", "6", "37"])] {
-        let k = conv_planar(&size, 24, taps, pad, Some(16));
-        let mut scheduled = k.clone();
-        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
-        let attached = scheduled.schedule.stages.iter().any(|s| s.at.is_some() && scheduled.defs[s.def].name == "y");
-        assert!(attached, "{scheduled}");
-        let shape: Vec<usize> = size.iter().map(|s| s.parse().expect("a number")).collect();
-        agree(k, &[], &[numbers(&shape)]);
-    }
-    let k = conv_planar(&["3", "h", "w"], 24, 5, 2, Some(16));
-    for (h, w) in [(5, 40), (17, 3)] {
-        agree(k.clone(), &[("h", h as i64), ("w", w as i64)], &[numbers(&[3, h, w])]);
-    }
-}
-
-#[test]
-fn symbolic_batches_in_the_transformed_domain() {
-    let (k, _) = conv_last(&["n", "9", "11", "16"], 16, 1, true);
-    let mut scheduled = k.clone();
-    optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
-    assert!(transformed(&scheduled), "{scheduled}");
-    for n in [0, 1, 3] {
-        agree(k.clone(), &[("n", n as i64)], &[numbers(&[n, 9, 11, 16]), numbers(&[16])]);
-    }
-    let (k, _) = conv_last(&["n", "h", "w", "16"], 16, 1, true);
-    for (n, h, w) in [(1, 5, 5), (2, 9, 24), (1, 1, 1)] {
-        let at = [("n", n as i64), ("h", h as i64), ("w", w as i64)];
-        agree(k.clone(), &at, &[numbers(&[n, h, w, 16]), numbers(&[16])]);
-    }
 }

@@ -1,5 +1,6 @@
 //! Windows over channels, vectors that overlap, every other element, transposed tiles.
 
+use super::convolutions::conv;
 use super::*;
 use crate::from_kernel::reduction_axes;
 

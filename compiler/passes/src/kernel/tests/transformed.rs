@@ -1,0 +1,145 @@
+//! Convolutions in the transformed domain, and chains of convolutions.
+
+use super::*;
+use crate::kernel::{inline, pack, precompute, winograd};
+
+/// A 3×3 convolution, channels last.
+fn conv_last(shape: &[&str; 4], out: i64, pad: i64, relu: bool) -> (Kernel, Tensor) {
+    let mut b = KernelBuilder::new("conv", dims(&["n", "h", "w"]));
+    let shape = syms(shape);
+    let q = shape[3].clone();
+    let weights = numbers(&[out as usize, q.as_int().expect("fixed") as usize, 3, 3]);
+    let x = b.param("x", DType::F32, shape.clone(), None);
+    let w = b.param("w", DType::F32, vec![Sym::int(out), q.clone(), Sym::int(3), Sym::int(3)], Some(weights.clone()));
+    let bias = b.param("b", DType::F32, vec![Sym::int(out)], None);
+    let to = [shape[0].clone(), shape[1].clone() + 2 * pad - 2, shape[2].clone() + 2 * pad - 2, Sym::int(out)];
+    let over = [Sym::int(3), Sym::int(3), q];
+    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, Some(&|_, i| load(bias, &i[3..])), |_, i, r| {
+        let at = [i[0].clone(), &i[1] + &r[0] - pad, &i[2] + &r[1] - pad, r[2].clone()];
+        load_padded(x, &at, Scalar::f32(0.0)) * load(w, &[i[3].clone(), r[2].clone(), r[0].clone(), r[1].clone()])
+    });
+    let y = b.map("y", DType::F32, &to, |_, i| {
+        let zero = constant(Scalar::f32(0.0));
+        build::binary(BinOp::Max, load(c, i), zero)
+    });
+    b.output(if relu { y } else { c });
+    (b.kernel, weights)
+}
+
+fn transformed(k: &Kernel) -> bool {
+    k.defs.values().any(|d| d.name == "c.v")
+}
+
+#[test]
+fn convolutions_in_the_transformed_domain() {
+    for relu in [true, false] {
+        let (k, _) = conv_last(&["2", "13", "10", "20"], 24, 1, relu);
+        let mut scheduled = k.clone();
+        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
+        assert!(transformed(&scheduled), "{scheduled}");
+        agree(k, &[], &[numbers(&[2, 13, 10, 20]), numbers(&[24])]);
+    }
+    let (k, _) = conv_last(&["1", "9", "70", "16"], 32, 0, true);
+    agree(k, &[], &[numbers(&[1, 9, 70, 16]), numbers(&[32])]);
+}
+
+#[test]
+fn all_tiles_at_once() {
+    for (h, w) in [("9", "10"), ("h", "w")] {
+        let (k, _) = conv_last(&["2", h, w, "20"], 24, 1, true);
+        for machine in [Machine::USUAL, MACHINES[2]] {
+            let mut scheduled = k.clone();
+            inline::inline(&mut scheduled);
+            let rewritten = winograd::winograd(&mut scheduled, machine).expect("it pays");
+            pack::pack(&mut scheduled, machine, &[]);
+            precompute::precompute(&mut scheduled).expect("constants evaluate");
+            winograd::schedule_as(&mut scheduled, &rewritten, machine, winograd::Cut::Whole).expect("it feeds nothing");
+            assert!(scheduled.schedule.stages.iter().all(|s| s.at.is_none() && s.parallel), "{scheduled}");
+            agree_scheduled(
+                &scheduled,
+                machine,
+                &k,
+                &[("h", 9), ("w", 10)],
+                &[numbers(&[2, 9, 10, 20]), numbers(&[24])],
+            );
+        }
+    }
+}
+
+/// A convolution of planar data whose result is channels last, and what a 1×1 convolution makes of it.
+fn conv_planar(shape: &[&str; 3], out: i64, taps: i64, pad: i64, then: Option<i64>) -> Kernel {
+    let mut b = KernelBuilder::new("conv", dims(&["h", "w"]));
+    let shape = syms(shape);
+    let q = shape[0].as_int().expect("fixed");
+    let x = b.param("x", DType::F32, shape.clone(), None);
+    let given = numbers(&[out as usize, q as usize, taps as usize, taps as usize]);
+    let w = b.param("w", DType::F32, [out, q, taps, taps].map(Sym::int).to_vec(), Some(given));
+    let to = [&shape[1] + (2 * pad + 1 - taps), &shape[2] + (2 * pad + 1 - taps), Sym::int(out)];
+    let over = [q, taps, taps].map(Sym::int);
+    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, None, |_, i, r| {
+        let at = [r[0].clone(), &i[0] + &r[1] - pad, &i[1] + &r[2] - pad];
+        let x = if pad > 0 { load_padded(x, &at, Scalar::f32(0.0)) } else { load(x, &at) };
+        x * load(w, &[i[2].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
+    });
+    let mut y = b.map("y", DType::F32, &to, |_, i| build::binary(BinOp::Max, load(c, i), constant(Scalar::f32(0.0))));
+    if let Some(n) = then {
+        let w = b.param("w2", DType::F32, [n, out].map(Sym::int).to_vec(), Some(numbers(&[n as usize, out as usize])));
+        let to = [to[0].clone(), to[1].clone(), Sym::int(n)];
+        let s = b.reduce("s", DType::F32, &to, ReduceOp::Add, &[Sym::int(out)], None, |_, i, r| {
+            load(y, &[i[0].clone(), i[1].clone(), r[0].clone()]) * load(w, &[i[2].clone(), r[0].clone()])
+        });
+        y = b.map("z", DType::F32, &to, |_, i| build::binary(BinOp::Max, load(s, i), constant(Scalar::f32(0.0))));
+    }
+    b.output(y);
+    b.kernel
+}
+
+#[test]
+fn large_kernels_in_the_transformed_domain() {
+    for (taps, pad, size) in [(9, 4, ["3", "19", "26"]), (7, 0, ["3", "15", "15"])] {
+        let k = conv_planar(&size, 32, taps, pad, None);
+        let mut scheduled = k.clone();
+        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
+        assert!(transformed(&scheduled), "{scheduled}");
+        let shape: Vec<usize> = size.iter().map(|s| s.parse().expect("a number")).collect();
+        agree(k, &[], &[numbers(&shape)]);
+    }
+    let k = conv_planar(&["2", "h", "w"], 16, 5, 2, None);
+    for (h, w) in [(5, 40), (17, 3)] {
+        agree(k.clone(), &[("h", h as i64), ("w", w as i64)], &[numbers(&[2, h, w])]);
+    }
+}
+
+#[test]
+fn a_convolution_feeds_another_block_by_block() {
+    // In the transformed domain, directly, and where the first is pointwise as well.
+    for (taps, pad, size) in [(9, 4, ["3", "19", "36"]), (3, 1, ["3", "9", "40"]), (1, 0, ["4", "6", "37"])] {
+        let k = conv_planar(&size, 24, taps, pad, Some(16));
+        let mut scheduled = k.clone();
+        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
+        let attached = scheduled.schedule.stages.iter().any(|s| s.at.is_some() && scheduled.defs[s.def].name == "y");
+        assert!(attached, "{scheduled}");
+        let shape: Vec<usize> = size.iter().map(|s| s.parse().expect("a number")).collect();
+        agree(k, &[], &[numbers(&shape)]);
+    }
+    let k = conv_planar(&["3", "h", "w"], 24, 5, 2, Some(16));
+    for (h, w) in [(5, 40), (17, 3)] {
+        agree(k.clone(), &[("h", h as i64), ("w", w as i64)], &[numbers(&[3, h, w])]);
+    }
+}
+
+#[test]
+fn symbolic_batches_in_the_transformed_domain() {
+    let (k, _) = conv_last(&["n", "9", "11", "16"], 16, 1, true);
+    let mut scheduled = k.clone();
+    optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
+    assert!(transformed(&scheduled), "{scheduled}");
+    for n in [0, 1, 3] {
+        agree(k.clone(), &[("n", n as i64)], &[numbers(&[n, 9, 11, 16]), numbers(&[16])]);
+    }
+    let (k, _) = conv_last(&["n", "h", "w", "16"], 16, 1, true);
+    for (n, h, w) in [(1, 5, 5), (2, 9, 24), (1, 1, 1)] {
+        let at = [("n", n as i64), ("h", h as i64), ("w", w as i64)];
+        agree(k.clone(), &at, &[numbers(&[n, h, w, 16]), numbers(&[16])]);
+    }
+}
