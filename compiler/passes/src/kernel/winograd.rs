@@ -31,10 +31,11 @@ pub use traffic::Cut;
 
 use super::chain;
 use super::pack::insert_before;
-use super::plan::nests;
+use super::plan;
 use super::toom_cook::{Matrices, matrices};
 use crate::from_kernel::{Machine, all_ranges};
-use find::Conv;
+use cost::Work;
+use find::{Conv, parts};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
 use onnxc_ir::kernel::build::{binary, compare, constant, int, load, select};
@@ -78,7 +79,7 @@ impl Winograd {
 
 /// Rewrites the kernel's convolution where that pays.
 pub fn winograd(kernel: &mut Kernel, machine: Machine) -> Option<Winograd> {
-    let all = nests(kernel);
+    let all = plan::nests(kernel);
     let nest = match all[..] {
         [nest] => nest,
         [first, second] if first.acc.is_some() && chain::feeds(kernel, &first, &second) => first,
@@ -92,7 +93,7 @@ pub fn winograd(kernel: &mut Kernel, machine: Machine) -> Option<Winograd> {
 /// How many more rows and columns than the convolution itself tiles may read behind the data: what a border should
 /// have. None for a kernel that isn't such a convolution.
 pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64); 2])> {
-    let [nest] = nests(kernel)[..] else { return None };
+    let [nest] = plan::nests(kernel)[..] else { return None };
     let conv = find::recognise(kernel, nest.reduction(kernel)?).filter(|_| !machine.strict)?;
     let m = cost::choose(kernel, &conv, machine)?;
     let (reach, taps, extents) = (reach(&conv, &tiles(kernel, &conv, m), m), conv.taps(), conv.extents(kernel));
@@ -102,6 +103,13 @@ pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64)
         exact.unwrap_or(m - 1 + conv.parts()[t] * TAPS - taps[t])
     };
     Some((conv.data.src, [0, 1].map(|t| (conv.dims[t], more(t)))))
+}
+
+/// True if a convolution of stride 1 with constant weights is a sum of small ones in the transformed domain, were its data
+/// planar: its taps and the extents of its output along rows and columns, its input and output channels.
+pub fn nests(machine: Machine, taps: [i64; 2], channels: [i64; 2], extents: [&Sym; 2]) -> bool {
+    let work = Work { taps, channels, extents: extents.map(cost::count), channels_last: false };
+    !machine.strict && taps.iter().all(|t| find::fits(*t)) && parts(taps) != [1, 1] && work.tile(machine).is_some()
 }
 
 /// Tiles along rows and columns.

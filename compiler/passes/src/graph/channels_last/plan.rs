@@ -14,6 +14,7 @@
 use super::roles::{Role, role};
 use crate::assemble::cut::captured;
 use crate::from_kernel::Machine;
+use crate::kernel::winograd;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{Graph, Layout, NodeId, Region, ValueId};
 use onnxc_ops::Registry;
@@ -125,7 +126,7 @@ fn conv_cost(graph: &Graph, machine: Machine, n: NodeId) -> (f64, f64) {
     let (last, row_major) = match (wide(&x[1]), wide(&y[1])) {
         _ if bytes => (1.0, 2.0),
         (true, true) => (1.0, 2.0),
-        (false, true) if nests(graph, machine, n, &w) => (0.4, 1.0),
+        (false, true) if nests(graph, machine, n, &w, &y) => (0.4, 1.0),
         (false, true) if narrow => (1.0, 2.0),
         (false, true) => (1.0, 1.0),
         (true, false) => (1.15, 1.0),
@@ -134,14 +135,14 @@ fn conv_cost(graph: &Graph, machine: Machine, n: NodeId) -> (f64, f64) {
     (all * last, all * row_major)
 }
 
-/// True if a kernel is large enough to be a sum of small ones in the transformed domain (see `kernel::winograd`).
-fn nests(graph: &Graph, machine: Machine, n: NodeId, weights: &[Sym]) -> bool {
+/// True if a convolution of an image is computed in the transformed domain.
+fn nests(graph: &Graph, machine: Machine, n: NodeId, weights: &[Sym], output: &[Sym]) -> bool {
     let node = &graph.nodes[n];
     let ones = |a: &str| node.attrs.ints(a).is_none_or(|v| v.iter().all(|v| *v == 1));
-    let large = weights[2..].iter().all(|t| t.as_int().is_some_and(|t| (5..=11).contains(&t)));
     let conv = node.op.name == "Conv" && node.attrs.int("group").unwrap_or(1) == 1;
-    let wanted = !machine.strict && !machine.memory.scarce;
-    weights.len() == 4 && large && conv && wanted && ones("strides") && ones("dilations")
+    let known: Vec<i64> = weights.iter().filter_map(Sym::as_int).collect();
+    let (&[oc, ic, r, s], [_, _, h, w]) = (&known[..], output) else { return false };
+    conv && ones("strides") && ones("dilations") && winograd::nests(machine, [r, s], [ic, oc], [h, w])
 }
 
 /// Disjoint sets of values, each with the costs of its convolutions.

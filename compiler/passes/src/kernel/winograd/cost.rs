@@ -4,9 +4,10 @@
 //! cores with two multiply-add units; only the ranking counts.
 
 use super::TAPS;
-use super::find::Conv;
+use super::find::{Conv, parts};
 use super::traffic::{Size, cut};
 use crate::from_kernel::Machine;
+use onnxc_base::Sym;
 use onnxc_ir::kernel::Kernel;
 
 /// Fewest channels for which lanes of the transforms are full.
@@ -27,35 +28,61 @@ const SMALL: [Way; 2] = [(4, 213.0, 110.0), (2, 90.0, 45.0)];
 /// Longer ones are sums of such kernels, as far apart as a tile is large, which so share the transforms of the data.
 const NESTED: [Way; 1] = [(3, 140.0, 75.0)];
 
-/// The tile that takes the fewest cycles, if that beats a direct sum.
+/// What the estimate knows of a convolution.
+pub(super) struct Work {
+    /// Taps along rows and columns.
+    pub taps: [i64; 2],
+    /// Input and output channels.
+    pub channels: [i64; 2],
+    /// Rows and columns of the output.
+    pub extents: [i64; 2],
+    /// The data's channels are its innermost dim.
+    pub channels_last: bool,
+}
+
+/// What an extent counts as.
+pub(super) fn count(extent: &Sym) -> i64 {
+    extent.eval(&|_| Some(TYPICAL)).unwrap_or(TYPICAL)
+}
+
+/// The tile for a convolution in a kernel, if it pays.
 pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<i64> {
-    let lanes = f64::from(machine.vector_bits / 32);
-    let ([ic, oc], parts) = (conv.channels(), conv.parts());
-    let nested = parts != [1, 1];
-    let scalar = !conv.channels_last || ic < FEWEST;
-    // Where memory is scarce, transformed weights and tiles are memory and code that isn't there. The transforms of few
-    // channels go one element after the other: only a long kernel makes up for that.
-    if machine.memory.scarce || lanes < 4.0 || oc < FEWEST || (scalar && !(nested && ic < FEWEST)) {
-        return None;
-    }
-    let [h, w] = conv.extents(kernel).map(|s| s.eval(&|_| Some(TYPICAL)).unwrap_or(TYPICAL));
-    let (i, o) = (ic as f64, oc as f64);
-    let fma = 2.0 * lanes * EFFICIENCY;
-    let vectors = |c: f64| (c / lanes).ceil();
-    let stream = |bytes: f64| if bytes > f64::from(machine.l2_bytes) { bytes / STREAM } else { 0.0 };
-    let taps = conv.taps().iter().product::<i64>() as f64;
-    let mut best = ((h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
-    for (m, into, out) in if nested { &NESTED[..] } else { &SMALL[..] } {
-        let along = |n: i64| (n + m - 1) / m;
-        let size = Size { tiles: [h, w].map(|n| Some(along(n))), parts, m: *m, inputs: ic, outputs: oc };
-        let points = ((m + TAPS - 1) * (m + TAPS - 1) * parts[0] * parts[1]) as f64;
-        let tiles = (along(h) * along(w)) as f64;
-        let into = if scalar { into * i } else { into * vectors(i) };
-        let (_, waits) = cut(machine, &size);
-        let cost = tiles * (points * i * o / fma + into + out * vectors(o)) + waits;
-        if cost < best.0 {
-            best = (cost, Some(*m));
+    let extents = conv.extents(kernel).map(|e| count(&e));
+    let (taps, channels) = (conv.taps(), conv.channels());
+    Work { taps, channels, extents, channels_last: conv.channels_last }.tile(machine)
+}
+
+impl Work {
+    /// The tile that takes the fewest cycles, if that beats a direct sum.
+    pub fn tile(&self, machine: Machine) -> Option<i64> {
+        let lanes = f64::from(machine.vector_bits / 32);
+        let ([ic, oc], parts) = (self.channels, parts(self.taps));
+        let nested = parts != [1, 1];
+        let scalar = !self.channels_last || ic < FEWEST;
+        // Where memory is scarce, transformed weights and tiles are memory and code that isn't there. The transforms of few
+        // channels go one element after the other: only a long kernel makes up for that.
+        if machine.memory.scarce || lanes < 4.0 || oc < FEWEST || (scalar && !(nested && ic < FEWEST)) {
+            return None;
         }
+        let [h, w] = self.extents;
+        let (i, o) = (ic as f64, oc as f64);
+        let fma = 2.0 * lanes * EFFICIENCY;
+        let vectors = |c: f64| (c / lanes).ceil();
+        let stream = |bytes: f64| if bytes > f64::from(machine.l2_bytes) { bytes / STREAM } else { 0.0 };
+        let taps = self.taps.iter().product::<i64>() as f64;
+        let mut best = ((h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
+        for (m, into, out) in if nested { &NESTED[..] } else { &SMALL[..] } {
+            let along = |n: i64| (n + m - 1) / m;
+            let size = Size { tiles: [h, w].map(|n| Some(along(n))), parts, m: *m, inputs: ic, outputs: oc };
+            let points = ((m + TAPS - 1) * (m + TAPS - 1) * parts[0] * parts[1]) as f64;
+            let tiles = (along(h) * along(w)) as f64;
+            let into = if scalar { into * i } else { into * vectors(i) };
+            let (_, waits) = cut(machine, &size);
+            let cost = tiles * (points * i * o / fma + into + out * vectors(o)) + waits;
+            if cost < best.0 {
+                best = (cost, Some(*m));
+            }
+        }
+        best.1
     }
-    best.1
 }

@@ -45,13 +45,23 @@ impl Conv {
 
     /// Kernels of three taps side by side that make up one of these, along rows and columns.
     pub fn parts(&self) -> [i64; 2] {
-        self.taps().map(|t| (t + TAPS - 1) / TAPS)
+        parts(self.taps())
     }
 
     /// Extents of rows and columns of the output.
     pub fn extents(&self, kernel: &Kernel) -> [Sym; 2] {
         [0, 1].map(|i| kernel.defs[self.def].axes[self.axes[i]].extent.clone())
     }
+}
+
+/// Kernels of three taps side by side that make up one of so many taps.
+pub(super) fn parts(taps: [i64; 2]) -> [i64; 2] {
+    taps.map(|t| (t + TAPS - 1) / TAPS)
+}
+
+/// True if a kernel of so many taps along an axis is neither too short nor too long.
+pub(super) fn fits(taps: i64) -> bool {
+    (TAPS..=LONGEST).contains(&taps)
 }
 
 /// The dim of a load that is just this variable.
@@ -107,8 +117,7 @@ pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
         !dims.contains(&d) && i.as_ref().is_none_or(|i| def.axes[places[0]..].iter().any(|a| i.contains(&a.var)))
     });
     let lengths = [row, column].map(|t| t.extent.as_int());
-    let fits = lengths.iter().all(|t| t.is_some_and(|t| (TAPS..=LONGEST).contains(&t)));
-    if !clear || elsewhere || !fits {
+    if !clear || elsewhere || !lengths.iter().all(|t| t.is_some_and(fits)) {
         return None;
     }
     let channels_last = q_dim + 1 == data.index.len();
