@@ -2,8 +2,8 @@
 //!
 //! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] (with [`dot`] on both
 //! sides, then [`im2col`]) → [`order`] → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`];
-//! attention has an order and a schedule of its own ([`attention`]). None of them changes what a kernel computes but for the
-//! order of sums.
+//! attention has an order and a schedule of its own ([`attention`]), and long sums a schedule ([`sums`]). None of them changes
+//! what a kernel computes but for the order of sums.
 
 pub mod along;
 pub mod attention;
@@ -24,6 +24,7 @@ pub mod precompute;
 pub mod schedule;
 pub mod split;
 pub mod strips;
+pub mod sums;
 pub mod tile;
 pub mod toom_cook;
 pub mod transpose;
@@ -84,6 +85,7 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     match fast {
         Some(w) if winograd::schedule(kernel, &w, machine).is_some() => {}
         _ if chain::schedule(kernel, machine) => {}
+        _ if dots.is_empty() && sums::schedule(kernel, machine) => {}
         _ => schedule::schedule(kernel, machine),
     }
     dot::schedule(kernel, &dots);

@@ -249,8 +249,13 @@ fn ahead(kernel: &Kernel, machine: Machine, nest: &Nest, tile: &TileShape, l: Op
     if weights_bytes(kernel, nest) <= i64::from(machine.l2_bytes / 2) {
         return None;
     }
-    let r = nest.reduction(kernel)?;
-    let sites = loads(kernel.defs[r].value());
+    let rows: i64 = tile.rows.iter().map(|r| i64::from(r.1)).product();
+    (panel_uses(kernel, nest, rows)? <= PASSES).then(|| l.axis.clone())
+}
+
+/// How many tiles of so many rows use one panel of a reduction's constants.
+pub(super) fn panel_uses(kernel: &Kernel, nest: &Nest, rows: i64) -> Option<i64> {
+    let sites = loads(kernel.defs[nest.reduction(kernel)?].value());
     let constant = |s: &&Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
     let in_weights = |a: &Axis| {
         let Some(v) = lanes::own_axis(kernel, nest, &a.var) else { return true };
@@ -258,8 +263,7 @@ fn ahead(kernel: &Kernel, machine: Machine, nest: &Nest, tile: &TileShape, l: Op
     };
     let others = kernel.defs[nest.def].axes.iter().filter(|a| !in_weights(a));
     let points: i64 = others.map(|a| a.extent.as_int().unwrap_or(TYPICAL)).product();
-    let rows: i64 = tile.rows.iter().map(|r| i64::from(r.1)).product();
-    (points / rows.max(1) <= PASSES).then(|| l.axis.clone())
+    Some(points / rows.max(1))
 }
 
 /// Bytes of the constants that a reduction reads.

@@ -1,4 +1,4 @@
-//! Convolutions summed directly: of floats and bytes, in groups, strided, padded, placed in larger tensors.
+//! Convolutions of floats summed directly: in groups, strided, padded, placed in larger tensors.
 
 use super::*;
 
