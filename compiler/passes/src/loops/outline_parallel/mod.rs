@@ -76,6 +76,8 @@ struct Made {
     parts: u32,
     /// Mentions of each buffer.
     mentions: BTreeMap<Buf, usize>,
+    /// Buffers that have memory of their own.
+    allocated: BTreeSet<Buf>,
 }
 
 impl Outliner {
@@ -85,6 +87,7 @@ impl Outliner {
         self.renumber(&mut body);
         let mut made = Made::default();
         part::mentions(f, &body, &mut made.mentions);
+        part::allocated(&body, &mut made.allocated);
         self.block(f, &mut body, &mut made);
         f.body = body;
         needs_team(&f.body, &self.forking)
@@ -104,7 +107,7 @@ impl Outliner {
         for mut s in std::mem::take(&mut b.0) {
             if matches!(s, Stmt::For { kind: LoopKind::Parallel, .. }) {
                 let name = format!("{}_part{}", f.name, made.parts);
-                if let Some(part) = part::outline(f, &name, &s, &self.forking, &made.mentions) {
+                if let Some(part) = part::outline(f, &name, &s, &self.forking, made) {
                     made.parts += 1;
                     let callee = self.funcs.push(part.func);
                     let (count, team) = part::count(f, &s, &mut out);

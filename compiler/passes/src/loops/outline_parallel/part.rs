@@ -1,12 +1,13 @@
 //! The function that a parallel loop becomes: its parameters, and a copy of the loop over a part of the iterations.
 //!
-//! What the body reads from outside is passed: scalars by value, parameters and stack buffers by address. Constants and
+//! What the body reads from outside is passed: scalars by value, parameters, stack buffers and allocations by address. Constants and
 //! what is computed from what is passed alone are computed again, so that the copy knows as much as the original did.
 //! Variables and stack buffers that only the loop uses are the new function's own.
 //!
-//! Absent: views, pointers and allocations from outside of the loop. A loop that needs one is not outlined.
+//! Absent: views and pointers from outside of the loop, as a parameter is the only way to its memory. A loop that needs one
+//! is not outlined.
 
-use super::{forks, value};
+use super::{Made, forks, value};
 use crate::loops::simplify::is_pure;
 use crate::loops::walk::{blocks, blocks_mut, bufs, map_operands, map_reads, operands};
 use onnxc_base::DType;
@@ -44,15 +45,9 @@ pub(super) fn count(f: &mut Func, s: &Stmt, out: &mut Vec<Stmt>) -> (Value, Valu
     (count, count)
 }
 
-/// Makes a function of a loop, or `None` if its body needs what can't be passed. `all`: the mentions of each buffer in the
-/// whole function.
-pub(super) fn outline(
-    f: &Func,
-    name: &str,
-    s: &Stmt,
-    forking: &BTreeSet<FuncId>,
-    all: &BTreeMap<Buf, usize>,
-) -> Option<Part> {
+/// Makes a function of a loop, or `None` if its body needs what can't be passed. `around`: what is known of the whole
+/// function.
+pub(super) fn outline(f: &Func, name: &str, s: &Stmt, forking: &BTreeSet<FuncId>, around: &Made) -> Option<Part> {
     let Stmt::For { index, lo, hi, step, body, .. } = s else { return None };
     let mut c = Copier {
         from: f,
@@ -64,6 +59,7 @@ pub(super) fn outline(
         bufs: BTreeMap::new(),
         vars: BTreeMap::new(),
         own: Own::default(),
+        around,
         thread: None,
     };
     if body.0.iter().any(|s| forks(s, forking)) {
@@ -72,7 +68,7 @@ pub(super) fn outline(
     c.own.block(body);
     let mut inside = BTreeMap::new();
     mentions(f, body, &mut inside);
-    c.own.alone.extend(inside.iter().filter(|(b, n)| all.get(*b) == Some(*n)).map(|(b, _)| *b));
+    c.own.alone.extend(inside.iter().filter(|(b, n)| around.mentions.get(*b) == Some(*n)).map(|(b, _)| *b));
     let [first, end, thread] = ["from", "to", "thread"].map(|n| c.param(n, ParamKind::Scalar(DType::I64)));
     c.thread = Some(thread);
     let (lo, hi) = (c.value(*lo)?, c.value(*hi)?);
@@ -136,6 +132,16 @@ pub(super) fn mentions(f: &Func, b: &Block, count: &mut BTreeMap<Buf, usize>) {
     }
 }
 
+/// The buffers that get memory of their own.
+pub(super) fn allocated(b: &Block, all: &mut BTreeSet<Buf>) {
+    for s in &b.0 {
+        if let Stmt::Alloc { buf, .. } = s {
+            all.insert(*buf);
+        }
+        blocks(s).into_iter().for_each(|b| allocated(b, all));
+    }
+}
+
 /// Copies a body from one function into another.
 struct Copier<'a> {
     from: &'a Func,
@@ -149,6 +155,7 @@ struct Copier<'a> {
     bufs: BTreeMap<Buf, Buf>,
     vars: BTreeMap<Var, Var>,
     own: Own,
+    around: &'a Made,
     thread: Option<Value>,
 }
 
@@ -242,6 +249,7 @@ impl Copier<'_> {
             BufKind::Stack(_) if self.own.alone.contains(&b) => None,
             BufKind::Local if self.own.local.contains(&b) => None,
             BufKind::Stack(_) => Some(true),
+            BufKind::Local if self.around.allocated.contains(&b) => Some(true),
             BufKind::Param(i) => {
                 Some(matches!(self.from.params[i as usize].kind, ParamKind::Buf { mutable: true, .. }))
             }

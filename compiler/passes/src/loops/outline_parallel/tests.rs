@@ -46,6 +46,21 @@ func @k(%n: i64, %x: const f32*, %y: f32*, %scratch: f32*) {
 }
 ";
 
+/// Memory of the function's own, shared by the loop and what is after it.
+const LOCAL: &str = "program @t
+func @k(%n: i64, %y: i64*) {
+  alloc %a: i64* = workspace[16]
+  parallel for %i in 0..%n {
+    %twice = add %i, %i : i64
+    store %a[%i] = %twice
+  }
+  for %j in 0..%n {
+    %v = load %a[%j] : i64
+    store %y[%j] = %v
+  }
+}
+";
+
 /// A loop of steps that begins elsewhere.
 const STEPS: &str = "program @t
 func @k(%n: i64, %y: i64*) {
@@ -69,6 +84,7 @@ fn loops_become_functions() {
     let text = outlined(KERNEL).to_string();
     // Constants and what follows from them are known in the part; what was loaded is passed.
     assert!(text.contains("fork @k_part0(%n, %x, %scratch, %scale, %both, %y) over %n team %team"), "{text}");
+    assert!(outlined(LOCAL).to_string().contains("fork @k_part0(%n, %a) over %n team %team"));
     let text = outlined(STEPS).to_string();
     assert!(text.contains("func @k_part0(%from: i64, %to: i64, %thread: i64,") && !text.contains("parallel"), "{text}");
 }
@@ -93,6 +109,7 @@ fn any_team_gives_the_same() {
     let cases = [
         (KERNEL, vec![ArgVal::Scalar(Scalar::i64(10)), ArgVal::buf(&x), float(40), float(16)], 2),
         (STEPS, vec![ArgVal::Scalar(Scalar::i64(29)), ArgVal::buf(&[0i64; 29])], 1),
+        (LOCAL, vec![ArgVal::Scalar(Scalar::i64(9)), ArgVal::buf(&[0i64; 9])], 1),
     ];
     for (text, args, output) in cases {
         let before = parse_program(text, None).expect("it parses");
