@@ -55,6 +55,27 @@ fn pictures() -> (Graph, Vec<Tensor>) {
     (b.finish(&[y]), vec![numbers(&[1, 16, 14, 14])])
 }
 
+/// Steps of an LSTM whose weights are worth several threads, the last block of units not whole.
+fn recurrent() -> (Graph, Vec<Tensor>) {
+    let mut b = GraphBuilder::new("recurrent");
+    let x = b.tensor_input("x", DType::F32, &["4", "1", "1", "1064"]);
+    let px = node(&mut b, "Tanh", Attrs::default(), &[x]);
+    let small: Vec<f32> = numbers(&[1, 17, 266, 4, 16]).to_vec().expect("floats");
+    let small: Vec<f32> = small.iter().map(|w| w / 16.0).collect();
+    let w = b.constant("w", Tensor::from_slice(&[1, 17, 266, 4, 16], &small));
+    let strings = |v: &[&str]| Attr::Strs(v.iter().map(|s| s.to_string()).collect());
+    let attrs = Attrs::default()
+        .with("kind", Attr::Str("LSTM".into()))
+        .with("direction", Attr::Str("forward".into()))
+        .with("activations", strings(&["sigmoid", "tanh", "tanh"]))
+        .with("alpha", Attr::Floats(vec![0.0; 3]))
+        .with("beta", Attr::Floats(vec![0.0; 3]));
+    let steps = OpName { domain: "onnxc".into(), name: "RecurrentSteps".into() };
+    let y = b.node(steps, attrs, &[Some(px), Some(w)], vec![Type::unknown()])[0];
+    let y = node(&mut b, "Tanh", Attrs::default(), &[y]);
+    (b.finish(&[y]), vec![numbers(&[4, 1, 1, 1064])])
+}
+
 fn source((mut g, inputs): (Graph, Vec<Tensor>)) -> (Source, Vec<Tensor>) {
     let problems = infer_graph(&mut g, &Options::default().registry);
     assert!(!problems.has_errors(), "{problems}");
@@ -70,7 +91,7 @@ fn build(source: &Source, options: &Options, path: &Path) -> Module {
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
-    for made in [rows(), pictures()] {
+    for made in [rows(), pictures(), recurrent()] {
         let (source, inputs) = source(made);
         for backend in native() {
             let options = Options { backend: Some(backend.name().into()), threads: MOST, ..Options::default() };

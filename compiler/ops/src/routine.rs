@@ -24,21 +24,23 @@ pub struct TensorBuf {
     pub shape: Vec<Sym>,
 }
 
-/// What a routine may want to know of the machine's vectors.
+/// What a routine may want to know of the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Vectors {
-    /// Bits of the widest one to use.
+pub struct Cores {
+    /// Bits of the widest vector to use.
     pub bits: u32,
     /// How many registers hold one.
     pub registers: u32,
     /// There is a fused multiply-add.
     pub fma: bool,
+    /// The most threads that run a parallel loop.
+    pub threads: u32,
 }
 
-impl Default for Vectors {
-    /// What every machine with vectors has.
+impl Default for Cores {
+    /// One core, with what every machine with vectors has.
     fn default() -> Self {
-        Vectors { bits: 128, registers: 16, fma: false }
+        Cores { bits: 128, registers: 16, fma: false, threads: 1 }
     }
 }
 
@@ -53,7 +55,7 @@ pub struct RoutineCx<'a> {
     /// Symbols that have values before the run, where that matters.
     early: Option<&'a [Symbol]>,
     heap: bool,
-    vectors: Vectors,
+    cores: Cores,
 }
 
 impl<'a> RoutineCx<'a> {
@@ -66,7 +68,7 @@ impl<'a> RoutineCx<'a> {
         inputs: Vec<Option<TensorBuf>>,
         outputs: Vec<TensorBuf>,
     ) -> Self {
-        Self { f, graph, node, inputs, outputs, early: None, heap: false, vectors: Vectors::default() }
+        Self { f, graph, node, inputs, outputs, early: None, heap: false, cores: Cores::default() }
     }
 
     /// The same, where memory must be bounded by what is known before the run, or come from the caller's allocator.
@@ -80,15 +82,15 @@ impl<'a> RoutineCx<'a> {
         self.heap
     }
 
-    /// Says what the machine's vectors are like; without a word they are [`Vectors::default`].
-    pub fn on(mut self, vectors: Vectors) -> Self {
-        self.vectors = vectors;
+    /// Says what the machine is like; without a word it is [`Cores::default`].
+    pub fn on(mut self, cores: Cores) -> Self {
+        self.cores = cores;
         self
     }
 
-    /// The machine's vectors.
-    pub fn vectors(&self) -> Vectors {
-        self.vectors
+    /// The machine.
+    pub fn cores(&self) -> Cores {
+        self.cores
     }
 
     /// The node.

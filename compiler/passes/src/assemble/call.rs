@@ -12,7 +12,7 @@ use onnxc_ir::kernel::{Body, Kernel, ParamId};
 use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, Func, FuncId, ParamKind, Ty, Value};
 use onnxc_ir::scalar::{BinOp, ReduceOp, Scalar};
 use onnxc_ops::RoutineCx;
-use onnxc_ops::routine::{TensorBuf, Vectors};
+use onnxc_ops::routine::{Cores, TensorBuf};
 
 /// A kernel as a function, and what to pass.
 struct Made {
@@ -240,9 +240,9 @@ impl Assembler<'_> {
         }
         self.f.comment(format!("{} ({})", node.name, node.op));
         let m = self.machine;
-        let vectors = Vectors { bits: m.vector_bits, registers: m.registers, fma: m.fma };
+        let cores = Cores { bits: m.vector_bits, registers: m.registers, fma: m.fma, threads: m.threads };
         let cx = RoutineCx::new(&mut self.f, self.graph, n, inputs, outputs);
-        let mut cx = cx.with_early(&self.early).on(vectors);
+        let mut cx = cx.with_early(&self.early).on(cores);
         f(&mut cx)?;
         self.heap |= cx.uses_heap();
         node.outputs.iter().try_for_each(|&v| self.define_elements(v))

@@ -3,11 +3,12 @@
 //! Holds: the hidden state has two places, of even and of odd steps; both, and the cell state, hold whole blocks.
 
 use super::activation::Activation;
+use super::blocks::{Units, shares};
 use super::{BLOCK, Kind};
 use crate::ops::elementwise::wide;
 use crate::prelude::*;
-use crate::routine::{TensorBuf, Vectors};
-use onnxc_ir::loops::{Buf, FuncBuilder, LoopKind, Op, Ty, Value, Var};
+use crate::routine::{Cores, TensorBuf};
+use onnxc_ir::loops::{Buf, FuncBuilder, LoopKind, Ty, Value, Var};
 
 /// The most rows of a tile: beyond this the code grows and nothing gets faster.
 const MAX_ROWS: u32 = 6;
@@ -37,7 +38,7 @@ pub(super) struct Layer {
     pub(super) hidden: Value,
     pub(super) units: Value,
     /// The same, where it is known.
-    known_hidden: Option<i64>,
+    pub(super) known_hidden: Option<i64>,
     pub(super) directions: i64,
     layout: bool,
     pub(super) flag: bool,
@@ -49,6 +50,8 @@ pub(super) struct Layer {
     pub(super) sums: Var,
     /// The machine has a fused multiply-add.
     fma: bool,
+    /// Threads that share the blocks of a step.
+    pub(super) shares: i64,
 }
 
 /// One direction of a layer.
@@ -80,16 +83,8 @@ pub(super) struct Block {
     y: Value,
 }
 
-/// A vector of hidden units: its block and where it is in it, its first unit, and which of them there are (all when absent).
-pub(super) struct Units {
-    number: Value,
-    within: i64,
-    pub(super) unit: Value,
-    pub(super) mask: Option<Value>,
-}
-
 /// Lanes, and rows of a tile: each row has a register for each gate and its own state, and one holds weights.
-fn tile(v: Vectors, acc: DType, gates: u32) -> (u16, u32) {
+fn tile(v: Cores, acc: DType, gates: u32) -> (u16, u32) {
     let lanes = (v.bits / acc.bits() as u32).clamp(4, BLOCK as u32) as u16;
     (lanes, (v.registers.saturating_sub(1) / (gates + 1)).clamp(1, MAX_ROWS))
 }
@@ -116,7 +111,9 @@ impl Layer {
         let [steps, rows] = [usize::from(layout), usize::from(!layout)].map(|a| cx.f.sym(&px.shape[a]));
         let (hidden, units) = (cx.f.sym(&hidden), cx.f.sym(&units));
         let one_by_one = cx.opt(3).is_some() || batch.as_int() == Some(1);
-        let (lanes, tile) = if one_by_one { (BLOCK as u16, 1) } else { tile(cx.vectors(), acc, kind.gates() as u32) };
+        let (lanes, tile) = if one_by_one { (BLOCK as u16, 1) } else { tile(cx.cores(), acc, kind.gates() as u32) };
+        let one = (weights.shape[1..].iter()).fold(Sym::int(weights.dtype.size() as i64), |n, d| &n * d);
+        let bytes = one.as_int().unwrap_or(0);
         let sums = cx.f.var(Ty::vector(acc, lanes), &[tile, kind.gates() as u32], "gates");
         Layer {
             kind,
@@ -145,7 +142,8 @@ impl Layer {
             flag: attrs.int("flag") == Some(1),
             clip: attrs.float("clip"),
             sums,
-            fma: cx.vectors().fma,
+            fma: cx.cores().fma,
+            shares: shares(cx.cores(), bytes),
         }
     }
 
@@ -171,41 +169,6 @@ impl Layer {
         let y = self.output_offset(f, dir.d, t, b);
         let Units { number, within, unit, mask } = *at;
         Block { unit, mask, number, within, tile_row, px, row, before, after, y }
-    }
-
-    /// Vectors of hidden units, block by block, with a mask where the last block isn't whole; backwards if `back` is 1.
-    pub(super) fn blocks(&self, f: &mut FuncBuilder, back: Value, body: impl Fn(&mut FuncBuilder, &Units)) {
-        let (zero, one, size) = (f.int(0), f.int(1), f.int(BLOCK));
-        let vectors = |f: &mut FuncBuilder, number: Value, masked: bool| {
-            for within in (0..BLOCK).step_by(usize::from(self.lanes)) {
-                let (first, ahead) = (f.mul(number, size), f.int(within));
-                let unit = f.add(first, ahead);
-                let mask = masked.then(|| self.mask(f, unit));
-                body(f, &Units { number, within, unit, mask });
-            }
-        };
-        let whole = f.binary(BinOp::FloorDiv, self.hidden, size);
-        f.for_loop("block", zero, whole, 1, LoopKind::Serial, |f, i| {
-            // i, or whole - 1 - i.
-            let last = f.sub(whole, one);
-            let twice = f.add(i, i);
-            let far = f.sub(last, twice);
-            let number = mul_add(f, back, far, i);
-            vectors(f, number, false);
-        });
-        if self.known_hidden.is_some_and(|h| h % BLOCK == 0) {
-            return;
-        }
-        let blocks = f.binary(BinOp::FloorDiv, self.units, size);
-        f.for_loop("block", whole, blocks, 1, LoopKind::Serial, |f, number| vectors(f, number, true));
-    }
-
-    /// The hidden units that there are, of a vector from `unit` on.
-    fn mask(&self, f: &mut FuncBuilder, unit: Value) -> Value {
-        let left = f.sub(self.hidden, unit);
-        let left = f.cast(left, DType::I32);
-        let lane = f.op(Ty::vector(DType::I32, self.lanes), Op::Iota);
-        f.compare(CmpOp::Lt, lane, left)
     }
 
     /// Sums gates of a vector of units for the rows of a tile: the input's part, and the products of the weights with a

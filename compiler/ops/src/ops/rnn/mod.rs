@@ -16,6 +16,7 @@
 //! Does NOT run batches or directions in parallel.
 
 mod activation;
+mod blocks;
 mod cell;
 mod layer;
 mod parts;

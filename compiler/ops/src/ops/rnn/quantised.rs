@@ -120,10 +120,7 @@ impl Layer {
     fn rows(&self, f: &mut FuncBuilder, s: Value, body: impl Fn(&mut FuncBuilder, Value, Value, Option<Value>)) {
         each(f, "b", self.batch, |f, b| {
             let row = f.mul(b, self.units);
-            let run = |f: &mut FuncBuilder| {
-                let forth = f.int(0);
-                self.blocks(f, forth, |f, at| body(f, row, at.unit, at.mask));
-            };
+            let run = |f: &mut FuncBuilder| self.blocks(f, |f, at| body(f, row, at.unit, at.mask));
             match &self.lengths {
                 Some(lengths) => {
                     let length = load(f, lengths, b, 1, None, DType::I64);

@@ -2,7 +2,10 @@
 //!
 //! A step computes a vector of hidden units at once, of one row of the batch or of a few: its gates are in registers from
 //! the input's part (`RecurrentInput`) over the products with the state before to the nonlinearities (`cell`) and the new
-//! state. Nothing is written between but the state. All rows use a block's weights before the next block, and steps go through the blocks forth and back in turn, so that the weights of the last ones are still in the cache.
+//! state. Nothing is written between but the state. All rows use a block's weights before the next block, and steps go
+//! through the blocks forth and back in turn, so that the weights of the last ones are still in the cache.
+//!
+//! Where the weights are many, threads share the blocks of a step, each the same blocks at every step: they stay in its cache.
 
 use super::activation::of_direction;
 use super::cell;
@@ -112,9 +115,8 @@ impl Layer {
 
     fn direction(&self, f: &mut FuncBuilder, dir: &Direction) {
         each(f, "b", self.batch, |f, b| {
-            let zero = f.int(0);
             let row = f.mul(b, self.units);
-            self.blocks(f, zero, |f, at| {
+            self.blocks(f, |f, at| {
                 let to = f.add(row, at.unit);
                 for (buf, initial) in [(self.h, &self.initial[0]), (self.c, &self.initial[1])] {
                     if buf == self.c && self.kind != Kind::Lstm {
@@ -182,7 +184,7 @@ impl Layer {
         odd: Value,
         body: &dyn Fn(&mut FuncBuilder, &[Block]),
     ) {
-        self.blocks(f, odd, |f, units| {
+        self.blocks_of_step(f, odd, |f, units| {
             let tile = |f: &mut FuncBuilder, b: Value, rows: i64| {
                 let length = self.length(f, b);
                 let run = |f: &mut FuncBuilder| {
@@ -231,10 +233,9 @@ impl Layer {
             let row = f.mul(b, self.units);
             let last = mul_add(f, odd, all, row);
             let state = self.state_offset(f, dir.d, b);
-            let zero = f.int(0);
             for (k, (buf, row)) in [(self.h, last), (self.c, row)].into_iter().enumerate() {
                 let Some(out) = self.outputs.get(1 + k) else { continue };
-                self.blocks(f, zero, |f, at| {
+                self.blocks(f, |f, at| {
                     let (from, to) = (f.add(row, at.unit), f.add(state, at.unit));
                     let v = f.load(buf, from, self.lanes, None);
                     let v = f.cast(v, out.dtype);
