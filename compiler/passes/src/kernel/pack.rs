@@ -77,7 +77,8 @@ pub(super) fn is_const_copy(kernel: &Kernel, src: Src) -> bool {
 }
 
 /// A copy of a constant in panels of the register tile: `[outer.., panel, reduction.., element of the panel]`, the last
-/// panel filled up with zeros. Only where each index is a variable or a number.
+/// panel filled up with zeros. Only where each index is a variable or a number, and none reads padding: a panel is as long
+/// as the constant, so that [`copy_of`] must do it.
 #[allow(clippy::too_many_arguments, reason = "one call site")]
 fn panels(
     kernel: &Kernel,
@@ -89,6 +90,9 @@ fn panels(
     site: &Site,
     n: u32,
 ) -> Option<Plan> {
+    if site.pad.is_some() && !in_range(kernel, ranges, site) {
+        return None;
+    }
     let (chosen, _) = lanes::choose(kernel, ranges, nest)?;
     let axes = &kernel.defs[nest.def].axes;
     let extent = &axes.iter().find(|a| a.var == chosen)?.extent;

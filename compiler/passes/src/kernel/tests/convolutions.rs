@@ -143,3 +143,15 @@ fn padding_is_packed_away() {
         "only the copy is padded"
     );
 }
+
+#[test]
+fn constants_are_padded_along_a_sum() {
+    let mut b = KernelBuilder::new("padded", dims(&[]));
+    let x = b.param("x", DType::F32, syms(&["6", "4"]), None);
+    let k = b.param("k", DType::F32, syms(&["3", "8"]), Some(numbers(&[3, 8])));
+    let y = b.reduce("y", DType::F32, &syms(&["6", "8"]), ReduceOp::Add, &syms(&["4"]), None, |_, i, r| {
+        load(x, &[i[0].clone(), r[0].clone()]) * load_padded(k, &[r[0].clone(), i[1].clone()], Scalar::f32(0.0))
+    });
+    b.output(y);
+    agree(b.kernel, &[], &[numbers(&[6, 4])]);
+}
