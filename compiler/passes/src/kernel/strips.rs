@@ -187,14 +187,17 @@ fn may_roll(kernel: &Kernel, owner: &Stage, s: &Stage, depth: usize, own: bool) 
     l.block == 1 && l.cut != Cut::Guarded && alone && single && !across && !of_stage
 }
 
-/// The owner's loops as they are, and with the lane axis outermost, if every load of the reduction goes along it.
+/// The owner's loops as they are, and with the axis of the lanes (without lanes: of the innermost loop) outermost, if every
+/// load of the reduction goes along it.
 fn orders(kernel: &Kernel, owner: &Stage) -> Vec<Vec<onnxc_ir::kernel::Loop>> {
     let mut all = vec![owner.loops.clone()];
-    let Some(v) = &owner.vector else { return all };
-    let Some(at) = owner.loops.iter().position(|l| l.axis == v.axis).filter(|&i| i > 0) else { return all };
+    let Some(lanes) = owner.vector.as_ref().map(|v| &v.axis).or(owner.loops.last().map(|l| &l.axis)) else {
+        return all;
+    };
+    let Some(at) = owner.loops.iter().position(|l| l.axis == *lanes).filter(|&i| i > 0) else { return all };
     let reduced = owner.acc.unwrap_or(owner.def);
     let own = super::plan::Nest { def: owner.def, acc: owner.acc };
-    let Some(axis) = super::lanes::own_axis(kernel, &own, &v.axis) else { return all };
+    let Some(axis) = super::lanes::own_axis(kernel, &own, lanes) else { return all };
     let along = |s: &super::expr::Site| s.index.iter().flatten().any(|i| i.contains(&axis));
     if super::expr::loads(kernel.defs[reduced].value()).iter().all(along) {
         let mut loops = owner.loops.clone();
