@@ -304,7 +304,9 @@ impl Copier<'_> {
         map_reads(&mut s, &mut |v| self.values.get(&v).copied().unwrap_or(v));
         match &mut s {
             Stmt::Set(place, _) => place.var = self.var(place.var),
-            Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } => *buf = self.buf(*buf)?,
+            Stmt::Store { buf, .. } | Stmt::Scatter { buf, .. } | Stmt::Prefetch { buf, .. } => {
+                *buf = self.buf(*buf)?
+            }
             Stmt::View { buf, base, .. } => {
                 *base = self.buf(*base)?;
                 *buf = self.buf(*buf)?;

@@ -133,3 +133,18 @@ func @k(%n: i64, %y: f32*) {
 ";
     assert!(outlined(text).to_string().contains("parallel for"));
 }
+
+#[test]
+fn what_is_fetched_ahead_is_passed() {
+    let text = "program @t
+func @k(%n: i64, %x: const f32*, %y: f32*) {
+  parallel for %i in 0..%n {
+    prefetch %x[%i]
+    %v = load %y[%i] : f32
+    store %y[%i] = %v
+  }
+}
+";
+    let text = outlined(text).to_string();
+    assert!(text.contains("prefetch %x["), "{text}");
+}
