@@ -4,7 +4,7 @@
 //! up in [`CPUS`]. Backends turn [`Target::features`] (LLVM's names) into their own settings.
 
 use onnxc_base::{Diagnostic, Diagnostics};
-use onnxc_ir::kernel::{ByteProducts, Dots};
+use onnxc_ir::kernel::{ByteProducts, ByteTile, Dots, Signs};
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use target_lexicon::{Architecture, BinaryFormat, OperatingSystem, Triple};
@@ -28,7 +28,7 @@ pub struct Target {
     pub pointer_bits: u32,
     /// A microcontroller: little RAM and flash, no caches to speak of, no system.
     pub small: bool,
-    /// How products of 8-bit integers are summed where lanes don't help.
+    /// How products of 8-bit integers are summed.
     pub bytes: Option<ByteProducts>,
 }
 
@@ -180,21 +180,7 @@ impl Target {
             _ => (64, 16, false),
         };
         let pointer_bits = triple.pointer_width().map_or(64, |w| u32::from(w.bits()));
-        let bytes = match triple.architecture {
-            // VMLADAVA sums 16 products, or 8 or 4 of widened bytes; SMLAD two, of what two instructions unpack from a word.
-            Architecture::Arm(_) => Some(ByteProducts {
-                dots: match () {
-                    () if has("mve.fp") => Some(Dots { most: 16, least: 4 }),
-                    () if has("dsp") => Some(Dots { most: 4, least: 4 }),
-                    () => None,
-                },
-                tile: (2, 2),
-                // An operation of the vector extension is one instruction, of SMLAD two and half of what unpacks its factors.
-                unroll: if has("mve.fp") { 4 } else { 2 },
-            }),
-            Architecture::Riscv32(_) => Some(ByteProducts { dots: None, tile: (4, 4), unroll: 2 }),
-            _ => None,
-        };
+        let bytes = byte_products(&triple.architecture, &has, (vector_bits, vector_registers));
         let small = is_small(&triple);
         Target { triple, cpu: cpu.into(), features, vector_bits, vector_registers, has_fma, pointer_bits, small, bytes }
     }
@@ -235,6 +221,41 @@ impl Target {
     /// True if its object files are ELF.
     pub fn is_elf(&self) -> bool {
         self.triple.binary_format == BinaryFormat::Elf
+    }
+}
+
+/// How products of 8-bit integers are summed.
+fn byte_products(
+    architecture: &Architecture,
+    has: &dyn Fn(&str) -> bool,
+    (bits, registers): (u32, u32),
+) -> Option<ByteProducts> {
+    let points = |rows, columns| ByteTile::Points { rows, columns };
+    let lanes = |registers, signs| {
+        let dots = Some(Dots { most: 4, least: 4 });
+        Some(ByteProducts { dots, tile: ByteTile::Lanes { registers, signs }, unroll: 2 })
+    };
+    match architecture {
+        // VPDPBUSD, of signed and unsigned bytes.
+        Architecture::X86_64 if has("avx512vnni") || (has("avxvnni") && bits <= 256) => {
+            lanes(registers, Signs::Different)
+        }
+        // VPMADDWD sums pairs of 16-bit integers, which bytes become in registers; 512 bits of those are an extension.
+        Architecture::X86_64 if bits <= 256 || has("avx512bw") => lanes(registers - 5, Signs::Any),
+        Architecture::Aarch64(_) if has("dotprod") => lanes(registers, Signs::Equal),
+        // VMLADAVA sums 16 products, or 8 or 4 of widened bytes; SMLAD two, of what two instructions unpack from a word.
+        Architecture::Arm(_) => Some(ByteProducts {
+            dots: match () {
+                () if has("mve.fp") => Some(Dots { most: 16, least: 4 }),
+                () if has("dsp") => Some(Dots { most: 4, least: 4 }),
+                () => None,
+            },
+            tile: points(2, 2),
+            // An operation of the vector extension is one instruction, of SMLAD two and half of what unpacks its factors.
+            unroll: if has("mve.fp") { 4 } else { 2 },
+        }),
+        Architecture::Riscv32(_) => Some(ByteProducts { dots: None, tile: points(4, 4), unroll: 2 }),
+        _ => None,
     }
 }
 

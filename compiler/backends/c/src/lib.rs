@@ -160,7 +160,8 @@ impl Backend for C {
     }
 
     fn bytes(&self, target: &Target) -> Option<onnxc_ir::kernel::ByteProducts> {
-        target.bytes
+        // Compilers of C have no common names for the operations with lanes.
+        target.bytes.filter(|b| matches!(b.tile, onnxc_ir::kernel::ByteTile::Points { .. }))
     }
 
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {

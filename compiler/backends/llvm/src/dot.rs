@@ -14,6 +14,11 @@ impl<'c> Emit<'c> {
         if self.abilities.pairs && bytes(x) && bytes(y) && (lanes(a), lanes(c)) == (4, 1) {
             return self.dot_of_pairs((a, x), (b, y), c);
         }
+        if bytes(x) && bytes(y) && lanes(a) == 4 * lanes(c) {
+            if let Some(sum) = self.dot_of_lanes((a, x), (b, y), c)? {
+                return Ok(sum);
+            }
+        }
         let (a, b) = (self.cast(a, x, DType::I32)?, self.cast(b, y, DType::I32)?);
         let (n, all) = (lanes(c), lanes(a));
         let products = self.op(I::Mul, a, b)?;
@@ -31,6 +36,48 @@ impl<'c> Emit<'c> {
             sums = self.op(I::Add, even, odd)?;
         }
         self.op(I::Add, c, sums)
+    }
+
+    /// Four bytes by four in each lane, if there are instructions for so many lanes and these signs.
+    fn dot_of_lanes(&self, (a, x): (Val<'c>, DType), (b, y): (Val<'c>, DType), c: Val<'c>) -> Res<Option<Val<'c>>> {
+        let (can, n) = (self.abilities.lanes_of_bytes, lanes(c));
+        let wide = matches!(n, 4 | 8 | 16);
+        let (signed, other) = (x.is_signed_int(), y.is_signed_int());
+        if wide && n <= can.vnni && signed != other {
+            let (unsigned, signed) = if signed { (b, a) } else { (a, b) };
+            let name = format!("llvm.x86.avx512.vpdpbusd.{}", 32 * n);
+            return self.intrinsic_value(&name, &[], &[c, unsigned, signed]).map(Some);
+        }
+        if n == can.neon && n == 4 && signed == other {
+            let name = if signed { "llvm.aarch64.neon.sdot" } else { "llvm.aarch64.neon.udot" };
+            return self.intrinsic_value(name, &[c.get_type(), a.get_type()], &[c, a, b]).map(Some);
+        }
+        if wide && n <= can.pairs {
+            return self.dot_of_halves((a, x), (b, y), c).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// As VPMADDWD does it: bytes 0 and 2 of each lane as 16-bit integers, then 1 and 3. No product of two bytes is too large
+    /// for it, whatever their signs.
+    fn dot_of_halves(&self, (a, x): (Val<'c>, DType), (b, y): (Val<'c>, DType), c: Val<'c>) -> Res<Val<'c>> {
+        let half = self.cx.i16_type().vec_type(2 * u32::from(lanes(c)));
+        let halves = |v: Val<'c>, d: DType| -> Res<[Val<'c>; 2]> {
+            let v = self.b.build_bit_cast(v, half, "")?;
+            let eight = self.int_like(v, 8);
+            if d.is_signed_int() {
+                return Ok([self.op(I::AShr, self.op(I::Shl, v, eight)?, eight)?, self.op(I::AShr, v, eight)?]);
+            }
+            Ok([self.op(I::And, v, self.int_like(v, 255))?, self.op(I::LShr, v, eight)?])
+        };
+        let name = match lanes(c) {
+            4 => "llvm.x86.sse2.pmadd.wd",
+            8 => "llvm.x86.avx2.pmadd.wd",
+            _ => "llvm.x86.avx512.pmaddw.d.512",
+        };
+        let ([a0, a1], [b0, b1]) = (halves(a, x)?, halves(b, y)?);
+        let (even, odd) = (self.intrinsic_value(name, &[], &[a0, b0])?, self.intrinsic_value(name, &[], &[a1, b1])?);
+        self.op(I::Add, self.op(I::Add, c, even)?, odd)
     }
 
     /// Four bytes by four: elements 0 and 2, then 1 and 3.

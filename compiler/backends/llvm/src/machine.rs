@@ -24,6 +24,19 @@ pub(crate) struct Abilities {
     pub half: bool,
     /// Products of pairs of halves of a register, summed (SMLAD), and the unpacking of bytes to halves.
     pub pairs: bool,
+    /// Products of four bytes summed in each lane.
+    pub lanes_of_bytes: LanesOfBytes,
+}
+
+/// What sums the products of four bytes in each lane of a vector of 32-bit integers: the most lanes of each instruction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LanesOfBytes {
+    /// VPDPBUSD: of unsigned by signed bytes.
+    pub vnni: u16,
+    /// VPMADDWD: sums of two products of 16-bit integers.
+    pub pairs: u16,
+    /// SDOT and UDOT.
+    pub neon: u16,
 }
 
 /// LLVM's view of a target.
@@ -123,5 +136,16 @@ fn abilities(target: &Target) -> Abilities {
         half: arm64 || target.has("f16c"),
         // With vectors there is better.
         pairs: target.has("dsp") && !target.has("mve.fp"),
+        lanes_of_bytes: lanes_of_bytes(target),
+    }
+}
+
+fn lanes_of_bytes(target: &Target) -> LanesOfBytes {
+    let has = |f: &str| target.has(f);
+    let widest = |all: &[(bool, u16)]| all.iter().find(|(there, _)| *there).map_or(0, |(_, lanes)| *lanes);
+    LanesOfBytes {
+        vnni: widest(&[(has("avx512vnni") && has("avx512vl"), 16), (has("avxvnni"), 8)]),
+        pairs: widest(&[(has("avx512bw"), 16), (has("avx2"), 8), (has("sse2"), 4)]),
+        neon: widest(&[(has("dotprod"), 4)]),
     }
 }

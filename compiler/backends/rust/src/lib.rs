@@ -73,7 +73,8 @@ impl Backend for Rust {
 
     fn bytes(&self, target: &Target) -> Option<onnxc_ir::kernel::ByteProducts> {
         // Stable Rust has no names for the instructions.
-        target.bytes.map(|b| onnxc_ir::kernel::ByteProducts { dots: None, ..b })
+        let points = |b: &onnxc_ir::kernel::ByteProducts| matches!(b.tile, onnxc_ir::kernel::ByteTile::Points { .. });
+        target.bytes.filter(points).map(|b| onnxc_ir::kernel::ByteProducts { dots: None, ..b })
     }
 
     fn compile(&self, _: &Unit<'_>, _: &Target, _: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {

@@ -44,19 +44,50 @@ pub struct Stage {
     pub vector: Option<Lanes>,
     /// The axis of the definition whose next block of constants is fetched into the caches while this one is computed.
     pub ahead: Option<Symbol>,
-    /// Neighbours along the last of `over` are summed by operations of their own (`Op::Dot` of loops IR).
+    /// Neighbours along the last of `over` are summed by operations of their own (`Op::Dot` of loops IR); with lanes, each
+    /// lane sums its own.
     pub dots: Option<Dots>,
 }
 
-/// How a core sums products of 8-bit integers without lanes.
+/// How a core sums products of 8-bit integers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ByteProducts {
     /// The instructions that sum several at once, if there are any.
     pub dots: Option<Dots>,
-    /// Points of the data in a tile, and of the weights: as many sums as the registers hold with what they are made of.
-    pub tile: (u32, u32),
+    /// What is computed at once.
+    pub tile: ByteTile,
     /// Operations of a longer row that are written out one after the other.
     pub unroll: u32,
+}
+
+/// The tile of a sum of products of 8-bit integers: as many sums as the registers hold with what they are made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ByteTile {
+    /// Without lanes: an operation makes one sum.
+    Points {
+        /// Points of the data.
+        rows: u32,
+        /// Points of the weights.
+        columns: u32,
+    },
+    /// Each lane of a vector of 32-bit integers makes a sum of its own, for one point of the weights.
+    Lanes {
+        /// Vector registers that accumulators, weights and data may fill.
+        registers: u32,
+        /// What the operation wants of its factors.
+        signs: Signs,
+    },
+}
+
+/// Which factors an operation takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signs {
+    /// All.
+    Any,
+    /// Both signed or both unsigned (SDOT, UDOT).
+    Equal,
+    /// One signed, one unsigned (VPDPBUSD).
+    Different,
 }
 
 /// How many products one operation sums into one 32-bit integer. Both are powers of two.
@@ -158,16 +189,21 @@ impl Schedule {
 }
 
 impl Stage {
-    /// What a stage sums by [`Stage::dots`]: the factors of the products, each a load of integers of 8 bits, if its
-    /// reduction is such a sum.
+    /// What a stage sums by [`Stage::dots`]: the factors of the products, each a load of integers of 8 bits or such a load
+    /// with its sign turned (`cast(xor(load, 128))`), if its reduction is such a sum.
     pub fn narrow_factors(kernel: &Kernel, reduction: DefId) -> Option<(Expr, Expr)> {
         let Body::Reduce { op: ReduceOp::Add, value, .. } = &kernel.defs[reduction].body else { return None };
         let ExprKind::Binary(BinOp::Mul, a, b) = value.kind() else { return None };
-        let narrow = |e: &Expr| {
-            let ExprKind::Cast(DType::I32, inner) = e.kind() else { return false };
-            let ExprKind::Load { src, .. } = inner.kind() else { return false };
-            let dtype = kernel.src_dtype(*src);
-            dtype.is_int() && dtype.bits() == 8
+        let byte = |d: DType| d.is_int() && d.bits() == 8;
+        let load = |e: &Expr| matches!(e.kind(), ExprKind::Load { src, .. } if byte(kernel.src_dtype(*src)));
+        let constant = |e: &Expr| matches!(e.kind(), ExprKind::Const(_));
+        let turned = |e: &Expr| matches!(e.kind(), ExprKind::Binary(BinOp::Xor, a, b) if load(a) && constant(b));
+        let narrow = |e: &Expr| match e.kind() {
+            ExprKind::Cast(DType::I32, inner) => match inner.kind() {
+                ExprKind::Cast(to, inner) => byte(*to) && turned(inner),
+                _ => load(inner),
+            },
+            _ => false,
         };
         let inner = |e: &Expr| match e.kind() {
             ExprKind::Cast(_, inner) if narrow(e) => Some(inner.clone()),

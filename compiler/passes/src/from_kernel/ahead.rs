@@ -25,13 +25,14 @@ struct Part {
 }
 
 impl Cx<'_> {
-    /// Fetches what the next block along the stage's axis reads of constants at some steps of the reduction.
+    /// Fetches what the next block along the stage's axis reads of constants at some steps of the reduction, each of so many
+    /// elements to a lane.
     pub(super) fn fetch_ahead(
         &mut self,
         stage: &Stage,
         tile: &Tile,
         env: &Env,
-        steps: &[Vec<(Symbol, i64)>],
+        (steps, elements): (&[Vec<(Symbol, i64)>], i64),
         value: &Expr,
     ) -> Result<(), Diagnostic> {
         let Some(axis) = &stage.ahead else { return Ok(()) };
@@ -51,7 +52,7 @@ impl Cx<'_> {
         *at = &*at + i64::from(stage.tile(axis));
         let steps = self.spread(stage, &mut env, steps, &part)?;
         for (step, site) in steps.iter().flat_map(|step| sites.iter().map(move |site| (step, site))) {
-            let bytes = self.kernel.src_dtype(site.src).size() as i64;
+            let bytes = self.kernel.src_dtype(site.src).size() as i64 * elements;
             let lanes = tile.lane.as_ref().map_or(1, |l| i64::from(l.lanes));
             for v in 0..tile.vectors {
                 if i64::from(v) * lanes * bytes % LINE < lanes * bytes {

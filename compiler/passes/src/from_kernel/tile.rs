@@ -195,10 +195,13 @@ impl<'k> Cx<'k> {
         self.reduce(&over, env, vec![vec![]], &mut |cx, env, steps| {
             let mut memo = Memo::default();
             let (sums, rest) = cx.dot_steps(stage, steps);
+            // A group's weights are as many times as wide.
+            let fetched: Vec<_> = sums.iter().map(|s| s.0.to_vec()).chain(rest.iter().cloned()).collect();
+            let bytes = sums.first().map_or(1, |s| i64::from(s.1));
             for (first, group) in sums {
                 memo = cx.dot_step(tile, (reduced, var), &env, (stage, first, group), memo)?;
             }
-            cx.fetch_ahead(stage, tile, &env, rest, value)?;
+            cx.fetch_ahead(stage, tile, &env, (&fetched, bytes), value)?;
             for (step, point) in cx.visits(tile, &env, rest, value) {
                 let mut e = Eval::new(cx, tile.lane.clone(), env.clone());
                 e.memo = memo;

@@ -1,31 +1,41 @@
-//! dot: contractions of 8-bit integers with constant weights, for cores without lanes for them, whose instructions may sum
-//! several products.
+//! dot: contractions of 8-bit integers with constant weights, for cores whose instructions sum several products, or that have
+//! no lanes for them.
 //!
 //! Both factors are laid out along the innermost reduction axis: [`arrange`] stores the weights in the order in which the
 //! reduction walks the data, so that [`super::collapse`] can merge taps and channels into one axis, and [`panels`] puts
 //! the weights of a register tile side by side, a group of products after the other. [`schedule`] then gives the nest
-//! a tile of a few pixels and channels without lanes, and says that the groups are summed at once (`Stage::dots`).
+//! a tile of a few pixels and channels, and says that the groups are summed at once (`Stage::dots`). Where the target's
+//! operations have lanes ([`ByteTile::Lanes`]), channels lie across them, the tile is that of any contraction (`tile`), and
+//! the data gets the signs that the operation wants (`signs`).
 //!
 //! Left alone: what has no axis of its own for the weights (depthwise convolutions: nothing is reused), data that doesn't
 //! lie in order along a reduction axis, and rows that are shorter than a group.
 
 use super::expr::{Site, loads, offset};
 use super::lanes;
-use super::overlap;
+use super::overlap::{self, Overlap};
 use super::pack::{self, Plan as Copy};
 use super::plan::{Nest, nests};
+use super::schedule as chooser;
+use super::signs;
 use super::tile;
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
 use onnxc_ir::kernel::build::int;
-use onnxc_ir::kernel::{Axis, Body, ByteProducts, Def, DefId, Dots, Expr, ExprKind, Kernel, Loop, Src, Stage};
+use onnxc_ir::kernel::{
+    Axis, Body, ByteProducts, ByteTile, Def, DefId, Dots, Expr, ExprKind, Kernel, Lanes, Loop, Src, Stage,
+};
 use onnxc_ir::scalar::Scalar;
 
 /// Numbers of copies of data, apart from those that `pack` makes.
 const PADDED: u32 = 1000;
 /// A row of up to this many products is written out whole.
 const SHORT: i64 = 12;
+/// The same with lanes.
+const SHORT_OF_LANES: i64 = 32;
+/// Fewer lanes aren't worth it.
+const LEAST_LANES: u16 = 4;
 
 /// A contraction that is to be scheduled here.
 #[derive(Clone, Debug)]
@@ -38,9 +48,11 @@ pub struct Plan {
     columns: (Symbol, u32),
     /// Products that are written out.
     unroll: u32,
-    /// The last operation of a row overlaps the one before.
-    overlaps: bool,
+    /// Operations of a row overlap.
+    overlaps: Option<Overlap>,
     dots: Option<Dots>,
+    /// The vector registers that the tile may fill, if columns lie across lanes.
+    lanes: Option<u32>,
 }
 
 impl Plan {
@@ -64,6 +76,12 @@ pub fn arrange(kernel: &mut Kernel, machine: Machine) {
     let Some(bytes) = machine.bytes else { return };
     let mut fresh = 0;
     nests(kernel).iter().for_each(|n| order(kernel, n));
+    if let ByteTile::Lanes { signs, .. } = bytes.tile {
+        for nest in nests(kernel) {
+            let found = factors(kernel, &nest).filter(|f| pays(kernel, &all_ranges(kernel), &nest, f, bytes));
+            found.into_iter().for_each(|f| signs::adapt(kernel, &f, signs));
+        }
+    }
     // Inserting a definition renumbers those behind it, so the nests are found anew each time.
     while let Some(copy) = nests(kernel).iter().find_map(|n| wanted(kernel, n, bytes, fresh + 1)) {
         fresh += 1;
@@ -192,19 +210,21 @@ fn weights_in_order(kernel: &Kernel, f: &Factors, n: u32) -> Copy {
 /// Puts the weights of the contractions that [`arrange`] has found into panels, and says how they are to run.
 pub fn panels(kernel: &mut Kernel, machine: Machine) -> Vec<Plan> {
     let Some(mut bytes) = machine.bytes else { return vec![] };
-    if machine.memory.scarce && machine.memory.unroll < tile::LITTLE {
-        bytes.tile = (bytes.tile.0.min(2), bytes.tile.1.min(2));
+    if let (ByteTile::Points { rows, columns }, true) = (&mut bytes.tile, machine.memory.scarce) {
+        if machine.memory.unroll < tile::LITTLE {
+            (*rows, *columns) = ((*rows).min(2), (*columns).min(2));
+        }
     }
     let mut plans: Vec<Plan> = vec![];
     loop {
         let found = nests(kernel).iter().find_map(|n| {
             let f = factors(kernel, n)?;
             let new = !plans.iter().any(|p| p.axis == f.last.var);
-            if new { Some((plan(kernel, n, &f, bytes)?, f)) } else { None }
+            if new { Some((plan(kernel, machine, n, &f, bytes)?, f)) } else { None }
         });
         let Some((plan, f)) = found else { return plans };
-        if let (Some(dots), true) = (plan.dots, plan.overlaps) {
-            overlap::overlap(kernel, &f, dots);
+        if let (Some(dots), Some(to)) = (plan.dots, plan.overlaps) {
+            overlap::overlap(kernel, &f, dots, to);
         }
         let copy = nests(kernel).iter().filter(|n| plan.is_of(kernel, n)).find_map(|n| {
             let f = factors(kernel, n)?;
@@ -217,7 +237,7 @@ pub fn panels(kernel: &mut Kernel, machine: Machine) -> Vec<Plan> {
 }
 
 /// The tile of a contraction; `None` if its factors don't lie in order along its innermost axis.
-fn plan(kernel: &Kernel, nest: &Nest, f: &Factors, bytes: ByteProducts) -> Option<Plan> {
+fn plan(kernel: &Kernel, machine: Machine, nest: &Nest, f: &Factors, bytes: ByteProducts) -> Option<Plan> {
     let ranges = all_ranges(kernel);
     let in_order = |s: &Site| {
         let at = ranges.simplify(&offset(kernel, s));
@@ -231,22 +251,42 @@ fn plan(kernel: &Kernel, nest: &Nest, f: &Factors, bytes: ByteProducts) -> Optio
     let (rows, columns) = tile_axes(kernel, nest, f);
     let columns = columns?;
     let most = |a: &Axis, n: u32| a.extent.as_int().map_or(n, |e| n.min(e.clamp(1, 64) as u32));
-    let rows = rows.map(|a| (a.var.clone(), most(&a, bytes.tile.0)));
-    let count = most(&columns, if rows.is_some() { bytes.tile.1 } else { bytes.tile.0 * bytes.tile.1 });
+    let (rows, count, lanes, short) = match bytes.tile {
+        ByteTile::Points { rows: r, columns: c } => {
+            let count = most(&columns, if rows.is_some() { c } else { r * c });
+            (rows.map(|a| (a.var.clone(), most(&a, r))), count, None, SHORT)
+        }
+        ByteTile::Lanes { registers, .. } => {
+            let count = lane_columns(kernel, Machine { registers, ..machine }, nest, &columns)?;
+            (None, count, Some(registers), SHORT_OF_LANES)
+        }
+    };
     let group = i64::from(bytes.dots.map_or(1, |d| d.most));
     let groups = i64::from(bytes.unroll);
-    let whole = SHORT.max(if group > SHORT { group * groups } else { group });
-    let overlapped = bytes.dots.and_then(|d| overlap::length(d, extent));
-    let length = overlapped.unwrap_or(extent);
+    let whole = short.max(if group > short { group * groups } else { group });
+    let overlaps =
+        bytes.dots.and_then(|d| if lanes.is_some() { overlap::whole(d, extent) } else { overlap::even(d, extent) });
+    let length = overlaps.map_or(extent, |o| o.length);
     let unroll = if length <= whole { length } else { group * groups.min(length / group).max(1) };
+    let unroll = unroll as u32;
     Some(Plan {
         axis: f.last.var.clone(),
         rows,
         columns: (columns.var, count),
-        unroll: unroll as u32,
-        overlaps: overlapped.is_some(),
+        unroll,
+        overlaps,
         dots: bytes.dots,
+        lanes,
     })
+}
+
+/// How many columns a tile has that lie across lanes; `None` if they aren't what is stored in order, or too few.
+fn lane_columns(kernel: &Kernel, machine: Machine, nest: &Nest, columns: &Axis) -> Option<u32> {
+    let own = &kernel.defs[nest.def].axes;
+    let lanes = chooser::lane_count(kernel, nest, machine, &columns.extent);
+    let l = Lanes { axis: own.last().filter(|a| a.var == columns.var)?.var.clone(), lanes };
+    let tile = tile::register_tile(kernel, &all_ranges(kernel), machine, nest, own, &l);
+    (lanes >= LEAST_LANES).then_some(u32::from(lanes) * tile.vectors)
 }
 
 /// The weights in panels: `[outer.., panel, outer reductions.., group, column, product of the group]`, filled up with zeros.
@@ -286,7 +326,7 @@ fn panel(kernel: &Kernel, f: &Factors, plan: &Plan, nest: &Nest, n: usize) -> Op
 }
 
 /// Gives the planned nests their tiles.
-pub fn schedule(kernel: &mut Kernel, plans: &[Plan]) {
+pub fn schedule(kernel: &mut Kernel, machine: Machine, plans: &[Plan]) {
     let mut stages = std::mem::take(&mut kernel.schedule.stages);
     let attached: Vec<(DefId, u32)> = stages.iter().filter_map(|s| s.at).map(|a| (a.owner, a.depth)).collect();
     for stage in &mut stages {
@@ -296,19 +336,42 @@ pub fn schedule(kernel: &mut Kernel, plans: &[Plan]) {
         // Loops that other stages share stay as they are.
         let own = attached.iter().filter(|a| a.0 == stage.def).map(|a| a.1).max();
         let shared = stage.at.map(|a| a.depth).max(own).unwrap_or(0) as usize;
-        let (outer, inner) = kernel.defs[stage.def].axes.split_at(shared);
-        let is = |a: &Axis, of: Option<&Symbol>| of == Some(&a.var);
-        let (rows, columns) = (plan.rows.as_ref().map(|r| &r.0), Some(&plan.columns.0));
-        let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).collect();
-        loops.extend(inner.iter().filter(|a| !is(a, rows) && !is(a, columns)).map(|a| Loop::new(&a.var, 1)));
-        for a in inner.iter().filter(|a| is(a, rows)) {
-            loops.push(Loop::even(&a.var, plan.rows.as_ref().map_or(1, |r| r.1)));
+        match plan.lanes {
+            Some(registers) if !across_lanes(kernel, Machine { registers, ..machine }, stage, plan, shared) => continue,
+            Some(_) => {}
+            None => points(kernel, stage, plan, shared),
         }
-        loops.extend(inner.iter().filter(|a| is(a, columns)).map(|a| Loop::new(&a.var, plan.columns.1)));
-        stage.loops = loops;
         let block = |a: &Axis| Loop::new(&a.var, if a.var == plan.axis { plan.unroll } else { 1 });
         stage.over = over.iter().map(block).collect();
-        (stage.vector, stage.dots) = (None, plan.dots);
+        stage.dots = plan.dots;
     }
     kernel.schedule.stages = stages;
+}
+
+/// Loops whose tile has no lanes, inside of those that are shared.
+fn points(kernel: &Kernel, stage: &mut Stage, plan: &Plan, shared: usize) {
+    let (outer, inner) = kernel.defs[stage.def].axes.split_at(shared);
+    let is = |a: &Axis, of: Option<&Symbol>| of == Some(&a.var);
+    let (rows, columns) = (plan.rows.as_ref().map(|r| &r.0), Some(&plan.columns.0));
+    let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).collect();
+    loops.extend(inner.iter().filter(|a| !is(a, rows) && !is(a, columns)).map(|a| Loop::new(&a.var, 1)));
+    for a in inner.iter().filter(|a| is(a, rows)) {
+        loops.push(Loop::even(&a.var, plan.rows.as_ref().map_or(1, |r| r.1)));
+    }
+    loops.extend(inner.iter().filter(|a| is(a, columns)).map(|a| Loop::new(&a.var, plan.columns.1)));
+    (stage.loops, stage.vector) = (loops, None);
+}
+
+/// The loops and lanes of any contraction, for the registers that the operation leaves; false if its lanes are others.
+fn across_lanes(kernel: &Kernel, machine: Machine, stage: &mut Stage, plan: &Plan, shared: usize) -> bool {
+    let nest = Nest { def: stage.def, acc: stage.acc };
+    let chosen = chooser::stage(kernel, &all_ranges(kernel), machine, &nest, stage.at, shared);
+    if chosen.vector.as_ref().is_none_or(|l| l.axis != plan.columns.0) {
+        return false;
+    }
+    (stage.loops, stage.vector, stage.ahead) = (chosen.loops, chosen.vector, chosen.ahead);
+    // As wide as the panels are.
+    let columns = stage.loops.iter_mut().filter(|l| l.axis == plan.columns.0);
+    columns.for_each(|l| *l = Loop::new(&l.axis, plan.columns.1));
+    true
 }

@@ -66,7 +66,7 @@ fn pays(kernel: &Kernel, nest: &Nest, f: &Factors, dots: Dots) -> bool {
     }
     let most = i64::from(dots.most);
     let Some(columns) = tile_axes(kernel, nest, f).1.and_then(|a| a.extent.as_int()) else { return false };
-    let operations = |n| overlap::length(dots, n).map_or(dots.operations(n), |l| l / most);
+    let operations = |n| overlap::even(dots, n).map_or(dots.operations(n), |o| o.length / most);
     let (now, then) = (total / row.max(1) * operations(row), operations(total));
     row < most && most <= total && (now - then) * columns > total
 }

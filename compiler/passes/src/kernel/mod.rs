@@ -22,6 +22,7 @@ pub mod panels;
 pub mod plan;
 pub mod precompute;
 pub mod schedule;
+mod signs;
 pub mod split;
 pub mod strips;
 pub mod sums;
@@ -88,7 +89,7 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
         _ if dots.is_empty() && sums::schedule(kernel, machine) => {}
         _ => schedule::schedule(kernel, machine),
     }
-    dot::schedule(kernel, &dots);
+    dot::schedule(kernel, machine, &dots);
     if machine.memory.scarce {
         strips::attach(kernel, machine);
     }

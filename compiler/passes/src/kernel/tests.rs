@@ -6,7 +6,8 @@ use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym, Tensor};
 use onnxc_ir::kernel::build::{cast, constant, int, load, load_at, load_padded, number, select, unary};
 use onnxc_ir::kernel::{
-    self, BinOp, ByteProducts, CmpOp, Dots, Kernel, KernelBuilder, ReduceOp, Scalar, Src, UnOp, build, interp,
+    self, BinOp, ByteProducts, ByteTile, CmpOp, Dots, Kernel, KernelBuilder, ReduceOp, Scalar, Signs, Src, UnOp, build,
+    interp,
 };
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Program, verify};
@@ -17,15 +18,28 @@ mod strips;
 mod transformed;
 mod windows;
 
-pub(super) const MACHINES: [Machine; 7] = [
+pub(super) const MACHINES: [Machine; 10] = [
     Machine { vector_bits: 512, registers: 32, ..Machine::USUAL },
     Machine { vector_bits: 128, ..Machine::USUAL },
     Machine { fma: false, l2_bytes: 1 << 18, threads: 2, ..Machine::USUAL },
     Machine { registers: 16, ..SMALL },
-    Machine { bytes: Some(ByteProducts { dots: Some(Dots { most: 4, least: 4 }), tile: (2, 2), unroll: 2 }), ..SMALL },
-    Machine { bytes: Some(ByteProducts { dots: Some(Dots { most: 16, least: 4 }), tile: (2, 2), unroll: 2 }), ..SMALL },
-    Machine { bytes: Some(ByteProducts { dots: None, tile: (3, 4), unroll: 2 }), ..SMALL },
+    Machine { bytes: Some(ByteProducts { dots: Some(Dots { most: 4, least: 4 }), tile: POINTS, unroll: 2 }), ..SMALL },
+    Machine { bytes: Some(ByteProducts { dots: Some(Dots { most: 16, least: 4 }), tile: POINTS, unroll: 2 }), ..SMALL },
+    Machine {
+        bytes: Some(ByteProducts { dots: None, tile: ByteTile::Points { rows: 3, columns: 4 }, unroll: 2 }),
+        ..SMALL
+    },
+    Machine { vector_bits: 512, registers: 32, bytes: Some(across(32, Signs::Different)), ..Machine::USUAL },
+    Machine { l2_bytes: 1 << 9, bytes: Some(across(11, Signs::Any)), ..Machine::USUAL },
+    Machine { vector_bits: 128, bytes: Some(across(32, Signs::Equal)), ..Machine::USUAL },
 ];
+
+const POINTS: ByteTile = ByteTile::Points { rows: 2, columns: 2 };
+
+/// Operations that sum four products in each lane.
+const fn across(registers: u32, signs: Signs) -> ByteProducts {
+    ByteProducts { dots: Some(Dots { most: 4, least: 4 }), tile: ByteTile::Lanes { registers, signs }, unroll: 2 }
+}
 
 /// A small core without vectors.
 const SMALL: Machine =

@@ -159,3 +159,49 @@ fn small_machines_sum_products() {
         assert!(assembly(sums_of_products(4), &target(triple, cpu)).contains("sums"), "{triple}");
     }
 }
+
+/// Two tiles of lanes with four products each, of data that is the same for all lanes.
+fn sums_of_lanes(lanes: u16, [x, w]: [DType; 2]) -> Func {
+    let mut b = FuncBuilder::new("sums");
+    b.func.linkage = Linkage::Export;
+    let (data, weights) = (b.param_buf("x", x, false), b.param_buf("w", w, false));
+    let out = b.param_buf("out", DType::I32, true);
+    let (ty, all) = (Ty::vector(DType::I32, lanes), 4 * lanes);
+    let sum = b.var(ty, &[], "sum");
+    let (zero, end) = (b.int(0), b.int(64));
+    b.for_loop("j", zero, end, 4, LoopKind::Serial, |b, j| {
+        let group = b.load(data, j, 4, None);
+        let word = b.op(Ty::scalar(DType::I32), Op::Bitcast(group));
+        let words = b.splat(word, lanes);
+        let v = b.op(Ty::vector(x, all), Op::Bitcast(words));
+        let many = b.int(i64::from(lanes));
+        let at = b.mul(j, many);
+        let (k, old) = (b.load(weights, at, all, None), b.get(sum, &[]));
+        let next = b.dot(v, k, old);
+        b.set(sum, &[], next);
+    });
+    let total = b.get(sum, &[]);
+    let at = b.int(0);
+    b.store(out, at, total, None);
+    b.finish()
+}
+
+/// Lanes that sum four products each: the instructions that processors have for it, and a plain broadcast of the data.
+#[test]
+fn lanes_sum_products() {
+    let (linux, arm) = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu");
+    let (i8, u8) = (DType::I8, DType::U8);
+    for (triple, cpu, lanes, dtypes, instruction, broadcast) in [
+        (linux, "sapphirerapids", 16, [u8, i8], "vpdpbusd", "vpbroadcastd"),
+        (linux, "icelake-server", 16, [i8, u8], "vpdpbusd", "{1to16}"),
+        (linux, "alderlake", 8, [u8, i8], "vpdpbusd", "vpbroadcastd"),
+        (linux, "skylake-avx512", 16, [i8, i8], "vpmaddwd", "vpbroadcastd"),
+        (linux, "x86-64-v3", 8, [i8, i8], "vpmaddwd", "vpbroadcastd"),
+        (linux, "x86-64", 4, [u8, u8], "pmaddwd", "pshufd"),
+        (arm, "neoverse-n1", 4, [i8, i8], "sdot", "ld1r"),
+        (arm, "neoverse-n1", 4, [u8, u8], "udot", "ld1r"),
+    ] {
+        let asm = assembly(sums_of_lanes(lanes, dtypes), &target(triple, cpu));
+        assert!(asm.contains(instruction) && asm.contains(broadcast), "{cpu} {dtypes:?}\n{asm}");
+    }
+}

@@ -32,7 +32,8 @@ const MAX_LANES: u16 = 64;
 ///   inside aren't larger.
 /// - What is fetched ahead is along an axis of the definition.
 /// - Lanes are a power of two up to 64, of an axis with a loop whose last block is a multiple of them.
-/// - Operations that sum products are for sums of products of 8-bit integers, without lanes; they take powers of two.
+/// - Operations that sum products are for sums of products of 8-bit integers; they take powers of two. Lanes are along an
+///   axis of the definition then, and take no more than 64 products together.
 pub fn verify_schedule(kernel: &Kernel) -> Result<(), Diagnostics> {
     let mut c = Checker::new(kernel);
     if kernel.schedule != Schedule::default() {
@@ -173,7 +174,11 @@ impl<'c, 'a> Rules<'c, 'a> {
                 d.most.is_power_of_two() && d.least.is_power_of_two() && d.least <= d.most && d.most <= MAX_LANES;
             self.require(sizes, |_| format!("operations of {} to {} products", d.least, d.most));
             let sums = Stage::narrow_factors(self.kernel, s.acc.unwrap_or(s.def)).is_some();
-            self.require(sums && s.vector.is_none(), |_| "no sum of products of 8-bit integers, lane by lane".into());
+            self.require(sums, |_| "no sum of products of 8-bit integers".into());
+            let fits = s.vector.as_ref().is_none_or(|l| {
+                own.iter().any(|a| a.var == l.axis) && u32::from(l.lanes) * u32::from(d.most) <= u32::from(MAX_LANES)
+            });
+            self.require(fits, |_| format!("operations of {} products can't have such lanes", d.most));
         }
     }
 

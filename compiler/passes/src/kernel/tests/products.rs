@@ -3,26 +3,36 @@
 use super::*;
 
 fn bytes(shape: &[usize]) -> Tensor {
+    bytes_of(DType::I8, shape)
+}
+
+fn bytes_of(dtype: DType, shape: &[usize]) -> Tensor {
     let n: usize = shape.iter().product();
-    Tensor::from_slice(shape, &(0..n).map(|i| ((i * 89 + 13) % 256) as u8 as i8).collect::<Vec<_>>())
+    let all: Vec<u8> = (0..n).map(|i| ((i * 89 + 13) % 256) as u8).collect();
+    Tensor::from_bytes(dtype, shape.to_vec(), all.into()).expect("a byte is an element")
 }
 
 /// A convolution of bytes stored channels last, padded with 3, and its sums shifted.
 fn integer_conv(shape: &[&str; 4], out: i64, k: i64, p: i64, s: i64) -> Kernel {
+    conv_of([DType::I8, DType::I8], shape, out, [k, p, s])
+}
+
+/// The same of data and weights of these types.
+fn conv_of([data, kernel]: [DType; 2], shape: &[&str; 4], out: i64, [k, p, s]: [i64; 3]) -> Kernel {
     let mut b = KernelBuilder::new("conv", dims(&["h", "w"]));
     let shape = syms(shape);
     let size = |d: &Sym| (d.clone() + 2 * p - k).floordiv(&Sym::int(s)) + 1;
-    let x = b.param("x", DType::I8, shape.clone(), None);
+    let x = b.param("x", data, shape.clone(), None);
     let q = shape[3].as_int().expect("fixed channels");
-    let weights = bytes(&[out as usize, q as usize, k as usize, k as usize]);
-    let w = b.param("w", DType::I8, [out, q, k, k].map(Sym::int).to_vec(), Some(weights));
+    let weights = bytes_of(kernel, &[out as usize, q as usize, k as usize, k as usize]);
+    let w = b.param("w", kernel, [out, q, k, k].map(Sym::int).to_vec(), Some(weights));
     let to = [shape[0].clone(), size(&shape[1]), size(&shape[2]), Sym::int(out)];
     let over = [q, k, k].map(Sym::int);
     let c = b.reduce("c", DType::I32, &to, ReduceOp::Add, &over, None, |_, i, r| {
         let at = [i[0].clone(), &i[1] * s + &r[1] - p, &i[2] * s + &r[2] - p, r[0].clone()];
-        let value = if p > 0 { load_padded(x, &at, Scalar::from_i64(DType::I8, 3)) } else { load(x, &at) };
+        let value = if p > 0 { load_padded(x, &at, Scalar::from_i64(data, 3)) } else { load(x, &at) };
         let weight = load(w, &[i[3].clone(), r[0].clone(), r[1].clone(), r[2].clone()]);
-        cast(DType::I8, DType::I32, value) * cast(DType::I8, DType::I32, weight)
+        cast(data, DType::I32, value) * cast(kernel, DType::I32, weight)
     });
     let y = b.map("y", DType::I32, &to, |_, i| {
         build::binary(BinOp::Shr, load(c, i), constant(Scalar::from_i64(DType::I32, 3)))
@@ -46,6 +56,23 @@ fn sums_of_products_of_bytes() {
     optimise(&mut k, MACHINES[4]).expect("constants evaluate");
     let text = k.to_string();
     assert!(text.contains(", dots 4 4"), "{text}");
+}
+
+/// Whatever the signs of data and weights are, and whatever the operation wants.
+#[test]
+fn products_across_lanes_have_the_signs_that_the_operation_wants() {
+    for data in [DType::I8, DType::U8] {
+        for weights in [DType::I8, DType::U8] {
+            let x = bytes_of(data, &[1, 7, 9, 6]);
+            agree(conv_of([data, weights], &["1", "7", "9", "6"], 21, [3, 1, 1]), &[], &[x]);
+        }
+    }
+    // Rows of 21 products are six operations, the last of which overlaps; 25 columns are not whole vectors.
+    agree(integer_conv(&["1", "15", "16", "3"], 25, 7, 3, 2), &[], &[bytes(&[1, 15, 16, 3])]);
+    let mut k = conv_of([DType::I8, DType::I8], &["1", "6", "6", "16"], 32, [3, 0, 1]);
+    optimise(&mut k, MACHINES[7]).expect("constants evaluate");
+    let text = k.to_string();
+    assert!(text.contains(", dots 4 4") && text.contains("vector") && text.contains("c_sums"), "{text}");
 }
 
 /// The schedule for a core with operations of 16 products.
