@@ -33,6 +33,10 @@ pub struct Cores {
     pub registers: u32,
     /// There is a fused multiply-add.
     pub fma: bool,
+    /// Bytes of a core's own second-level cache.
+    pub l2_bytes: u32,
+    /// RAM and flash are what is scarce, and there are no caches.
+    pub scarce: bool,
     /// The most threads that run a parallel loop.
     pub threads: u32,
 }
@@ -40,7 +44,7 @@ pub struct Cores {
 impl Default for Cores {
     /// One core, with what every machine with vectors has.
     fn default() -> Self {
-        Cores { bits: 128, registers: 16, fma: false, threads: 1 }
+        Cores { bits: 128, registers: 16, fma: false, l2_bytes: 1 << 20, scarce: false, threads: 1 }
     }
 }
 

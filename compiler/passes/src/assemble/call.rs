@@ -240,7 +240,14 @@ impl Assembler<'_> {
         }
         self.f.comment(format!("{} ({})", node.name, node.op));
         let m = self.machine;
-        let cores = Cores { bits: m.vector_bits, registers: m.registers, fma: m.fma, threads: m.threads };
+        let cores = Cores {
+            bits: m.vector_bits,
+            registers: m.registers,
+            fma: m.fma,
+            l2_bytes: m.l2_bytes,
+            scarce: m.memory.scarce,
+            threads: m.threads,
+        };
         let cx = RoutineCx::new(&mut self.f, self.graph, n, inputs, outputs);
         let mut cx = cx.with_early(&self.early).on(cores);
         f(&mut cx)?;

@@ -16,6 +16,8 @@ const BYTES_PER_THREAD: i64 = 256 << 10;
 /// A vector of hidden units: its block and where it is in it, its first unit, and which of them there are (all when absent).
 pub(super) struct Units {
     pub(super) number: Value,
+    /// The block after it in this step, or itself.
+    pub(super) next: Value,
     pub(super) within: i64,
     pub(super) unit: Value,
     pub(super) mask: Option<Value>,
@@ -31,7 +33,7 @@ impl Layer {
     pub(super) fn blocks(&self, f: &mut FuncBuilder, body: impl Fn(&mut FuncBuilder, &Units)) {
         let zero = f.int(0);
         let whole = self.whole_blocks(f);
-        f.for_loop("block", zero, whole, 1, LoopKind::Serial, |f, i| self.vectors(f, i, false, &body));
+        f.for_loop("block", zero, whole, 1, LoopKind::Serial, |f, i| self.vectors(f, [i, i], false, &body));
         self.rest(f, whole, &body);
     }
 
@@ -47,13 +49,17 @@ impl Layer {
             });
             let count = f.sub(end, first);
             f.for_loop("block", zero, count, 1, LoopKind::Serial, |f, i| {
-                // first + i, or end - 1 - i.
                 let last = f.sub(count, one);
-                let twice = f.add(i, i);
-                let far = f.sub(last, twice);
-                let within = mul_add(f, back, far, i);
-                let number = f.add(first, within);
-                self.vectors(f, number, false, &body);
+                let next = f.add(i, one);
+                let next = f.binary(BinOp::Min, next, last);
+                // first + i, or end - 1 - i.
+                let numbers = [i, next].map(|i| {
+                    let twice = f.add(i, i);
+                    let far = f.sub(last, twice);
+                    let within = mul_add(f, back, far, i);
+                    f.add(first, within)
+                });
+                self.vectors(f, numbers, false, &body);
             });
         };
         if self.shares > 1 {
@@ -76,17 +82,23 @@ impl Layer {
         }
         let size = f.int(BLOCK);
         let blocks = f.binary(BinOp::FloorDiv, self.units, size);
-        f.for_loop("block", whole, blocks, 1, LoopKind::Serial, |f, number| self.vectors(f, number, true, body));
+        f.for_loop("block", whole, blocks, 1, LoopKind::Serial, |f, i| self.vectors(f, [i, i], true, body));
     }
 
-    /// The vectors of a block.
-    fn vectors(&self, f: &mut FuncBuilder, number: Value, masked: bool, body: &impl Fn(&mut FuncBuilder, &Units)) {
+    /// The vectors of a block, which another one follows.
+    fn vectors(
+        &self,
+        f: &mut FuncBuilder,
+        [number, next]: [Value; 2],
+        masked: bool,
+        body: &impl Fn(&mut FuncBuilder, &Units),
+    ) {
         let size = f.int(BLOCK);
         for within in (0..BLOCK).step_by(usize::from(self.lanes)) {
             let (first, ahead) = (f.mul(number, size), f.int(within));
             let unit = f.add(first, ahead);
             let mask = masked.then(|| self.mask(f, unit));
-            body(f, &Units { number, within, unit, mask });
+            body(f, &Units { number, next, within, unit, mask });
         }
     }
 

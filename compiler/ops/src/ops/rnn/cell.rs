@@ -7,7 +7,7 @@ use onnxc_ir::loops::{FuncBuilder, Value};
 
 /// Ht = f(px + ph).
 pub(super) fn rnn(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -> Value {
-    let sum = gate(l, f, at, 0);
+    let sum = l.sum(f, at, 0);
     activate(l, f, &dir.functions[0], sum)
 }
 
@@ -16,22 +16,22 @@ pub(super) fn lstm(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) 
     let [function, cell, last] = [&dir.functions[0], &dir.functions[1], &dir.functions[2]];
     let own = f.add(at.row, at.unit);
     let before = f.load(l.c, own, l.lanes, None);
-    let i = gate(l, f, at, 0);
+    let i = l.sum(f, at, 0);
     let i = peep(l, f, at, (dir.d, 0), before, i);
     let i = activate(l, f, function, i);
     let forget = if l.flag {
         let one = f.scalar(Scalar::from_i64(l.acc, 1));
         f.sub(one, i)
     } else {
-        let v = gate(l, f, at, 2);
+        let v = l.sum(f, at, 2);
         let v = peep(l, f, at, (dir.d, 2), before, v);
         activate(l, f, function, v)
     };
-    let fresh = gate(l, f, at, 3);
+    let fresh = l.sum(f, at, 3);
     let fresh = activate(l, f, cell, fresh);
     let kept = f.mul(forget, before);
     let c = mul_add(f, i, fresh, kept);
-    let o = gate(l, f, at, 1);
+    let o = l.sum(f, at, 1);
     let o = peep(l, f, at, (dir.d, 1), c, o);
     let o = activate(l, f, function, o);
     let out = last.apply(f, c);
@@ -43,10 +43,10 @@ pub(super) fn lstm(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) 
 /// r, h.
 pub(super) fn gru_reset(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) {
     let to = f.add(at.row, at.unit);
-    let z = gate(l, f, at, 0);
+    let z = l.sum(f, at, 0);
     let z = activate(l, f, &dir.functions[0], z);
     f.store(l.z, to, z, None);
-    let r = gate(l, f, at, 1);
+    let r = l.sum(f, at, 1);
     let r = activate(l, f, &dir.functions[0], r);
     let before = l.state(f, at);
     let product = f.mul(r, before);
@@ -57,15 +57,15 @@ pub(super) fn gru_reset(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Bl
 pub(super) fn gru(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -> Value {
     let (z, sum) = if l.flag {
         // ht = g(px + rt * (R h + Rb)).
-        let z = gate(l, f, at, 0);
+        let z = l.sum(f, at, 0);
         let z = activate(l, f, &dir.functions[0], z);
-        let r = gate(l, f, at, 1);
+        let r = l.sum(f, at, 1);
         let r = activate(l, f, &dir.functions[0], r);
-        let (own, other) = (l.of_input(f, at, 2), gate(l, f, at, 2));
+        let (own, other) = (l.of_input(f, at, 2), l.sum(f, at, 2));
         (z, mul_add(f, r, other, own))
     } else {
         let from = f.add(at.row, at.unit);
-        (f.load(l.z, from, l.lanes, None), gate(l, f, at, 2))
+        (f.load(l.z, from, l.lanes, None), l.sum(f, at, 2))
     };
     let fresh = activate(l, f, &dir.functions[1], sum);
     let before = l.state(f, at);
@@ -73,12 +73,6 @@ pub(super) fn gru(l: &Layer, f: &mut FuncBuilder, dir: &Direction, at: &Block) -
     let rest = f.sub(one, z);
     let kept = f.mul(z, before);
     mul_add(f, rest, fresh, kept)
-}
-
-/// The sum of a gate.
-fn gate(l: &Layer, f: &mut FuncBuilder, at: &Block, number: i64) -> Value {
-    let place = [f.int(at.tile_row), f.int(number)];
-    f.get(l.sums, &place)
 }
 
 /// Adds what gate `number` of direction `d` sees of the cell state.

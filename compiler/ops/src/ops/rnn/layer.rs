@@ -4,6 +4,7 @@
 
 use super::activation::Activation;
 use super::blocks::{Units, shares};
+use super::gates::Summing;
 use super::{BLOCK, Kind};
 use crate::ops::elementwise::wide;
 use crate::prelude::*;
@@ -19,7 +20,7 @@ pub(super) struct Layer {
     /// The dtype of the arithmetic.
     pub(super) acc: DType,
     px: TensorBuf,
-    weights: TensorBuf,
+    pub(super) weights: TensorBuf,
     pub(super) b: Option<TensorBuf>,
     pub(super) lengths: Option<TensorBuf>,
     pub(super) initial: [Option<TensorBuf>; 2],
@@ -46,10 +47,10 @@ pub(super) struct Layer {
     /// Hidden units of a vector, and rows of the batch that use a vector of weights at once.
     pub(super) lanes: u16,
     pub(super) tile: i64,
-    /// The gates of a block: of each row of the tile.
+    /// The gates of a block, and further parts of their sums: of each row of the tile.
     pub(super) sums: Var,
-    /// The machine has a fused multiply-add.
-    fma: bool,
+    /// How they are summed.
+    pub(super) summing: Summing,
     /// Threads that share the blocks of a step.
     pub(super) shares: i64,
 }
@@ -68,9 +69,11 @@ pub(super) struct Block {
     /// The first unit, and which of them there are (all when absent).
     pub(super) unit: Value,
     pub(super) mask: Option<Value>,
-    number: Value,
+    pub(super) number: Value,
+    /// The block that follows.
+    pub(super) next: Value,
     /// The first unit within the block of weights.
-    within: i64,
+    pub(super) within: i64,
     /// Which row of the tile it is.
     pub(super) tile_row: i64,
     /// Where the row's gates are in `px`, and its units in `c`, `rh` and `z`.
@@ -114,7 +117,12 @@ impl Layer {
         let (lanes, tile) = if one_by_one { (BLOCK as u16, 1) } else { tile(cx.cores(), acc, kind.gates() as u32) };
         let one = (weights.shape[1..].iter()).fold(Sym::int(weights.dtype.size() as i64), |n, d| &n * d);
         let bytes = one.as_int().unwrap_or(0);
-        let sums = cx.f.var(Ty::vector(acc, lanes), &[tile, kind.gates() as u32], "gates");
+        let row = kind.gates() * BLOCK * weights.dtype.size() as i64;
+        let vectors =
+            i64::from(tile) * i64::from(lanes) * i64::from(acc.bits() as u32) / i64::from(cx.cores().bits.max(1));
+        let once = batch.as_int() == Some(1);
+        let summing = Summing::new(cx.cores(), vectors, known_hidden, once.then_some((row, bytes)));
+        let sums = cx.f.var(Ty::vector(acc, lanes), &[tile, summing.places(kind.gates())], "gates");
         Layer {
             kind,
             acc,
@@ -142,7 +150,7 @@ impl Layer {
             flag: attrs.int("flag") == Some(1),
             clip: attrs.float("clip"),
             sums,
-            fma: cx.cores().fma,
+            summing,
             shares: shares(cx.cores(), bytes),
         }
     }
@@ -167,72 +175,8 @@ impl Layer {
         let even = f.sub(one, odd);
         let (before, after) = (mul_add(f, odd, all, row), mul_add(f, even, all, row));
         let y = self.output_offset(f, dir.d, t, b);
-        let Units { number, within, unit, mask } = *at;
-        Block { unit, mask, number, within, tile_row, px, row, before, after, y }
-    }
-
-    /// Sums gates of a vector of units for the rows of a tile: the input's part, and the products of the weights with a
-    /// vector of hidden units of each row, from where `from` says.
-    pub(super) fn gates(
-        &self,
-        f: &mut FuncBuilder,
-        d: i64,
-        tile: &[Block],
-        gates: std::ops::Range<i64>,
-        (state, from): (Buf, fn(&Block) -> Value),
-    ) {
-        let Some(at) = tile.first() else { return };
-        for (at, g) in tile.iter().flat_map(|at| gates.clone().map(move |g| (at, g))) {
-            let part = self.input_part(f, d, at, g);
-            let place = [f.int(at.tile_row), f.int(g)];
-            f.set(self.sums, &place, part);
-        }
-        let (count, width) = (f.int(self.kind.gates()), f.int(self.kind.gates() * BLOCK));
-        let number = f.int(d);
-        let blocks = f.sym(&self.weights.shape[1]);
-        let block = mul_add(f, number, blocks, at.number);
-        let first = f.mul(block, self.hidden);
-        let first = f.mul(first, count);
-        let (size, within) = (f.int(BLOCK), f.int(at.within));
-        let first = mul_add(f, first, size, within);
-        each(f, "k", self.hidden, |f, k| {
-            let mut states = vec![];
-            for at in tile {
-                let from = f.add(from(at), k);
-                let h = f.load(state, from, 1, None);
-                states.push(f.splat(h, self.lanes));
-            }
-            let row = mul_add(f, k, width, first);
-            for g in gates {
-                let ahead = f.int(g * BLOCK);
-                let w = f.add(row, ahead);
-                let w = load(f, &self.weights, w, self.lanes, None, self.acc);
-                for (at, h) in tile.iter().zip(&states) {
-                    let place = [f.int(at.tile_row), f.int(g)];
-                    let sum = f.get(self.sums, &place);
-                    let sum = if self.fma { f.fma(*h, w, sum) } else { mul_add(f, *h, w, sum) };
-                    f.set(self.sums, &place, sum);
-                }
-            }
-        });
-    }
-
-    /// What a gate's sum begins with: the input's part; of the hidden gate of a `linear` GRU the recurrent bias, as the
-    /// input's part isn't under the reset.
-    fn input_part(&self, f: &mut FuncBuilder, d: i64, at: &Block, g: i64) -> Value {
-        if self.kind != Kind::Gru || !self.flag || g != 2 {
-            return self.of_input(f, at, g);
-        }
-        let none = f.scalar(Scalar::from_i64(self.acc, 0));
-        match &self.b {
-            Some(b) => {
-                // Gates in three times two: the last.
-                let row = f.int(6 * d + 5);
-                let from = mul_add(f, row, self.hidden, at.unit);
-                load(f, b, from, self.lanes, at.mask, self.acc)
-            }
-            None => f.splat(none, self.lanes),
-        }
+        let Units { number, next, within, unit, mask } = *at;
+        Block { unit, mask, number, next, within, tile_row, px, row, before, after, y }
     }
 
     /// The input's part of a gate.

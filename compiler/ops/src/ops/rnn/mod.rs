@@ -10,14 +10,15 @@
 //! On import a layer becomes its input's part of the gates, one product over all time steps; its recurrent weights in the
 //! order that steps read; and the steps.
 //!
-//! - `activation`: the functions. - `parts`: what is done before the first step. - `layer`, `steps`: what all three
-//!   kinds share. - `cell`: what differs. - `quantised`: an LSTM of 8-bit weights.
+//! - `activation`: the functions. - `parts`: what is done before the first step. - `layer`, `blocks`, `gates`, `steps`:
+//!   what all three kinds share. - `cell`: what differs. - `quantised`: an LSTM of 8-bit weights.
 //!
 //! Does NOT run batches or directions in parallel.
 
 mod activation;
 mod blocks;
 mod cell;
+mod gates;
 mod layer;
 mod parts;
 mod quantised;
