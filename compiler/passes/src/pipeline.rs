@@ -29,6 +29,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::fuse_layer_norm::PASS,
     g::scale_weights::PASS,
     g::gemm_axes::PASS,
+    g::gather_products::PASS,
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,

@@ -7,6 +7,7 @@ pub mod dead_code;
 pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod fuse_layer_norm;
+pub mod gather_products;
 pub mod gemm_axes;
 #[cfg(test)]
 pub(crate) mod layout_tests;

@@ -185,3 +185,34 @@ fn a_gemm_of_folded_axes_becomes_a_product() {
         assert_eq!(check(graph, &passes, &[numbers(&[2, 3, 4])]), ["MatMul", "Add"]);
     }
 }
+
+/// Some of a constant's rows, picked and transposed, times weights for so many columns; or a recurrent layer's part of them.
+fn picked(recurrent: bool, rows: usize, columns: usize) -> Vec<String> {
+    let mut b = GraphBuilder::new("g");
+    let i = b.tensor_input("i", DType::I64, &["2", "3"]);
+    let e = b.constant("e", numbers(&[rows, 8]));
+    let x = node(&mut b, "Gather", Attrs::default().with("axis", Attr::Int(0)), &[e, i]);
+    let x = node(&mut b, "Transpose", Attrs::default().with("perm", Attr::Ints(vec![1, 0, 2])), &[x]);
+    let y = if recurrent {
+        let w = b.constant("w", numbers(&[2, columns / 2, 8]));
+        let bias = b.constant("b", numbers(&[2, columns]));
+        let attrs = [("directions", 2), ("gates", 1), ("linear", 0)];
+        let attrs = attrs.iter().fold(Attrs::default(), |a, (n, v)| a.with(n, Attr::Int(*v)));
+        let op = OpName { domain: "onnxc".into(), name: "RecurrentInput".into() };
+        b.node(op, attrs, &[Some(x), Some(w), Some(bias)], vec![onnxc_ir::graph::Type::unknown()])[0]
+    } else {
+        let w = b.constant("w", numbers(&[8, columns]));
+        node(&mut b, "MatMul", Attrs::default(), &[x, w])
+    };
+    let passes = [&super::gather_products::PASS, &super::fold_constants::PASS];
+    check(b.finish(&[y]), &passes, &[Tensor::from_slice(&[2, 3], &[0i64, 5, -1, 2, -6, 3])])
+}
+
+#[test]
+fn a_product_of_picked_rows_is_picked() {
+    assert_eq!(picked(false, 6, 10), ["Transpose", "Gather"]);
+    assert_eq!(picked(true, 6, 10), ["Transpose", "Gather", "Add"]);
+    // 40 * 10 floats instead of (40 + 10) * 8, but 40 * 400 instead of (40 + 400) * 8 are more than twice as many.
+    assert_eq!(picked(false, 40, 10), ["Transpose", "Gather"]);
+    assert_eq!(picked(false, 40, 400), ["Gather", "Transpose", "MatMul"]);
+}
