@@ -12,6 +12,7 @@ use onnxc_ir::kernel::{
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::{Program, verify};
 
+mod ahead;
 mod convolutions;
 mod products;
 mod strips;

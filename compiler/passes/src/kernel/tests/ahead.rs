@@ -1,0 +1,62 @@
+//! What is fetched ahead: all of the next panel, shared among the tiles of this one.
+
+use super::*;
+use onnxc_ir::loops::walk::blocks_mut;
+use onnxc_ir::loops::{Block, Buf, BufDef, BufKind, Func, Op, Param, ParamKind, Stmt, Ty, Value, ValueDef};
+
+/// Stores a 1 in a new last parameter wherever something is fetched.
+fn log_fetches(f: &mut Func) {
+    let kind = ParamKind::Buf { dtype: DType::F32, mutable: true };
+    f.params.push(Param { name: "log".into(), kind });
+    let kind = BufKind::Param(f.params.len() as u32 - 1);
+    let log = f.bufs.push(BufDef { dtype: DType::F32, kind, name: "log".into() });
+    let op = Op::Const(Scalar::f32(1.0));
+    let one = f.values.push(ValueDef { ty: Ty::scalar(DType::F32), op, name: String::new() });
+    store_instead(&mut f.body, log, one);
+    f.body.0.insert(0, Stmt::Let(one));
+}
+
+fn store_instead(block: &mut Block, log: Buf, value: Value) {
+    for s in &mut block.0 {
+        if let Stmt::Prefetch { offset, .. } = s {
+            *s = Stmt::Store { buf: log, offset: *offset, value, mask: None };
+        }
+        blocks_mut(s).into_iter().for_each(|b| store_instead(b, log, value));
+    }
+}
+
+/// Which lines of a product's packed weights are fetched, for so many rows.
+fn fetched(rows: &str) -> Vec<bool> {
+    let mut k = matmul(rows, "64", "96", false, Some(numbers(&[64, 96])));
+    let machine = Machine { l2_bytes: 1 << 14, ..Machine::USUAL };
+    optimise(&mut k, machine).expect("constants evaluate");
+    let mut lowered = from_kernel(&k, "k", machine).expect("the schedule can be lowered");
+    log_fetches(&mut lowered.func);
+    let mut program = Program { name: "t".into(), ..Program::default() };
+    let f = program.funcs.push(lowered.func);
+    let rows: usize = rows.parse().expect("a number");
+    let mut args: Vec<ArgVal> = (lowered.args.iter())
+        .map(|arg| match arg {
+            KernelArg::Param(p) => {
+                let given = || numbers(&[rows, 64]).bytes().to_vec();
+                ArgVal::Buf(k.params[*p].value.as_ref().map_or_else(given, |t| t.bytes().to_vec()))
+            }
+            _ => ArgVal::Buf(vec![0; rows * 96 * 4]),
+        })
+        .collect();
+    // What would be the panel behind the last one is fetched, too.
+    args.push(ArgVal::Buf(vec![0; 2 * 64 * 96 * 4]));
+    Interp::new(&program).call(f, &mut args).expect("the program is right");
+    let Some(ArgVal::Buf(log)) = args.pop() else { panic!("the log is a buffer") };
+    log[..64 * 96 * 4].chunks(64).map(|line| line.iter().any(|&b| b != 0)).collect()
+}
+
+#[test]
+fn every_line_of_every_panel_but_the_first_is_fetched() {
+    for rows in ["1", "5", "24", "61"] {
+        let lines = fetched(rows);
+        let panel = lines.iter().position(|&f| f).expect("something is fetched");
+        assert!(panel > 0 && lines.len() % panel == 0 && panel < lines.len(), "{rows} rows: a panel of {panel} lines");
+        assert!(lines[panel..].iter().all(|&f| f), "{rows} rows, panels of {panel} lines: {lines:?}");
+    }
+}
