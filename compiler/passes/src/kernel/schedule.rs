@@ -18,7 +18,7 @@ use onnxc_ir::kernel::{At, Axis, Cut, DefId, Kernel, Lanes, Loop, Schedule, Src,
 /// Vector accumulators of a row reduction: the latency of an addition times its throughput.
 const ROW_VECTORS: u32 = 4;
 /// Up to so many uses of a panel it is worth fetching the next one meanwhile.
-const PASSES: i64 = 16;
+const PASSES: i64 = 64;
 /// The extent that stands for one that isn't known.
 const TYPICAL: i64 = 64;
 /// Steps of a reduction that are written out.
