@@ -1,5 +1,6 @@
 //! Tests of the whole compiler, in one program.
 
+mod broadcast;
 mod cli;
 mod control;
 mod damaged;

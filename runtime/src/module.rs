@@ -7,6 +7,7 @@
 //! typedef struct { const char *name; uint32_t dtype, rank; const onnxc_extent *shape; uint32_t form, reserved;
 //!                  const char *type; } onnxc_port;
 //! typedef struct { const char *name; uint32_t source, extent; int64_t lo; onnxc_extent hi; } onnxc_dim;
+//! typedef struct { const char *reason; uint32_t relation, reserved; onnxc_extent left, right; } onnxc_check;
 //! typedef struct {
 //!     uint32_t magic, version, size, flags;
 //!     const char *name, *compiler, *model_sha256;
@@ -20,6 +21,7 @@
 //!     onnxc_extent flops;
 //!     void (*set_threads)(int64_t threads);
 //!     void (*set_parallel_for)(onnxc_parallel_for run, void *context);
+//!     uint32_t check_count, reserved; const onnxc_check *checks;
 //! } onnxc_module;
 //! ```
 //! To run a module: fill `dims` (one int64 per [`DimV1`]) of source [`SOURCE_INPUT`] from the inputs' shapes, call
@@ -131,6 +133,26 @@ pub struct DimV1 {
     pub hi: ExtentV1,
 }
 
+/// [`CheckV1::relation`]: the extents are equal.
+pub const CHECK_EQUAL: u32 = 0;
+/// [`CheckV1::relation`]: they are equal, or the left one is 1 (and repeated).
+pub const CHECK_REPEATED: u32 = 1;
+
+/// What has to hold between two extents.
+#[repr(C)]
+pub struct CheckV1 {
+    /// Which node of the model needs it, and why.
+    pub reason: *const c_char,
+    /// `CHECK_*`.
+    pub relation: u32,
+    /// 0.
+    pub reserved: u32,
+    /// One side, over dims that are known before a run.
+    pub left: ExtentV1,
+    /// The other.
+    pub right: ExtentV1,
+}
+
 /// `int64_t NAME_workspace_bytes(const int64_t *dims)`.
 pub type WorkspaceBytesFn = unsafe extern "C" fn(dims: *const i64) -> i64;
 /// Sets the dims that follow from the inputs' values.
@@ -204,6 +226,12 @@ pub struct ModuleV1 {
     pub set_threads: Option<SetThreadsFn>,
     /// Null if the module runs on one thread only.
     pub set_parallel_for: Option<SetParallelForFn>,
+    /// Number of `checks`.
+    pub check_count: u32,
+    /// 0.
+    pub reserved: u32,
+    /// What runs check of the dims, beyond their ranges: where it doesn't hold, the status is 1.
+    pub checks: *const CheckV1,
 }
 
 /// Memory for tensors of which no size is known in advance.

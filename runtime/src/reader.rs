@@ -117,6 +117,14 @@ impl<'a> Module<'a> {
     pub fn dims(&self) -> Dims<'a> {
         Dims(unsafe { array(self.raw.dims, self.raw.dim_count) })
     }
+    /// The first check that doesn't hold for dims: why it is needed, and both extents.
+    pub fn contradiction(&self, dims: &[i64]) -> Option<(&'a str, i64, i64)> {
+        unsafe { array(self.raw.checks, self.raw.check_count) }.iter().find_map(|c| {
+            let (left, right) = (extent(&c.left).eval(dims)?, extent(&c.right).eval(dims)?);
+            let holds = left == right || c.relation == CHECK_REPEATED && left == 1;
+            (!holds).then(|| (unsafe { text(c.reason) }, left, right))
+        })
+    }
     /// Inputs, in the model's order.
     pub fn inputs(&self) -> impl ExactSizeIterator<Item = Port<'a>> + use<'a> {
         unsafe { array(self.raw.inputs, self.raw.input_count) }.iter().map(port)

@@ -235,11 +235,19 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
         pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)
     })?;
     let mut program = lowered.assembled.program.clone();
+    if let Some((extents, special)) = usual_case(source, &graph, options, &wishes, &mut manager)? {
+        // It only makes the module faster: where it can't be joined, the general program is right by itself.
+        let mut joined = program.clone();
+        if specialise::add(&mut joined, special, &extents, source.hot.len() + 1).is_ok() {
+            program = joined;
+        }
+    }
     // The first is compared with first, so it goes in last.
     for (i, hot) in source.hot.iter().enumerate().rev() {
         let mut graph = hot.graph.clone();
         let special = pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)?;
-        specialise::add(&mut program, special.assembled.program, &hot.extents, i + 1)?;
+        let extents: Vec<_> = hot.extents.iter().map(|(name, v)| (name.clone(), Sym::int(*v))).collect();
+        specialise::add(&mut program, special.assembled.program, &extents, i + 1)?;
         if manager.verify {
             verify(&program, Stage::FINAL)?;
         }
@@ -260,6 +268,28 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     }
     let hot = source.hot.iter().map(|h| h.extents.clone()).collect();
     Ok(Module { program, lowered, info, timings: manager.timings, hot })
+}
+
+/// Where a run decides what broadcasts: the program for the dims with which nothing is repeated, and those dims. Small
+/// targets have no room for both.
+fn usual_case(
+    source: &Source,
+    inferred: &Graph,
+    options: &Options,
+    wishes: &Wishes,
+    manager: &mut Manager,
+) -> Result<Option<(Vec<(String, Sym)>, Program)>, Stop> {
+    let same = onnxc_ops::infer::agreement(inferred);
+    if same.is_empty() || options.opt_level == 0 || options.target.small {
+        return Ok(None);
+    }
+    let mut graph = onnxc_ops::infer::agreed(source.graph.clone(), &same);
+    let extents = same.iter().map(|(s, is)| (s.as_str().to_string(), is.clone())).collect();
+    match pipeline::lower(&mut graph, &options.registry, wishes, &mut Editor::new(), manager) {
+        Ok(special) => Ok(Some((extents, special.assembled.program))),
+        Err(Stop::Failed(_)) => Ok(None),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// What a target without the runtime of objects can't have: every node with strings, sequences, optionals or maps, or

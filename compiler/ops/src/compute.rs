@@ -1,5 +1,6 @@
 //! What an operator's `lower` works with when it is a formula: its node's types and attributes, and a kernel builder.
 
+use crate::broadcast::{Along, index_of};
 use onnxc_base::{DType, Diagnostic, Ranges, Sym, Tensor};
 use onnxc_ir::graph::{Attrs, Graph, Node, NodeId, TensorType};
 use onnxc_ir::kernel::build::load;
@@ -117,14 +118,10 @@ impl<'a> ComputeCx<'a> {
         self.set_output(0, def);
     }
 
-    /// An element of `src` (of extents `shape`) for an index of a tensor that it is broadcast to.
+    /// An element of `src` (of extents `shape`) for an index of output 0, which it is broadcast to.
     pub fn broadcast(&self, src: Src, shape: &[Sym], index: &[Sym]) -> Expr {
-        let index: Vec<Sym> = shape
-            .iter()
-            .zip(&index[index.len() - shape.len()..])
-            .map(|(d, i)| if d.as_int() == Some(1) { Sym::int(0) } else { i.clone() })
-            .collect();
-        load(src, &index)
+        let along = Along::last_axes(self, shape, &self.out_shape(0));
+        load(src, &index_of(&along, index))
     }
 
     /// An error at this node.

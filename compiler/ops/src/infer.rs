@@ -1,10 +1,12 @@
 //! What an operator's `infer` works with: the types, constants and symbolic contents of its inputs, and ways to say
 //! what is known of its outputs. Inference never changes a node's operator, attributes or inputs.
 
+mod agree;
 mod branches;
 mod driver;
 mod names;
 
+pub use agree::{agreed, agreement};
 pub use branches::{UNDECIDED, chosen, guard};
 pub use driver::{REPORTED, infer_graph, infer_node};
 pub use names::loosen_names;
@@ -12,7 +14,8 @@ pub use names::loosen_names;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, Sym, Tensor};
 use onnxc_ir::graph::{
-    Attrs, Graph, Guard, Node, NodeId, OpName, Region, SymbolInfo, SymbolSource, TensorType, Type, ValueDef, ValueId,
+    Attrs, Graph, Guard, Node, NodeId, OpName, Region, Relation, SymbolInfo, SymbolSource, TensorType, Type, ValueDef,
+    ValueId,
 };
 
 /// Contents of more elements than this aren't followed: shape arithmetic is small.
@@ -182,7 +185,8 @@ impl<'a> InferCx<'a> {
             None => {
                 let n = self.node();
                 let reason = format!("node '{}' ({}): {what}", n.name, n.op);
-                self.add_guard(Guard { left: a.clone(), right: b.clone(), reason, region: None });
+                let (left, right) = (a.clone(), b.clone());
+                self.add_guard(Guard { left, right, relation: Relation::Equal, reason, region: None });
             }
         }
         Ok(if b.as_int().is_some() { b.clone() } else { a.clone() })
@@ -258,27 +262,6 @@ impl<'a> InferCx<'a> {
             }
         }
         Ok(shape)
-    }
-
-    /// The shape that several shapes broadcast to, by ONNX's (numpy's) rule. An extent that may be 1 at run time
-    /// beside a constant > 1 is taken to be that constant, with a guard.
-    pub fn broadcast(&mut self, shapes: &[Vec<Sym>]) -> Result<Vec<Sym>, Diagnostic> {
-        let rank = shapes.iter().map(Vec::len).max().unwrap_or(0);
-        let mut out = vec![Sym::int(1); rank];
-        for s in shapes {
-            for (i, d) in s.iter().enumerate() {
-                let o = i + rank - s.len();
-                if d.as_int() == Some(1) {
-                    continue;
-                }
-                out[o] = if out[o].as_int() == Some(1) {
-                    d.clone()
-                } else {
-                    self.unify(&out[o].clone(), d, &format!("axis {o} of the broadcast"))?
-                };
-            }
-        }
-        Ok(out)
     }
 
     /// An axis counted from either end, as a position; `rank` positions are valid.

@@ -4,12 +4,14 @@
 //! - [`OpDef`]: an operator as data; [`registry`] lists them all, one line each.
 //! - [`import`]: an ONNX model to graph IR; nothing below it knows an opset.
 //! - [`infer`], [`compute`], [`routine`]: what an operator's functions are given to work with.
+//! - [`broadcast`]: the one rule of repeating extents of 1, of inference and of reading.
 //! - [`custom`]: operators that only the user knows.
 //! - [`handles`]: strings, sequences, optionals and maps become integers that the runtime knows.
 //! - [`eval`]: single nodes run on host tensors, by what they lower to.
 //!
 //! Absent here: schedules, fusion, memory, backends.
 
+pub mod broadcast;
 pub mod compute;
 pub mod custom;
 pub mod eval;

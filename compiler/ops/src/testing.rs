@@ -51,6 +51,7 @@ pub(crate) struct Case {
     inputs: Vec<Given>,
     outputs: usize,
     symbolic: bool,
+    ones: bool,
     values: bool,
     fixed: bool,
 }
@@ -72,7 +73,17 @@ impl Case {
     pub(crate) fn new(op: &str, opset: i64) -> Case {
         let (domain, name) = op.rsplit_once('.').unwrap_or(("", op));
         let (op, inputs) = (OpName { domain: domain.into(), name: name.into() }, vec![]);
-        Case { op, opset, attrs: BTreeMap::new(), inputs, outputs: 1, symbolic: false, values: false, fixed: false }
+        Case {
+            op,
+            opset,
+            attrs: BTreeMap::new(),
+            inputs,
+            outputs: 1,
+            symbolic: false,
+            ones: false,
+            values: false,
+            fixed: false,
+        }
     }
     /// The next input, known when the module runs.
     pub(crate) fn input(mut self, t: Tensor) -> Case {
@@ -111,6 +122,12 @@ impl Case {
         self
     }
 
+    /// As [`Case::symbolic`], and extents that are 1 are symbols, too: the run decides what broadcasts.
+    pub(crate) fn ones(mut self) -> Case {
+        self.ones = true;
+        self.symbolic()
+    }
+
     /// As [`Case::symbolic`], and the elements of short lists of integers are symbols, as they are for a model's inputs.
     pub(crate) fn values(mut self) -> Case {
         self.values = true;
@@ -141,7 +158,7 @@ impl Case {
                     } else if self.values && is_list(t) {
                         free_elements(&mut graph, &mut env, v, t, i64::MIN);
                     } else if self.symbolic {
-                        free_extents(&mut graph, &mut env, v, i);
+                        free_extents(&mut graph, &mut env, v, i, self.ones);
                     }
                     Some(v)
                 }
@@ -212,7 +229,10 @@ impl Case {
         let free = (!self.fixed).then(|| self.clone().symbolic());
         let lists = self.inputs.iter().any(|g| matches!(g, Given::Input(t) if is_list(t)));
         let values = lists.then(|| self.clone().values());
-        for case in std::iter::once(self.clone()).chain(free).chain(values) {
+        // Some operators ask for an extent of 1, or of another number, or leave those of 1 out of the output.
+        let fits = |i: Inferred| i.composed || expected.iter().enumerate().all(|(k, e)| i.fits(k, e));
+        let ones = (!self.fixed).then(|| self.clone().ones()).filter(|c| c.infer().is_ok_and(fits));
+        for case in std::iter::once(self.clone()).chain(free).chain(values).chain(ones) {
             let outputs = case.run().unwrap_or_else(|d| panic!("{d}\nin {case:?}"));
             assert_eq!(outputs.len(), expected.len());
             for (o, e) in outputs.iter().zip(expected) {
@@ -237,6 +257,17 @@ impl Inferred {
     /// The type of output `i`.
     pub(crate) fn output_type(&self, i: usize) -> &TensorType {
         self.graph.tensor_type(self.graph.nodes[self.node].outputs[i]).expect("infer sets a tensor type")
+    }
+
+    /// True if output `i` has the rank of a tensor, and the run isn't refused.
+    fn fits(&self, i: usize, expected: &Tensor) -> bool {
+        let value = |s: &Symbol| self.env.get(s).copied();
+        let kept = |g: &Guard| match (g.left.eval(&value), g.right.eval(&value)) {
+            (Ok(l), Ok(r)) => g.relation.holds(l, r),
+            _ => true,
+        };
+        let ty = self.graph.tensor_type(self.graph.nodes[self.node].outputs[i]);
+        ty.is_none_or(|t| t.rank() == expected.shape().len()) && self.graph.guards.iter().all(kept)
     }
 
     fn run(&mut self) -> Result<Vec<Tensor>, Diagnostic> {
@@ -338,7 +369,8 @@ impl Inferred {
             }
         }
         for g in &self.graph.guards {
-            assert_eq!(self.eval(&g.left), self.eval(&g.right), "guard: {} ({} = {})", g.reason, g.left, g.right);
+            let (l, r) = (self.eval(&g.left), self.eval(&g.right));
+            assert!(g.relation.holds(l, r), "guard: {} ({} = {l}, {} = {r})", g.reason, g.left, g.right);
         }
     }
 }
@@ -370,11 +402,11 @@ fn free_elements(graph: &mut Graph, env: &mut Env, v: ValueId, t: &Tensor, lo: i
 }
 
 /// Replaces each extent but 1 by a symbol of its own.
-fn free_extents(graph: &mut Graph, env: &mut Env, v: ValueId, input: usize) {
+fn free_extents(graph: &mut Graph, env: &mut Env, v: ValueId, input: usize, ones: bool) {
     let Type::Tensor(mut t) = graph.values[v].ty.clone() else { return };
     for (axis, d) in t.shape.iter_mut().enumerate() {
         let value = d.as_int().expect("the extents of a case are fixed");
-        if value != 1 {
+        if ones || value != 1 {
             let s = Symbol::new(&format!("d{input}_{axis}"));
             let source = SymbolSource::Dim(v, axis as u32);
             graph.symbols.insert(s.clone(), SymbolInfo { source, lo: 0, hi: None });

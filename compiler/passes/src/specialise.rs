@@ -1,7 +1,7 @@
 //! Specialisations: a program for any extents gets, beside its general path, programs of the same model for extents that
 //! are asked for often.
 //!
-//! Each is the whole model, compiled with these extents as constants. The entry `run` compares its dims with them first and
+//! Each is the whole model, compiled with these extents as constants, or as what other dims say. The entry `run` compares its dims with them first and
 //! goes that way if they fit; everything else of the interface stays what it was. Holds afterwards: functions and constants
 //! that are alike are there once; the workspace is exactly what the path of these dims needs.
 //!
@@ -17,8 +17,8 @@ use onnxc_ir::loops::{
 };
 use std::collections::BTreeMap;
 
-/// Dims with the extents that a program is made for.
-pub type Extents = [(String, i64)];
+/// Dims with the extents that a program is made for: constants, or over dims that are left.
+pub type Extents = [(String, Sym)];
 
 /// Adds to a complete program the one for some extents, as number `number`, from 1 on.
 ///
@@ -40,7 +40,7 @@ pub fn add(general: &mut Program, special: Program, extents: &Extents, number: u
     let target = Merge::new(general).functions(special, hot, &prefix, run);
     let run = general.interface.entries.run.unwrap_or(run);
     guard(&mut general.funcs[run], target, extents, &passed);
-    let fits = extents.iter().fold(Sym::int(1), |all, (name, v)| all * is(&Sym::var(Symbol::new(name)), *v));
+    let fits = extents.iter().fold(Sym::int(1), |all, (name, v)| all * is(&Sym::var(Symbol::new(name)), v));
     general.interface.workspace = Some(choose(&fits, &bytes, &workspace));
     set_workspace_function(general);
     Ok(())
@@ -52,8 +52,8 @@ pub fn prefix(program: &str, number: usize) -> String {
 }
 
 /// 1 where `s` is `v`, else 0.
-fn is(s: &Sym, v: i64) -> Sym {
-    let far = Sym::max_of(vec![s - v, Sym::int(v) - s]);
+fn is(s: &Sym, v: &Sym) -> Sym {
+    let far = Sym::max_of(vec![s - v, v - s]);
     Sym::max_of(vec![Sym::int(1) - far, Sym::int(0)])
 }
 
@@ -104,8 +104,14 @@ fn guard(run: &mut Func, target: FuncId, extents: &Extents, passed: &Passed) {
     let dims = of(&b, 0).unwrap_or_else(|| b.buf(DType::I64, BufKind::Param(0), "dims"));
     let mut fits: Option<Value> = None;
     for (name, v) in extents {
-        let (place, v) = (b.int(passed.places.get(name).map_or(0, |p| *p as i64)), b.int(*v));
-        let dim = b.load(dims, place, 1, None);
+        for s in std::iter::once(Symbol::new(name)).chain(v.symbols()) {
+            if b.lookup(&s).is_none() {
+                let place = b.int(passed.places.get(s.as_str()).map_or(0, |p| *p as i64));
+                let dim = b.load(dims, place, 1, None);
+                b.bind(s, dim);
+            }
+        }
+        let (dim, v) = (b.sym(&Sym::var(Symbol::new(name))), b.sym(v));
         let same = b.compare(CmpOp::Eq, dim, v);
         fits = Some(fits.map_or(same, |f| b.binary(onnxc_ir::loops::BinOp::And, f, same)));
     }

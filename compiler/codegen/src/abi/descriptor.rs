@@ -7,7 +7,7 @@ use super::extent::{DimNumbers, Extent};
 use super::threads;
 use crate::object_file::{DataObject, Pointer};
 use onnxc_base::{Diagnostics, Sym};
-use onnxc_ir::loops::{DimSource, FuncId, ParamKind, Port, Program};
+use onnxc_ir::loops::{Check, DimSource, FuncId, ParamKind, Port, Program};
 use onnxc_runtime::module::*;
 use std::mem::offset_of;
 
@@ -40,6 +40,11 @@ pub(super) fn build(program: &Program, info: &ModuleInfo, status_text: &str) -> 
     b.dims(offset_of!(ModuleV1, dims), program);
     b.ports(offset_of!(ModuleV1, inputs), &face.inputs);
     b.ports(offset_of!(ModuleV1, outputs), &face.outputs);
+    // A check that can't be said is done all the same.
+    let said = |c: &&Check| [&c.left, &c.right].iter().all(|s| Extent::of(s, &b.dims).is_ok());
+    let checks: Vec<&Check> = face.checks.iter().filter(said).collect();
+    b.u32(offset_of!(ModuleV1, check_count), checks.len() as u32);
+    b.checks(offset_of!(ModuleV1, checks), &checks);
     // Operations that depend on sizes known only inside of the run aren't said: nobody could evaluate them.
     let said = info.flops.as_ref().filter(|f| Extent::of(f, &b.dims).is_ok());
     b.extent(offset_of!(ModuleV1, flops), said);
@@ -141,6 +146,18 @@ impl Builder {
             self.u32(at + offset_of!(PortV1, form), if p.value.is_some() { FORM_VALUE } else { FORM_ELEMENTS });
             let type_text = p.value.clone().unwrap_or_else(|| format!("tensor({})", p.dtype.type_word()));
             self.text(at + offset_of!(PortV1, type_text), &type_text);
+        }
+    }
+
+    fn checks(&mut self, at: usize, checks: &[&Check]) {
+        let first = self.reserve(checks.len() * size_of::<CheckV1>());
+        self.inner(at, first);
+        for (i, c) in checks.iter().enumerate() {
+            let at = first + i * size_of::<CheckV1>();
+            self.text(at + offset_of!(CheckV1, reason), &c.reason);
+            self.u32(at + offset_of!(CheckV1, relation), if c.or_one { CHECK_REPEATED } else { CHECK_EQUAL });
+            self.extent(at + offset_of!(CheckV1, left), Some(&c.left));
+            self.extent(at + offset_of!(CheckV1, right), Some(&c.right));
         }
     }
 

@@ -156,8 +156,8 @@ impl Module {
         Session::new(self, inputs)
     }
 
-    /// The diagnostic for a status that isn't 0.
-    fn failed(&self, what: &str, status: i32) -> Diagnostic {
+    /// The diagnostic for a status that isn't 0, of a run with these dims.
+    fn failed(&self, what: &str, status: i32, dims: &[i64]) -> Diagnostic {
         let text = match self.description.raw().status_text {
             // A function of the module; its texts live as long as it does.
             Some(f) => unsafe { CStr::from_ptr(f(status)) }.to_string_lossy().into_owned(),
@@ -169,7 +169,13 @@ impl Module {
         );
         match Status(status) {
             Status::INDEX => d.help("look for indices in the inputs that lie outside of the tensors they index"),
-            Status::DIMS => d.help("look at the extents of the inputs and at values that extents follow from"),
+            Status::DIMS => {
+                let mut d = d.help("look at the extents of the inputs and at values that extents follow from");
+                if let Some((why, left, right)) = self.description.contradiction(dims) {
+                    d.message += &format!(" ({left} and {right}, {why})");
+                }
+                d
+            }
             _ => d,
         }
     }

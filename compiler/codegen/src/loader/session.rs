@@ -104,7 +104,7 @@ impl<'m> Session<'m> {
                 self.workspace.as_mut_ptr(),
             )
         };
-        if status == 0 { Ok(()) } else { Err(self.module.failed("a run", status).into()) }
+        if status == 0 { Ok(()) } else { Err(self.module.failed("a run", status, &self.dims).into()) }
     }
 
     /// The results of the last run, with their true extents; refuses one that is no tensor.
@@ -232,7 +232,7 @@ fn plan(module: &Module, dims: &mut [i64], inputs: &[Input]) -> Result<(), Diagn
     let inputs: Vec<*const c_void> = inputs.iter().map(Input::address).collect();
     // The inputs have the shapes that the dims so far say.
     let status = unsafe { plan(dims.as_mut_ptr(), inputs.as_ptr()) };
-    if status == 0 { Ok(()) } else { Err(module.failed("the plan", status).into()) }
+    if status == 0 { Ok(()) } else { Err(module.failed("the plan", status, &[]).into()) }
 }
 
 /// The dims with those of the run at their bounds. One without a bound is 0: only outputs that the module makes room for

@@ -36,6 +36,7 @@ fn interface() -> Interface {
             port("w", DType::F32, vec![n.clone() * 2]),
         ],
         outputs: vec![port("y", DType::F32, vec![n, Sym::from(4)]), port("rows", DType::I64, vec![Sym::var("k")])],
+        checks: vec![],
         workspace: Some(Sym::var("n") * 4),
         entries: Entries::default(),
     }

@@ -9,7 +9,8 @@
 //!   operator's newest, canonical attributes.
 //! - Shapes are lists of [`Sym`] over the graph's symbols ([`SymbolInfo`]): ranks are always known, extents may not be.
 //! - Small integer tensors may have known symbolic `content`; shape arithmetic lives there.
-//! - Where two extents must be equal and it can't be proved, there is a [`Guard`], checked when the module runs.
+//! - Where two extents must be equal, or one of them 1, and it can't be proved, there is a [`Guard`], checked when the
+//!   module runs.
 //! - How a value lies in memory ([`Layout`]) is said apart from what it is.
 //!
 //! Absent here: opset versions, schedules, addresses.
@@ -56,7 +57,7 @@ pub struct Graph {
     pub nodes: PrimaryMap<NodeId, Node>,
     /// Inputs, nodes, outputs.
     pub body: Region,
-    /// Equalities that the run has to check.
+    /// What the run has to check of extents.
     pub guards: Vec<Guard>,
     /// Values that aren't row-major in memory.
     pub layouts: BTreeMap<ValueId, Layout>,
@@ -206,23 +207,42 @@ pub enum SymbolSource {
     Carried(ValueId, u32),
 }
 
-/// An equality to be checked when the module runs.
+/// What two extents must be to each other when the module runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Guard {
     /// One side.
     pub left: Sym,
     /// The other.
     pub right: Sym,
+    /// What is asked of them.
+    pub relation: Relation,
     /// Which node needs it, and why.
     pub reason: String,
     /// The branch that needs it: number `.1` of node `.0`; none: every run. Not part of the text.
     pub region: Option<(NodeId, usize)>,
 }
 
+/// What a guard asks of its sides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Relation {
+    /// They are equal.
+    Equal,
+    /// They are equal, or the left one is 1: it is repeated.
+    Repeated,
+}
+
+impl Relation {
+    /// True if the sides are as asked.
+    pub fn holds(self, left: i64, right: i64) -> bool {
+        left == right || self == Relation::Repeated && left == 1
+    }
+}
+
 impl Guard {
     /// True if both ask for the same, wherever it is needed.
     pub fn same(&self, other: &Guard) -> bool {
-        (&self.left, &self.right, &self.reason) == (&other.left, &other.right, &other.reason)
+        (&self.left, &self.right, self.relation, &self.reason)
+            == (&other.left, &other.right, other.relation, &other.reason)
     }
 }
 

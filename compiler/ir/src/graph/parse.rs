@@ -168,10 +168,11 @@ impl Parser<'_> {
                 symbols.push(self.symbol()?);
             } else if self.c.eat("guard") {
                 let left = self.c.parse_sym()?;
-                self.c.expect("==")?;
+                let relation = if self.c.eat("repeats") { Relation::Repeated } else { Relation::Equal };
+                self.c.expect(if relation == Relation::Equal { "==" } else { "to" })?;
                 let right = self.c.parse_sym()?;
                 let reason = self.c.string()?;
-                self.graph.guards.push(Guard { left, right, reason, region: None });
+                self.graph.guards.push(Guard { left, right, relation, reason, region: None });
             } else if self.c.eat("const") {
                 self.constant()?;
             } else {

@@ -7,6 +7,7 @@
 //! graph @net(%x: f32[n, 3], %k: i64[] = [k]) -> (%y, %z) {   # `= [...]`: symbolic contents
 //!   sym n = dim(%x, 0) in 0..=1024                           # also element(%k), extent(@node, 0), result(@node, 0),
 //!   guard n == k "why"                                       # carried(%param, 0)
+//!   guard n repeats to k "why"                               # n is 1 or k
 //!   const $w: f32[3, 2] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]     # large data: `elided HASH`, or `hex "..." "..."`
 //!   %h = MatMul(%x, $w) : f32[n, 2] @MatMul_0
 //!   %y, %z = Split(%h, _) { axis: 1, num_outputs: 2 } : f32[n, 1], f32[n, 1] @"the/node's name"
@@ -149,7 +150,11 @@ impl Printer<'_> {
             w.line(format_args!("sym {s} = {} in {}..{hi}", self.source(info.source), info.lo));
         }
         for guard in &g.guards {
-            w.line(format_args!("guard {} == {} {}", guard.left, guard.right, quoted(&guard.reason, '"')));
+            let relation = match guard.relation {
+                Relation::Equal => "==",
+                Relation::Repeated => "repeats to",
+            };
+            w.line(format_args!("guard {} {relation} {} {}", guard.left, guard.right, quoted(&guard.reason, '"')));
         }
         for v in live_values(g) {
             if let ValueDef::Const(t) = &g.values[v].def {

@@ -486,6 +486,8 @@ pub struct Interface {
     pub inputs: Vec<Port>,
     /// Outputs, in the model's order.
     pub outputs: Vec<Port>,
+    /// What a run checks of the dims. Not part of the text.
+    pub checks: Vec<Check>,
     /// Workspace bytes over the dims; known after `plan-memory`.
     pub workspace: Option<Sym>,
     /// The entry functions, by role.
@@ -505,6 +507,19 @@ pub struct Entries {
     /// `NAME_call(dims, inputs, outputs, extents, allocator, workspace) -> status`, the same for every module:
     /// inputs and outputs are tables of addresses.
     pub call: Option<FuncId>,
+}
+
+/// What has to hold for the dims: a run where it doesn't is refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    /// One side.
+    pub left: Sym,
+    /// The other.
+    pub right: Sym,
+    /// It is enough that the left side is 1.
+    pub or_one: bool,
+    /// Who needs it, and why.
+    pub reason: String,
 }
 
 /// A symbolic dim of a module.

@@ -11,7 +11,7 @@
 use super::{content_of, fresh_symbol};
 use crate::{Control, Lower, OpRef, Registry};
 use onnxc_base::{Diagnostic, Sym};
-use onnxc_ir::graph::{Graph, Guard, Node, NodeId, OpName, Region, SymbolSource, ValueDef, ValueId};
+use onnxc_ir::graph::{Graph, Guard, Node, NodeId, OpName, Region, Relation, SymbolSource, ValueDef, ValueId};
 
 /// Says that the branches of an If have different ranks and that one of them could be assumed.
 pub const UNDECIDED: &str = "E2053";
@@ -47,7 +47,7 @@ pub fn guard(graph: &mut Graph, node: NodeId, which: usize) -> Option<Guard> {
             (fresh_symbol(graph, source, "condition", 0, Some(Sym::int(1))), taken)
         }
     };
-    Some(Guard { left, right, reason, region: None })
+    Some(Guard { left, right, relation: Relation::Equal, reason, region: None })
 }
 
 /// A condition as extents say it.

@@ -132,7 +132,7 @@ pub(super) fn infer_shapes(cx: &mut InferCx, out: DType, a: Vec<Sym>, mut b: Vec
 /// Both operands as they are read.
 pub(super) fn operands(cx: &ComputeCx) -> (Operand, Operand) {
     let axis = beside(cx.attrs(), cx.shape(0).len(), cx.shape(1).len());
-    (Operand::new(cx, 0), Operand::new(cx, 1).beside(axis))
+    (Operand::broadcast(cx, 0, None), Operand::broadcast(cx, 1, axis))
 }
 
 fn lower(cx: &mut ComputeCx, formula: Formula2) -> Result<()> {

@@ -3,6 +3,7 @@
 //!
 //! Holds: arithmetic is done in the dtype of [`wide`], so f16 and bf16 are only loaded and stored.
 
+use crate::broadcast::Along;
 use crate::infer::MAX_CONTENT;
 use crate::prelude::*;
 use onnxc_ir::graph::TensorType;
@@ -88,10 +89,11 @@ pub(super) fn wide(d: DType) -> DType {
 /// An input as it is read by an elementwise formula.
 pub(super) struct Operand {
     src: Src,
-    shape: Vec<Sym>,
     dtype: DType,
     /// The axis of the output beside its first axis; none: the last axes of both are beside each other.
     axis: Option<usize>,
+    /// How it is read along each axis.
+    along: Vec<Along>,
     /// Its element, if it is a constant of one.
     scalar: Option<Scalar>,
 }
@@ -100,18 +102,23 @@ impl Operand {
     /// Input `i`. Panics if it is absent.
     pub(super) fn new(cx: &ComputeCx, i: usize) -> Operand {
         let scalar = cx.constant(i).filter(|t| t.len() == 1).map(|t| Scalar::read(t.dtype(), t.bytes()));
-        Operand { src: cx.input(i), shape: cx.shape(i), dtype: cx.dtype(i), axis: None, scalar }
+        let each = |d: &Sym| if d.is_one() { Along::First } else { Along::Each };
+        let along = cx.shape(i).iter().map(each).collect();
+        Operand { src: cx.input(i), dtype: cx.dtype(i), axis: None, along, scalar }
+    }
+
+    /// Input `i`, broadcast to output 0 with its first axis beside a given one, or else its last axis beside the last.
+    pub(super) fn broadcast(cx: &ComputeCx, i: usize, axis: Option<usize>) -> Operand {
+        let (shape, out, ranges) = (cx.shape(i), cx.out_shape(0), cx.ranges());
+        let first = axis.unwrap_or_else(|| out.len().saturating_sub(shape.len()));
+        let beside = shape.iter().zip(&out[first.min(out.len())..]);
+        let along: Vec<Along> = beside.map(|(d, o)| Along::new(cx.graph(), &ranges, d, o)).collect();
+        Operand { axis, along, ..Operand::new(cx, i) }
     }
 
     /// Input `i`, if it is there.
     pub(super) fn opt(cx: &ComputeCx, i: usize) -> Option<Operand> {
         cx.opt(i).map(|_| Operand::new(cx, i))
-    }
-
-    /// The same with its first axis beside a given axis of the output.
-    pub(super) fn beside(mut self, axis: Option<usize>) -> Operand {
-        self.axis = axis;
-        self
     }
 
     /// The dtype in which it is read.
@@ -129,9 +136,8 @@ impl Operand {
         if let Some(s) = self.scalar {
             return cast(self.dtype, dtype, constant(s));
         }
-        let first = self.axis.unwrap_or(index.len() - self.shape.len());
-        let broadcast = |(d, i): (&Sym, &Sym)| if d.as_int() == Some(1) { Sym::int(0) } else { i.clone() };
-        let index: Vec<Sym> = self.shape.iter().zip(&index[first..]).map(broadcast).collect();
+        let first = self.axis.unwrap_or(index.len() - self.along.len());
+        let index: Vec<Sym> = self.along.iter().zip(&index[first..]).map(|(a, i)| a.at(i)).collect();
         cast(self.dtype, dtype, load(self.src, &index))
     }
 }

@@ -5,6 +5,7 @@
 
 use super::lengths::{declared_rank, expect_length, from_the_right, open_length};
 use super::movement::*;
+use crate::broadcast::Along;
 use crate::prelude::*;
 use onnxc_base::sym::Symbol;
 use onnxc_ir::graph::SymbolSource;
@@ -85,7 +86,7 @@ fn expanded(cx: &mut InferCx, k: usize, own: &Sym, wanted: Option<Sym>) -> Resul
         () if own.is_one() => Ok(wanted),
         () if wanted.is_one() || *own == wanted => Ok(own.clone()),
         () if from_values(cx.graph, &wanted) => Ok(cx.fresh_extent(k as u32, "expanded", 0, None)),
-        () => cx.unify(own, &wanted, &format!("axis {k} of the broadcast")),
+        () => cx.joint_extent(&[own.clone(), wanted], &format!("axis {k} of the broadcast")),
     }
 }
 
@@ -125,14 +126,14 @@ fn expand_extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
 
 fn view_expand(cx: &ViewCx, index: &[Sym]) -> Result<Vec<Sym>> {
     let (x, out) = (cx.shape(0), cx.out_shape());
-    let skip = index.len() - x.len();
+    let (skip, ranges) = (index.len() - x.len(), cx.graph.ranges());
     let source = |s: &Symbol| cx.graph.symbols.get(s).map(|i| i.source);
     let of_node = |d: &Sym| d.any_symbol(&|s| matches!(source(s), Some(SymbolSource::Extent(n, _)) if n == cx.node));
     let from = |(k, d): (usize, &Sym)| match &index[skip + k] {
         _ if d.is_one() => Sym::int(0),
         // Only the run knows whether this extent is 1.
         i if d.as_int().is_none() && of_node(&out[skip + k]) => Sym::min(i, &(d - 1)),
-        i => i.clone(),
+        i => Along::new(cx.graph, &ranges, d, &out[skip + k]).at(i),
     };
     Ok(x.iter().enumerate().map(from).collect())
 }

@@ -6,6 +6,7 @@
 
 use super::conv::set_narrowed;
 use super::elementwise::{Class, tensor, tensor_of, wide};
+use crate::broadcast::{Along, index_of};
 use crate::prelude::*;
 
 /// Gemm.
@@ -48,13 +49,14 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     let out = vec![a.shape[ta].clone(), b[1 - tb].clone()];
     if cx.opt(2).is_some() {
         let c = tensor_of(cx, 2, dtype)?.shape;
-        let whole = cx.broadcast(&[out.clone(), c.clone()])?;
-        let grows = whole.len() > 2 || whole.iter().zip(&out).any(|(w, o)| o.is_one() && !w.is_one());
-        if grows {
+        if c.len() > 2
+            || c.iter().rev().zip(out.iter().rev()).any(|(c, o)| o.is_one() && c.as_int().is_some_and(|n| n != 1))
+        {
             return Err(cx
                 .error("E2041", format!("input 2 has extents {c:?}"))
                 .expected(format!("extents that broadcast to {out:?}")));
         }
+        cx.fit_shape(&c, &out, "an extent that input 2 broadcasts to")?;
     }
     cx.set_tensor(0, dtype, out);
     Ok(())
@@ -70,7 +72,7 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let (a, b, dtype) = (cx.input(0), cx.input(1), cx.dtype(0));
     let factor = |name: &str| f64::from(cx.attrs().float(name).unwrap_or(1.0));
     let (alpha, beta) = (factor("alpha"), factor("beta"));
-    let c = cx.opt(2).filter(|_| beta != 0.0).map(|c| (c, cx.shape(2)));
+    let c = cx.opt(2).filter(|_| beta != 0.0).map(|c| (c, Along::last_axes(cx, &cx.shape(2), &cx.out_shape(0))));
     let plain = alpha == 1.0 && beta == 1.0;
     let acc = if dtype.is_int() && !plain { DType::F64 } else { wide(dtype) };
     let (ta, tb) = transposed(cx.attrs());
@@ -79,13 +81,7 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let pair = |x: &Sym, y: &Sym, swap: usize| if swap == 1 { [y.clone(), x.clone()] } else { [x.clone(), y.clone()] };
     let read = |src, x: &Sym, y: &Sym, swap| cast(dtype, acc, load(src, &pair(x, y, swap)));
     let scaled = |e: Expr, f: f64| if f == 1.0 { e } else { number(acc, f) * e };
-    let addend = |i: &[Sym]| {
-        c.as_ref().map(|(c, shape)| {
-            let beside = shape.iter().zip(&i[i.len() - shape.len()..]);
-            let index: Vec<Sym> = beside.map(|(d, i)| if d.is_one() { Sym::int(0) } else { i.clone() }).collect();
-            scaled(cast(dtype, acc, load(*c, &index)), beta)
-        })
-    };
+    let addend = |i: &[Sym]| c.as_ref().map(|(c, along)| scaled(cast(dtype, acc, load(*c, &index_of(along, i))), beta));
     let start = |_: &mut KernelBuilder, i: &[Sym]| addend(i).unwrap_or(number(acc, 0.0));
     let (name, out) = (cx.node().name.clone(), cx.out_shape(0));
     let product = |i: &[Sym], r: &[Sym]| read(a, &i[0], &r[0], ta) * read(b, &r[0], &i[1], tb);

@@ -83,17 +83,10 @@ fn epsilon(cx: &ComputeCx, d: DType) -> Expr {
 /// Requires that input `i` broadcasts to a shape without changing it.
 fn must_broadcast_to(cx: &mut InferCx, i: usize, shape: &[Sym]) -> Result<()> {
     let own = tensor(cx, i, Class::Float)?.shape;
-    let joint = cx.broadcast(&[shape.to_vec(), own])?;
-    let ranges = cx.ranges();
-    let same = |(a, b): (&Sym, &Sym)| ranges.prove_eq(a, b) != Some(false);
-    if joint.len() != shape.len() || !joint.iter().zip(shape).all(same) {
+    if own.len() > shape.len() {
         return Err(cx.error("E2005", format!("input {i} doesn't broadcast to the shape of input 0")));
     }
-    // What can't be proved is checked by the run.
-    for (a, b) in joint.iter().zip(shape) {
-        cx.unify(a, b, &format!("an extent that input {i} broadcasts to"))?;
-    }
-    Ok(())
+    cx.fit_shape(&own, shape, &format!("an extent that input {i} broadcasts to"))
 }
 
 fn infer_layer(cx: &mut InferCx) -> Result<()> {
@@ -127,9 +120,13 @@ fn last_axes(cx: &ComputeCx) -> Axes {
     Axes::range(rank, axis..rank).keeping(false)
 }
 
+fn bias(cx: &ComputeCx) -> Option<Operand> {
+    cx.opt(2).map(|_| Operand::broadcast(cx, 2, None))
+}
+
 fn lower_layer(cx: &mut ComputeCx) -> Result<()> {
     let (x, shape, axes) = (Operand::new(cx, 0), cx.shape(0), last_axes(cx));
-    let (scale, bias, d, eps) = (Operand::new(cx, 1), Operand::opt(cx, 2), x.wide(), epsilon(cx, x.wide()));
+    let (scale, bias, d, eps) = (Operand::broadcast(cx, 1, None), bias(cx), x.wide(), epsilon(cx, x.wide()));
     let m = moments(cx.k, d, &shape, &axes, |i| x.at(i));
     let kept = axes.result(&shape);
     let inverse = cx.k.map("inverse", d, &kept, |_, i| number(d, 1.0) / unary(UnOp::Sqrt, load(m.variance, i) + eps));
@@ -149,7 +146,8 @@ fn lower_layer(cx: &mut ComputeCx) -> Result<()> {
 }
 
 fn lower_rms(cx: &mut ComputeCx) -> Result<()> {
-    let (x, scale, shape, axes) = (Operand::new(cx, 0), Operand::new(cx, 1), cx.shape(0), last_axes(cx));
+    let (x, scale) = (Operand::new(cx, 0), Operand::broadcast(cx, 1, None));
+    let (shape, axes) = (cx.shape(0), last_axes(cx));
     let (d, eps) = (x.wide(), epsilon(cx, x.wide()));
     let squares = mean(cx.k, "mean_square", d, &shape, &axes, |i| x.at(i) * x.at(i));
     let rms = cx.k.map("rms", d, &axes.result(&shape), |_, i| unary(UnOp::Sqrt, load(squares, i) + eps));

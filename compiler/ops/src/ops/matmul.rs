@@ -6,6 +6,7 @@
 
 use super::conv::set_narrowed;
 use super::elementwise::{Class, tensor, tensor_of, wide};
+use crate::broadcast::{Along, index_of};
 use crate::prelude::*;
 
 /// MatMul.
@@ -52,12 +53,17 @@ pub(super) fn infer_extents(cx: &mut InferCx, a: &[Sym], b: &[Sym]) -> Result<Ve
 pub(super) struct Form {
     a: Vec<Sym>,
     b: Vec<Sym>,
+    /// How the leading axes of each are read.
+    batch: [Vec<Along>; 2],
 }
 
 impl Form {
-    /// The form of operands of given extents.
-    pub(super) fn new(a: Vec<Sym>, b: Vec<Sym>) -> Form {
-        Form { a, b }
+    /// The form of operands of given extents, whose product is output 0.
+    pub(super) fn new(cx: &ComputeCx, a: Vec<Sym>, b: Vec<Sym>) -> Form {
+        let out = cx.out_shape(0);
+        let out = &out[..out.len() - usize::from(a.len() > 1) - usize::from(b.len() > 1)];
+        let batch = [&a, &b].map(|s| Along::last_axes(cx, &s[..s.len().saturating_sub(2)], out));
+        Form { a, b, batch }
     }
 
     /// What is summed over.
@@ -70,10 +76,10 @@ impl Form {
     pub(super) fn indices(&self, i: &[Sym], k: &Sym) -> (Vec<Sym>, Vec<Sym>) {
         let (row, column) = (usize::from(self.a.len() > 1), usize::from(self.b.len() > 1));
         let batch = &i[..i.len() - row - column];
-        let mut ai = operand(batch, &self.a);
+        let mut ai = index_of(&self.batch[0], batch);
         ai.extend(i[batch.len()..batch.len() + row].iter().cloned());
         ai.push(k.clone());
-        let mut bi = operand(batch, &self.b);
+        let mut bi = index_of(&self.batch[1], batch);
         bi.push(k.clone());
         bi.extend(i[batch.len() + row..].iter().cloned());
         (ai, bi)
@@ -83,7 +89,7 @@ impl Form {
 fn lower(cx: &mut ComputeCx) -> Result<()> {
     let (a, b, dtype) = (cx.input(0), cx.input(1), cx.dtype(0));
     let acc = wide(dtype);
-    let form = Form::new(cx.shape(0), cx.shape(1));
+    let form = Form::new(cx, cx.shape(0), cx.shape(1));
     let (name, out) = (cx.node().name.clone(), cx.out_shape(0));
     let sum = cx.k.reduce(&name, acc, &out, ReduceOp::Add, &[form.over()], None, |_, i, r| {
         let (ai, bi) = form.indices(i, &r[0]);
@@ -91,13 +97,6 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     });
     set_narrowed(cx, sum, acc);
     Ok(())
-}
-
-/// The index of an operand's leading axes for an index of the output's.
-fn operand(batch: &[Sym], shape: &[Sym]) -> Vec<Sym> {
-    let own = &shape[..shape.len().saturating_sub(2)];
-    let beside = &batch[batch.len() - own.len()..];
-    own.iter().zip(beside).map(|(d, i)| if d.is_one() { Sym::int(0) } else { i.clone() }).collect()
 }
 
 #[cfg(test)]

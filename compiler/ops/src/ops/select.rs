@@ -33,7 +33,7 @@ fn infer(cx: &mut InferCx) -> Result<()> {
 }
 
 fn lower(cx: &mut ComputeCx) -> Result<()> {
-    let [c, x, y] = [0, 1, 2].map(|i| Operand::new(cx, i));
+    let [c, x, y] = [0, 1, 2].map(|i| Operand::broadcast(cx, i, None));
     map_from(cx, x.wide(), |i| select(c.at(i), x.at(i), y.at(i)));
     Ok(())
 }

@@ -45,7 +45,7 @@ fn infer(cx: &mut InferCx, class: Class, sym: Option<fn(&Sym, &Sym) -> Sym>) -> 
 }
 
 fn lower(cx: &mut ComputeCx, combine: Combine, mean: bool) -> Result<()> {
-    let operands: Vec<Operand> = (0..cx.input_count()).map(|i| Operand::new(cx, i)).collect();
+    let operands: Vec<Operand> = (0..cx.input_count()).map(|i| Operand::broadcast(cx, i, None)).collect();
     let (d, n) = (operands[0].wide(), operands.len() as f64);
     map_from(cx, d, |i| {
         let sum = operands[1..].iter().fold(operands[0].at(i), |a, b| combine(a, b.at(i)));
@@ -56,7 +56,7 @@ fn lower(cx: &mut ComputeCx, combine: Combine, mean: bool) -> Result<()> {
 
 fn extreme(cx: &mut ComputeCx, op: BinOp) -> Result<()> {
     let operands: Vec<(Operand, bool)> =
-        (0..cx.input_count()).map(|i| (Operand::new(cx, i), may_be_nan(cx, i))).collect();
+        (0..cx.input_count()).map(|i| (Operand::broadcast(cx, i, None), may_be_nan(cx, i))).collect();
     let (first, rest) = operands.split_first().expect("infer has required an input");
     map_from(cx, first.0.wide(), |i| {
         rest.iter().fold(first.0.at(i), |a, (b, nan)| {

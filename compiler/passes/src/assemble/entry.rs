@@ -5,10 +5,10 @@ use super::{Assembler, c_identifier};
 use crate::loops::in_place::remove_param;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Diagnostics, SecondaryMap, Sym};
-use onnxc_ir::graph::{SymbolSource, ValueId};
+use onnxc_ir::graph::{Guard, Relation, SymbolSource, ValueId};
 use onnxc_ir::loops::{
-    Arg, Buf, BufKind, Callee, CmpOp, DimInfo, DimSource, Func, FuncBuilder, Interface, Linkage, ParamKind, Port,
-    Program, Stmt, Ty,
+    Arg, Buf, BufKind, Callee, Check, CmpOp, DimInfo, DimSource, Func, FuncBuilder, Interface, Linkage, ParamKind,
+    Port, Program, Stmt, Ty,
 };
 use onnxc_ir::scalar::Scalar;
 use onnxc_ops::routine::TensorBuf;
@@ -58,7 +58,19 @@ impl Assembler<'_> {
                 }
             }
         }
-        Ok(Interface { dims, inputs, outputs, workspace: None, ..Interface::default() })
+        let checks = self.checks(&dims);
+        Ok(Interface { dims, inputs, outputs, checks, ..Interface::default() })
+    }
+
+    /// The guards that a caller who knows the dims can follow.
+    fn checks(&self, dims: &[DimInfo]) -> Vec<Check> {
+        let known = |s: &Symbol| dims.iter().any(|d| d.name == s.as_str() && !matches!(d.source, DimSource::Run(_)));
+        let said = |g: &&Guard| g.region.is_none() && [&g.left, &g.right].iter().all(|s| !s.any_symbol(&|x| !known(x)));
+        let check = |g: &Guard| {
+            let (left, right, reason) = (g.left.clone(), g.right.clone(), g.reason.clone());
+            Check { left, right, or_one: g.relation == Relation::Repeated, reason }
+        };
+        self.graph.guards.iter().filter(said).map(check).collect()
     }
 
     fn ports(&self, values: &[ValueId]) -> Result<Vec<Port>, Diagnostic> {

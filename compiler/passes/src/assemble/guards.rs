@@ -1,4 +1,4 @@
-//! Checks of what inference had to assume: equalities that only a run can confirm. One that fails ends the run with
+//! Checks of what inference had to assume of extents and only a run can confirm. One that fails ends the run with
 //! [`BAD_DIMS`].
 //!
 //! A guard is checked in the innermost region that gives its symbols their values, as they have none outside. Does NOT stop
@@ -7,8 +7,8 @@
 use super::Assembler;
 use super::entry::BAD_DIMS;
 use onnxc_base::Sym;
-use onnxc_ir::graph::Guard;
-use onnxc_ir::loops::CmpOp;
+use onnxc_ir::graph::{Guard, Relation};
+use onnxc_ir::loops::{BinOp, CmpOp};
 use std::collections::BTreeSet;
 
 impl Assembler<'_> {
@@ -44,7 +44,12 @@ impl Assembler<'_> {
 
     fn check_guard(&mut self, g: &Guard) {
         let (l, r) = (self.f.sym(&g.left), self.f.sym(&g.right));
-        let differ = self.f.compare(CmpOp::Ne, l, r);
-        self.return_if(differ, BAD_DIMS);
+        let mut wrong = self.f.compare(CmpOp::Ne, l, r);
+        if g.relation == Relation::Repeated {
+            let one = self.f.int(1);
+            let several = self.f.compare(CmpOp::Ne, l, one);
+            wrong = self.f.binary(BinOp::And, wrong, several);
+        }
+        self.return_if(wrong, BAD_DIMS);
     }
 }

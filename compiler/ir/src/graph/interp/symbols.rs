@@ -1,7 +1,7 @@
 //! Symbols during a run: binding them, and comparing values with types.
 
 use super::{HostValue, Run};
-use crate::graph::{NodeId, SymbolSource, Type, ValueId};
+use crate::graph::{NodeId, Relation, SymbolSource, Type, ValueId};
 use onnxc_base::Diagnostic;
 use onnxc_base::sym::Symbol;
 
@@ -145,10 +145,13 @@ impl Run<'_> {
         let value = |s: &Symbol| self.env.get(s).copied();
         for guard in self.graph.guards.iter().filter(|g| g.region.is_none()) {
             if let (Ok(l), Ok(r)) = (guard.left.eval(&value), guard.right.eval(&value))
-                && l != r
+                && !guard.relation.holds(l, r)
             {
                 let message = format!("{} is {l} and {} is {r}: {}", guard.left, guard.right, guard.reason);
-                return Err(Diagnostic::error("E3202", message).expected("equal extents"));
+                return Err(Diagnostic::error("E3202", message).expected(match guard.relation {
+                    Relation::Equal => "equal extents",
+                    Relation::Repeated => "equal extents, or 1 for the first",
+                }));
             }
         }
         Ok(())

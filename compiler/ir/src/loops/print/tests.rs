@@ -59,6 +59,7 @@ pub(in crate::loops) fn sample() -> Program {
             shape: vec![],
             value: Some("seq(tensor(string))".into()),
         }],
+        checks: vec![],
         workspace: Some(Sym::var("h") * 8 + 64),
         entries: Entries { run: Some(run), ..Entries::default() },
     };

@@ -5,6 +5,7 @@
 //! the keys up to its own position (`causal`), at most `left` before and `right` after it.
 
 use super::{Heads, INNER, passed_on};
+use crate::broadcast::{Along, index_of};
 use crate::ops::conv::set_narrowed;
 use crate::ops::elementwise::*;
 use crate::prelude::*;
@@ -62,7 +63,7 @@ fn infer_masks(cx: &mut InferCx, shape: &[Sym]) -> Result<()> {
         }
         let last = mask.len() - 1;
         for (axis, d) in mask[..last].iter().enumerate().filter(|(_, d)| !d.is_one()) {
-            cx.unify(d, &shape[axis + 3 - last], &format!("axis {axis} of the mask"))?;
+            cx.fit_extent(d, &shape[axis + 3 - last], &format!("axis {axis} of the mask"))?;
         }
         let longest = Sym::max(&mask[last], &shape[3]);
         cx.unify(&longest, &shape[3], "the mask is no longer than the keys")?;
@@ -147,7 +148,8 @@ struct Mask {
 struct Given {
     src: Src,
     dtype: DType,
-    shape: Vec<Sym>,
+    /// How all axes but its last are read.
+    along: Vec<Along>,
     /// It ends before the keys do.
     short: bool,
 }
@@ -158,7 +160,8 @@ impl Mask {
             let own = cx.shape(2);
             let last = own.last().cloned().unwrap_or(Sym::int(1));
             let short = cx.ranges().prove_eq(&last, &shape[3]) != Some(true);
-            Given { src, dtype: cx.dtype(2), shape: own, short }
+            let along = Along::last_axes(cx, &own[..own.len() - 1], &shape[..3]);
+            Given { src, dtype: cx.dtype(2), along, short }
         });
         let attrs = cx.attrs();
         Mask {
@@ -224,12 +227,7 @@ impl Mask {
 impl Given {
     /// The mask's element for a score; beyond its end, one that masks.
     fn at(&self, i: &[Sym]) -> Expr {
-        let rank = self.shape.len();
-        let mut index: Vec<Sym> = self.shape[..rank - 1]
-            .iter()
-            .zip(&i[4 - rank..])
-            .map(|(d, i)| if d.is_one() { Sym::int(0) } else { i.clone() })
-            .collect();
+        let mut index = index_of(&self.along, &i[..3]);
         index.push(i[3].clone());
         match self.short {
             true if self.dtype.is_float() || self.dtype == DType::Bool => {

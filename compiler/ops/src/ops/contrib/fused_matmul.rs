@@ -5,6 +5,7 @@
 
 use super::super::elementwise::{Class, map_from, tensor, tensor_of, wide};
 use super::{DOMAIN, emit, need};
+use crate::broadcast::{Along, index_of};
 use crate::prelude::*;
 use onnxc_ir::graph::OpName;
 
@@ -84,21 +85,27 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let (sa, sb, d, attrs) = (cx.shape(0), cx.shape(1), wide(dtype), cx.attrs());
     let va = view(attrs, sa.len(), ["transA", "transBatchA"]);
     let vb = view(attrs, sb.len(), ["transB", "transBatchB"]);
-    let index = |v: &View, shape: &[Sym], i: &[Sym], row: &Sym, column: &Sym| {
-        let mut at = vec![Sym::int(0); shape.len()];
-        let own = &i[i.len() - 2 - v.batch.len()..];
+    let out = cx.out_shape(0);
+    let along = |v: &View, shape: &[Sym]| {
+        let batch: Vec<Sym> = v.batch.iter().map(|&i| shape[i].clone()).collect();
+        Along::last_axes(cx, &batch, &out[..out.len() - 2])
+    };
+    let (along_a, along_b) = (along(&va, &sa), along(&vb, &sb));
+    let index = |v: &View, along: &[Along], i: &[Sym], row: &Sym, column: &Sym| {
+        let mut at = vec![Sym::int(0); v.batch.len() + 2];
+        let own = index_of(along, &i[..i.len() - 2]);
         for (&axis, i) in v.batch.iter().zip(own) {
-            at[axis] = if shape[axis].is_one() { Sym::int(0) } else { i.clone() };
+            at[axis] = i;
         }
         (at[v.row], at[v.column]) = (row.clone(), column.clone());
         at
     };
     let k = if sa[va.column].as_int().is_some() { sa[va.column].clone() } else { sb[vb.row].clone() };
-    let (name, out) = (cx.node().name.clone(), cx.out_shape(0));
+    let name = cx.node().name.clone();
     let sum = cx.k.reduce(&name, d, &out, ReduceOp::Add, &[k], None, |_, i, r| {
         let (m, n) = (&i[i.len() - 2], &i[i.len() - 1]);
-        let a = load(a, &index(&va, &sa, i, m, &r[0]));
-        cast(dtype, d, a) * cast(dtype, d, load(b, &index(&vb, &sb, i, &r[0], n)))
+        let a = load(a, &index(&va, &along_a, i, m, &r[0]));
+        cast(dtype, d, a) * cast(dtype, d, load(b, &index(&vb, &along_b, i, &r[0], n)))
     });
     let alpha = f64::from(attrs.float("alpha").unwrap_or(1.0));
     if alpha == 1.0 {

@@ -10,6 +10,7 @@
 use super::super::attention::{Inside, Parts, Sink};
 use super::super::elementwise::{Class, map_from, tensor, tensor_of, wide};
 use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, reshape, slice, unsupported};
+use crate::broadcast::Along;
 use crate::prelude::*;
 use onnxc_ir::graph::{TensorType, ValueId};
 use onnxc_ir::loops::Value;
@@ -267,6 +268,7 @@ fn infer_mask(cx: &mut InferCx) -> Result<()> {
             return Err(cx.error("E2005", format!("attention_bias has rank {}", bias.len())).expected("4"));
         }
         cx.unify(&bias[2], &q.shape[1], "queries and attention_bias")?;
+        cx.fit_extent(&bias[0], &q.shape[0], "samples and attention_bias")?;
         heads = bias[1].clone();
     }
     cx.set_tensor(0, q.dtype, vec![q.shape[0].clone(), heads, q.shape[1].clone(), k.shape[2].clone()]);
@@ -277,7 +279,7 @@ fn lower_mask(cx: &mut ComputeCx) -> Result<()> {
     let (dtype, sequence) = (cx.dtype(0), cx.shape(0)[1].clone());
     let (d, window) = (wide(dtype), cx.attrs().int("window").unwrap_or(-1));
     let causal = cx.attrs().int("causal") != Some(0);
-    let bias = cx.opt(4).map(|b| (b, cx.shape(4)));
+    let bias = cx.opt(4).map(|b| (b, Along::last_axes(cx, &cx.shape(4)[..2], &cx.out_shape(0)[..2])));
     let before = before(cx, 2, &sequence);
     map_from(cx, d, |i| {
         let key = int(i[3].clone());
@@ -287,9 +289,8 @@ fn lower_mask(cx: &mut ComputeCx) -> Result<()> {
             sees = binary(BinOp::And, sees, compare(CmpOp::Gt, key, own - int(window)));
         }
         let value = match &bias {
-            Some((b, shape)) => {
-                let first = |a: usize| if shape[a].is_one() { Sym::int(0) } else { i[a].clone() };
-                let at = [first(0), first(1), i[2].clone(), i[3].clone()];
+            Some((b, along)) => {
+                let at = [along[0].at(&i[0]), along[1].at(&i[1]), i[2].clone(), i[3].clone()];
                 cast(dtype, d, load_padded(*b, &at, Scalar::from_i64(dtype, 0)))
             }
             None => number(d, 0.0),

@@ -134,7 +134,12 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
                 let first = start(sample.clone());
                 let [q, k] = [2, 3].map(|a: usize| int(i[a].clone()) - first.clone());
                 let head = if shape[1].is_one() { int(0) } else { int(i[1].clone()) };
-                let sample = if shape[0].is_one() { int(0) } else { sample };
+                // One for all samples, or one for each: only the run may know.
+                let sample = match shape[0].as_int() {
+                    Some(1) => int(0),
+                    Some(_) => sample,
+                    None => binary(BinOp::Min, sample, int(&shape[0] - 1)),
+                };
                 cast(*dtype, d, load_at(*src, vec![sample, head, q, k], Some(Scalar::from_i64(*dtype, 0))))
             }
         };

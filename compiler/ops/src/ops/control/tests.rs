@@ -247,5 +247,6 @@ fn what_a_branch_asks_for_is_asked_there_only() {
     let found = infer_graph(&mut b.graph, &Registry::new());
     assert!(!found.has_errors(), "{found}");
     let asked: Vec<_> = b.graph.guards.iter().map(|g| (format!("{} == {}", g.left, g.right), g.region)).collect();
-    assert_eq!(asked, [("n == k".to_string(), Some((n, 0)))]);
+    let here = Some((n, 0));
+    assert_eq!(asked, [("n == max(k, n)".to_string(), here), ("k == max(k, n)".to_string(), here)]);
 }

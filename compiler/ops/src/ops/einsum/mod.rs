@@ -7,6 +7,7 @@
 mod equation;
 
 use super::elementwise::*;
+use crate::broadcast::{Along, larger};
 use crate::prelude::*;
 use equation::{Equation, Label};
 
@@ -50,11 +51,8 @@ fn infer(cx: &mut InferCx) -> Result<()> {
 
 /// The extent of a label: that of every axis that has it, but for those of extent 1.
 fn infer_extent(cx: &mut InferCx, equation: &Equation, shapes: &[Vec<Sym>], label: Label) -> Result<Sym> {
-    let mut extent = Sym::int(1);
-    for d in axes_of(equation, shapes, label).filter(|d| !d.is_one()) {
-        extent = if extent.is_one() { d.clone() } else { cx.unify(&extent, d, &format!("axes {label}"))? };
-    }
-    Ok(extent)
+    let extents: Vec<Sym> = axes_of(equation, shapes, label).cloned().collect();
+    cx.joint_extent(&extents, &format!("axes {label}"))
 }
 
 fn axes_of<'a>(equation: &'a Equation, shapes: &'a [Vec<Sym>], label: Label) -> impl Iterator<Item = &'a Sym> {
@@ -87,9 +85,11 @@ impl Product {
         }
         let shape: Vec<Sym> = labels.iter().map(|l| extent(*l)).collect();
         let axes = labels.clone();
+        let ranges = cx.ranges();
+        let along = |(l, d): (&Label, &Sym)| Along::new(cx.graph(), &ranges, d, &extent(*l));
+        let along: Vec<Along> = own.iter().zip(&dims).map(along).collect();
         let read = move |index: &[Sym]| {
-            let at = |(l, d): (&Label, &Sym)| if d.is_one() { Sym::int(0) } else { index[place(&axes, *l)].clone() };
-            let at: Vec<Sym> = own.iter().zip(&dims).map(at).collect();
+            let at: Vec<Sym> = own.iter().zip(&along).map(|(l, a)| a.at(&index[place(&axes, *l)])).collect();
             cast(dtype, d, load(src, &at))
         };
         Product { labels, shape, read: Box::new(read) }
@@ -133,16 +133,8 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let ranks: Vec<usize> = shapes.iter().map(Vec::len).collect();
     let equation = Equation::new(cx.attrs().str("equation").unwrap_or_default(), &ranks).expect("infer has read it");
     let d = wide(cx.dtype(0));
-    // Of extents that are equal, a constant; 1 only if all are.
-    let extent = |l: Label| {
-        let mut best = Sym::int(1);
-        for s in axes_of(&equation, &shapes, l).filter(|s| !s.is_one()) {
-            if best.is_one() || s.as_int().is_some() {
-                best = s.clone();
-            }
-        }
-        best
-    };
+    let ranges = cx.ranges();
+    let extent = |l: Label| axes_of(&equation, &shapes, l).fold(Sym::int(1), |e, d| larger(&ranges, &e, d));
     let count = equation.operands.len();
     let mut product = Product::operand(cx, 0, &equation.operands[0], &extent);
     if count == 1 {

@@ -96,7 +96,7 @@ fn lower_matmul(cx: &mut ComputeCx) -> Result<()> {
     let (a, b, bias, at, bt) = (cx.input(0), cx.input(1), cx.opt(2), cx.dtype(0), cx.dtype(1));
     let attrs = cx.attrs();
     let swap = int_attr(attrs, "transB") != 0;
-    let form = matmul::Form::new(cx.shape(0), right_shape(attrs, cx.shape(1)));
+    let form = matmul::Form::new(cx, cx.shape(0), right_shape(attrs, cx.shape(1)));
     let shifted = |v: Expr, name: &str| match int_attr(attrs, name) {
         0 => v,
         z => v - i32_const(z),

@@ -44,7 +44,7 @@ fn infer_binary(cx: &mut InferCx) -> Result<()> {
 }
 
 fn lower_add(cx: &mut ComputeCx) -> Result<()> {
-    let (a, b, attrs) = (Operand::new(cx, 0), Operand::new(cx, 1), cx.attrs());
+    let (a, b, attrs) = (Operand::broadcast(cx, 0, None), Operand::broadcast(cx, 1, None), cx.attrs());
     let to = cx.output_type(0).dtype;
     let attr = |name: &str| i32_const(int_attr(attrs, name));
     let shift = int_attr(attrs, "shift");
@@ -57,7 +57,7 @@ fn lower_add(cx: &mut ComputeCx) -> Result<()> {
 }
 
 fn lower_mul(cx: &mut ComputeCx) -> Result<()> {
-    let (a, b, attrs) = (Operand::new(cx, 0), Operand::new(cx, 1), cx.attrs());
+    let (a, b, attrs) = (Operand::broadcast(cx, 0, None), Operand::broadcast(cx, 1, None), cx.attrs());
     let r = Requantise::new(cx, 2);
     let shifted = |v: Expr, name: &str| v - i32_const(int_attr(attrs, name));
     cx.map_output(|_, i| {

@@ -119,7 +119,7 @@ pub(super) fn conv_sum(cx: &mut ComputeCx, [x, xz, w, wz]: [usize; 4], bias: Opt
 
 /// The sums of a product of matrices; inputs by number: left, its zero point, right, its.
 pub(super) fn matmul_sum(cx: &mut ComputeCx, [a, az, b, bz]: [usize; 4]) -> Src {
-    let form = matmul::Form::new(cx.shape(a), cx.shape(b));
+    let form = matmul::Form::new(cx, cx.shape(a), cx.shape(b));
     let left = Shifted::new(cx, a, az, row_index);
     let right = Shifted::new(cx, b, bz, column_index);
     let (out, over) = (cx.out_shape(0), [form.over()]);

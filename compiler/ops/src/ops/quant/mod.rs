@@ -121,10 +121,7 @@ fn check_spread(cx: &mut InferCx, i: usize, data: &[Sym], axis: usize) -> Result
             continue;
         }
         let what = format!("axis {k} of input {i} is 1 or that of the data");
-        match d.as_int() {
-            Some(_) => cx.unify(d, m, &what)?,
-            None => cx.unify(&((d - 1) * (d - m)), &Sym::int(0), &what)?,
-        };
+        cx.fit_extent(d, m, &what)?;
     }
     Ok(())
 }
