@@ -1,4 +1,4 @@
-//! What is fetched ahead: all of the next panel, shared among the tiles of this one.
+//! What is fetched ahead: all of the next panel, shared among the tiles of this one; or what comes next in this one.
 
 use super::*;
 use onnxc_ir::loops::walk::blocks_mut;
@@ -53,10 +53,20 @@ fn fetched(rows: &str) -> Vec<bool> {
 
 #[test]
 fn every_line_of_every_panel_but_the_first_is_fetched() {
-    for rows in ["1", "5", "24", "61"] {
+    for rows in ["24", "61"] {
         let lines = fetched(rows);
         let panel = lines.iter().position(|&f| f).expect("something is fetched");
         assert!(panel > 0 && lines.len() % panel == 0 && panel < lines.len(), "{rows} rows: a panel of {panel} lines");
         assert!(lines[panel..].iter().all(|&f| f), "{rows} rows, panels of {panel} lines: {lines:?}");
+    }
+}
+
+#[test]
+fn large_panels_that_are_used_once_are_fetched_ahead_of_themselves() {
+    for rows in ["1", "5"] {
+        let lines = fetched(rows);
+        let first = lines.iter().position(|&f| f).expect("something is fetched");
+        assert!((1..=128).contains(&first), "{rows} rows: at most 8 KiB ahead, not {first} lines");
+        assert!(lines[first..].iter().all(|&f| f), "{rows} rows: {lines:?}");
     }
 }
