@@ -113,7 +113,8 @@ impl Cx<'_> {
         Ok(Part { number: (number * of).floordiv(&Sym::int(tiles)), of })
     }
 
-    /// Moves the outermost axis of the reduction to the tile's part; gives the steps that are left to fetch.
+    /// Moves the longest axis of the reduction to the tile's part; gives the steps that are left to fetch. Where there are
+    /// more parts than it has steps, some tiles fetch the same.
     fn spread(
         &self,
         stage: &Stage,
@@ -122,17 +123,19 @@ impl Cx<'_> {
         part: &Part,
     ) -> Result<Vec<Vec<(Symbol, i64)>>, Diagnostic> {
         let over = self.reduction(stage)?;
-        let outermost = over.first().and_then(|(a, _)| Some((a, a.extent.as_int()?, env.get_mut(&a.var)?)));
-        let Some((axis, extent, at)) = outermost.filter(|(_, extent, _)| part.of > 1 && *extent >= part.of) else {
-            return Ok(steps.to_vec());
-        };
+        let known = over.iter().filter_map(|(a, _)| Some((a, a.extent.as_int()?)));
+        let longest = known.rev().max_by_key(|(_, extent)| *extent).filter(|(_, extent)| part.of > 1 && *extent > 1);
+        let Some((axis, extent)) = longest else { return Ok(steps.to_vec()) };
+        let Some(at) = env.get_mut(&axis.var) else { return Ok(steps.to_vec()) };
+        let parts = part.of.min(1 << extent.ilog2());
+        let number = (&part.number * parts).floordiv(&Sym::int(part.of));
         let step = coordinate(&axis.var);
         let (written, first) = (Sym::var(step.clone()), at.subst(&|v| (*v == step).then(|| Sym::int(0))));
         let inside = if at.contains(&step) { written } else { Sym::int(0) };
-        *at = &part.number * ((extent + part.of - 1) / part.of) + first.floordiv(&Sym::int(part.of)) + inside;
+        *at = number * ((extent + parts - 1) / parts) + first.floordiv(&Sym::int(parts)) + inside;
         let of = |s: &[(Symbol, i64)]| s.iter().find(|(v, _)| *v == step).map_or(0, |(_, i)| *i);
         let most = steps.iter().map(|s| of(s) + 1).max().unwrap_or(1);
-        let fetched = (most + part.of - 1) / part.of;
+        let fetched = (most + parts - 1) / parts;
         Ok(steps.iter().filter(|s| of(s) < fetched).cloned().collect())
     }
 }

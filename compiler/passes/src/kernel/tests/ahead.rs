@@ -25,46 +25,64 @@ fn store_instead(block: &mut Block, log: Buf, value: Value) {
     }
 }
 
-/// Which lines of a product's packed weights are fetched, for so many rows.
-fn fetched(rows: &str) -> Vec<bool> {
-    let mut k = matmul(rows, "64", "96", false, Some(numbers(&[64, 96])));
+/// Rows of 64 elements times weights [taps, 64, 96]; a row's neighbours are its taps.
+fn product(rows: &str, taps: usize) -> Kernel {
+    let mut b = KernelBuilder::new("product", dims(&[]));
+    let k = syms(&[&taps.to_string(), "64"]);
+    let row = syms(&[rows, "96"]);
+    let x = b.param("x", DType::F32, vec![&row[0] + (taps as i64 - 1), k[1].clone()], None);
+    let weights = numbers(&[taps, 64, 96]);
+    let w = b.param("w", DType::F32, [&k[..], &row[1..]].concat(), Some(weights));
+    let c = b.reduce("c", DType::F32, &row, ReduceOp::Add, &k, None, |_, i, r| {
+        load(x, &[&i[0] + &r[0], r[1].clone()]) * load(w, &[r[0].clone(), r[1].clone(), i[1].clone()])
+    });
+    b.output(c);
+    b.kernel
+}
+
+/// Which lines of a product's packed weights are fetched.
+fn fetched(rows: &str, taps: usize) -> Vec<bool> {
+    let mut k = product(rows, taps);
     let machine = Machine { l2_bytes: 1 << 14, ..Machine::USUAL };
     optimise(&mut k, machine).expect("constants evaluate");
     let mut lowered = from_kernel(&k, "k", machine).expect("the schedule can be lowered");
     log_fetches(&mut lowered.func);
     let mut program = Program { name: "t".into(), ..Program::default() };
     let f = program.funcs.push(lowered.func);
-    let rows: usize = rows.parse().expect("a number");
+    let (rows, weights): (usize, _) = (rows.parse().expect("a number"), taps * 64 * 96);
     let mut args: Vec<ArgVal> = (lowered.args.iter())
         .map(|arg| match arg {
             KernelArg::Param(p) => {
-                let given = || numbers(&[rows, 64]).bytes().to_vec();
+                let given = || numbers(&[rows + taps - 1, 64]).bytes().to_vec();
                 ArgVal::Buf(k.params[*p].value.as_ref().map_or_else(given, |t| t.bytes().to_vec()))
             }
             _ => ArgVal::Buf(vec![0; rows * 96 * 4]),
         })
         .collect();
     // What would be the panel behind the last one is fetched, too.
-    args.push(ArgVal::Buf(vec![0; 2 * 64 * 96 * 4]));
+    args.push(ArgVal::Buf(vec![0; 2 * weights * 4]));
     Interp::new(&program).call(f, &mut args).expect("the program is right");
     let Some(ArgVal::Buf(log)) = args.pop() else { panic!("the log is a buffer") };
-    log[..64 * 96 * 4].chunks(64).map(|line| line.iter().any(|&b| b != 0)).collect()
+    log[..weights * 4].chunks(64).map(|line| line.iter().any(|&b| b != 0)).collect()
 }
 
 #[test]
 fn every_line_of_every_panel_but_the_first_is_fetched() {
-    for rows in ["24", "61"] {
-        let lines = fetched(rows);
+    for (rows, taps) in [("24", 1), ("61", 1), ("24", 3), ("150", 3)] {
+        let lines = fetched(rows, taps);
         let panel = lines.iter().position(|&f| f).expect("something is fetched");
-        assert!(panel > 0 && lines.len() % panel == 0 && panel < lines.len(), "{rows} rows: a panel of {panel} lines");
-        assert!(lines[panel..].iter().all(|&f| f), "{rows} rows, panels of {panel} lines: {lines:?}");
+        assert!(
+            panel > 0 && lines.len() % panel == 0 && panel < lines.len(),
+            "{rows} rows, {taps} taps: a panel of {panel} lines"
+        );
+        assert!(lines[panel..].iter().all(|&f| f), "{rows} rows, {taps} taps, panels of {panel} lines: {lines:?}");
     }
 }
 
 #[test]
 fn large_panels_that_are_used_once_are_fetched_ahead_of_themselves() {
     for rows in ["1", "5"] {
-        let lines = fetched(rows);
+        let lines = fetched(rows, 1);
         let first = lines.iter().position(|&f| f).expect("something is fetched");
         assert!((1..=128).contains(&first), "{rows} rows: at most 8 KiB ahead, not {first} lines");
         assert!(lines[first..].iter().all(|&f| f), "{rows} rows: {lines:?}");
