@@ -37,8 +37,10 @@ pub fn chosen(graph: &Graph, node: NodeId) -> Option<usize> {
 pub fn guard(graph: &mut Graph, node: NodeId, which: usize) -> Option<Guard> {
     let condition = graph.nodes[node].inputs.first().copied().flatten()?;
     let taken = Sym::int(i64::from(which == 0));
-    let reason =
-        format!("node '{}' (If): the only branch that fits the model is the other one", graph.nodes[node].name);
+    let reason = format!(
+        "node '{}' (If): the model was compiled for the other branch, which gives other ranks",
+        graph.nodes[node].name
+    );
     let (left, right) = match truth(graph, condition) {
         Some(Truth::Equal(a, b)) if which == 0 => (a, b),
         Some(truth) => (truth.number(), taken),
@@ -138,14 +140,15 @@ impl Choices {
 
     /// What the user should know of the assumptions.
     pub(super) fn warnings(&self, graph: &Graph) -> Vec<Diagnostic> {
-        let warn = |&(n, which, _): &(NodeId, usize, bool)| {
+        let warn = |&(n, which, other_tried): &(NodeId, usize, bool)| {
             let branch = ["then", "else"][which];
-            Diagnostic::warning(
-                UNDECIDED,
-                format!("only the '{branch}' branch fits the model: runs that need the other are refused"),
-            )
-            .node(graph.nodes[n].name.clone(), "If")
-            .help("give the dims in question their sizes (--dim), or export the model with them fixed")
+            let found = match other_tried {
+                true => format!("only the '{branch}' branch fits the model"),
+                false => format!("the branches give tensors of different ranks; the '{branch}' branch is taken"),
+            };
+            Diagnostic::warning(UNDECIDED, format!("{found}: runs that need the other are refused"))
+                .node(graph.nodes[n].name.clone(), "If")
+                .help("give the dims in question their sizes (--dim), or export the model with them fixed")
         };
         self.made.iter().map(warn).collect()
     }

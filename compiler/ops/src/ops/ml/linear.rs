@@ -16,12 +16,24 @@ pub static REGRESSOR: OpDef = OpDef::composed(DOMAIN, "LinearRegressor", &[(1, i
 
 /// The scores of `targets` rows of coefficients.
 fn scores(n: &mut NodeReader, coefficients: &[f32], intercepts: Option<Vec<f32>>, targets: usize) -> Result<ValueId> {
-    let width = coefficients.len() / targets.max(1);
+    let mut width = coefficients.len() / targets.max(1);
+    let mut coefficients = coefficients;
+    // Converters wrote more rows than there are classes; ONNX Runtime reads the first ones.
+    if let Some(columns) = columns(n).filter(|c| (1..width).contains(c)) {
+        width = columns;
+        coefficients = &coefficients[..columns * targets];
+    }
     must_have(n, "coefficients", coefficients.len(), width.max(1) * targets.max(1))?;
     let intercepts = intercepts.unwrap_or_else(|| vec![0.0; targets]);
     must_have(n, "intercepts", intercepts.len(), targets)?;
     let x = rows(n, width)?;
     affine(n, x, coefficients, width, &intercepts)
+}
+
+/// How many columns the model declares for the input.
+fn columns(n: &NodeReader) -> Option<usize> {
+    let t = n.graph.tensor_type(n.inputs.first().copied().flatten()?)?;
+    usize::try_from(t.shape.last()?.as_int()?).ok()
 }
 
 fn coefficients(n: &mut NodeReader) -> Result<Vec<f32>> {
