@@ -272,6 +272,11 @@ impl<'a> NodeReader<'a> {
         Ok(self.emit(OpName::onnx(op), attrs, inputs, 1)?[0])
     }
 
+    /// The nodes emitted so far.
+    pub fn emitted(&self) -> &[NodeId] {
+        &self.composed.nodes
+    }
+
     /// Lets this node's outputs be values of emitted nodes; the node itself is gone. What `import` returns is then of
     /// no matter.
     pub fn become_values(&mut self, mut results: Vec<ValueId>) -> Result<Attrs, Diagnostic> {

@@ -5,10 +5,11 @@
 //! each of `xs` a tensor of its shape. Several elements of `y` are summed, as if each counted once.
 //!
 //! Reverse mode, on import: the nodes between `xs`, `zs` and `y` are visited backwards and each hands its inputs their
-//! share (`rules`, `picks`; `windows` has operators of their own).
+//! share (`rules`, `picks`; `windows` has operators of their own; `decomposed` has those that others put together).
 //! Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
 //! Nodes with regions, and operators without a rule, are refused (`E2029`).
 
+mod decomposed;
 mod picks;
 mod rules;
 mod sum_to;
@@ -103,6 +104,19 @@ fn repeat(n: &mut NodeReader, nodes: Vec<NodeId>, now: &mut BTreeMap<ValueId, Va
 
 /// The derivatives of `y` by each of `wanted`.
 fn backward(n: &mut NodeReader, nodes: &[NodeId], y: ValueId, wanted: &[ValueId]) -> Result<Vec<ValueId>> {
+    let one = rules::filled(n, 1.0, y)?;
+    let shares = through(n, nodes, y, one, wanted)?;
+    wanted.iter().zip(shares).map(|(&x, share)| share.map_or_else(|| rules::filled(n, 0.0, x), Ok)).collect()
+}
+
+/// What each of `wanted` gets of `g`, the derivative by `y`, through nodes.
+fn through(
+    n: &mut NodeReader,
+    nodes: &[NodeId],
+    y: ValueId,
+    g: ValueId,
+    wanted: &[ValueId],
+) -> Result<Vec<Option<ValueId>>> {
     let mut depends: BTreeSet<ValueId> = wanted.iter().copied().collect();
     for &id in nodes {
         let node = &n.graph.nodes[id];
@@ -110,8 +124,7 @@ fn backward(n: &mut NodeReader, nodes: &[NodeId], y: ValueId, wanted: &[ValueId]
             depends.extend(node.outputs.iter().copied());
         }
     }
-    let one = rules::filled(n, 1.0, y)?;
-    let mut grads: BTreeMap<ValueId, ValueId> = [(y, one)].into();
+    let mut grads: BTreeMap<ValueId, ValueId> = [(y, g)].into();
     for &id in nodes.iter().rev() {
         let node = &n.graph.nodes[id];
         let asked = node.inputs.iter().map(|v| v.is_some_and(|v| depends.contains(&v))).collect::<Vec<_>>();
@@ -130,5 +143,5 @@ fn backward(n: &mut NodeReader, nodes: &[NodeId], y: ValueId, wanted: &[ValueId]
             grads.insert(v, sum);
         }
     }
-    wanted.iter().map(|&x| grads.get(&x).map_or_else(|| rules::filled(n, 0.0, x), |&g| Ok(g))).collect()
+    Ok(wanted.iter().map(|x| grads.get(x).copied()).collect())
 }

@@ -50,7 +50,28 @@ pub(super) fn shares(
             return Ok(shares);
         }
     }
-    Err(refused(n, id))
+    let before = cx.n.emitted().len();
+    match super::decomposed::output(&mut cx, name)? {
+        Some(y) => through(n, before, y, g, &node.inputs, asked),
+        None => Err(refused(n, id)),
+    }
+}
+
+/// The shares of a node's inputs through the nodes emitted since, which compute its output anew as `y`.
+fn through(
+    n: &mut NodeReader,
+    before: usize,
+    y: ValueId,
+    g: ValueId,
+    inputs: &[Option<ValueId>],
+    asked: &[bool],
+) -> Result<Vec<Option<ValueId>>> {
+    let nodes = n.emitted()[before..].to_vec();
+    // A value that is given twice gets its share once.
+    let wanted = |i: usize| inputs[i].filter(|v| asked[i] && !inputs[..i].contains(&Some(*v)));
+    let values: Vec<ValueId> = (0..inputs.len()).filter_map(wanted).collect();
+    let mut shares = super::through(n, &nodes, y, g, &values)?.into_iter();
+    Ok((0..inputs.len()).map(|i| wanted(i).and_then(|_| shares.next().flatten())).collect())
 }
 
 /// What was taken apart is put together; parts that nothing depends on have no derivative.
@@ -77,7 +98,7 @@ fn legacy(name: &str, attrs: &Attrs) -> bool {
 pub(super) fn refused(n: &NodeReader, id: NodeId) -> Diagnostic {
     let node = &n.graph.nodes[id];
     n.error("E2029", format!("'{}' ({}) can't be derived", node.name, node.op))
-        .expected("arithmetic, elementary functions, MatMul, Gemm, Conv, pools, Softmax, sums, means, extremes, or what moves elements")
+        .expected("arithmetic, activations, MatMul, Gemm, Conv, pools, normalisations, Softmax, sums, means, extremes, or what moves elements")
         .help("list a tensor after it in 'zs' if it counts as constant, or compute the gradient in the exporting framework")
 }
 

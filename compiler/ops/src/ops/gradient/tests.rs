@@ -103,8 +103,18 @@ fn elementary_functions() {
         "Reciprocal",
         "Tanh",
         "Sigmoid",
+        "Mish",
+        "HardSwish",
+        "Softsign",
+        "Tan",
+        "Sinh",
+        "Cosh",
+        "HardSigmoid(%s) { alpha: 0.3, beta: 0.2 }",
+        "Gelu(%s) { approximate: \"none\" }",
+        "Gelu(%s) { approximate: \"tanh\" }",
     ] {
-        let net = graph("%a: f64[2, 3]", &["%s = Mul(%a, %a)", &format!("%f = {op}(%s)"), "%y = Mul(%f, %a)"]);
+        let line = if op.contains('(') { format!("%f = {op}") } else { format!("%f = {op}(%s)") };
+        let net = graph("%a: f64[2, 3]", &["%s = Mul(%a, %a)", &line, "%y = Mul(%f, %a)"]);
         check(&net, &["a"], &inputs(&[&[2, 3]]));
     }
 }
@@ -213,6 +223,59 @@ fn picks_and_extremes() {
     }
     net(&["%m = Mul(%a, %b)", "%f, %g = Split(%m) { axis: 1, uneven: 0 }", "%h = Exp(%g)", "%y = Mul(%h, %h)"]);
     net(&["%m = Mul(%a, %b)", "%f, %i = TopK(%m, $two) { axis: 1, largest: 1, sorted: 1 }", "%y = Exp(%f)"]);
+}
+
+#[test]
+fn elements_elsewhere() {
+    let consts = "  const $at: i64[2, 2, 2] = [1, 0, -1, 1, 0, 0, 2, 1]\n  const $places: i64[2, 2] = [1, 0, -1, 1]\n  const $times: i64[3] = [2, 1, 3]\n  const $lengths: i64[2] = [3, 2]\n";
+    let net = |shape: &[usize], op: &str| {
+        let text = graph(
+            &format!("%a: f64{shape:?}"),
+            &[
+                &format!("%f = {op}"),
+                "%g = Exp(%a)",
+                "%s = ReduceSum(%g) { keepdims: 0, noop: 0 }",
+                "%h = Mul(%f, %f)",
+                "%y = Mul(%h, %s)",
+            ],
+        );
+        check(&text.replacen(") -> %y {\n", &format!(") -> %y {{\n{consts}"), 1), &["a"], &distinct(&[shape]));
+    };
+    net(&[3, 2, 2], "GatherElements(%a, $at) { axis: 0 }");
+    net(&[3, 2, 2], "GatherND(%a, $places) { batch_dims: 0 }");
+    net(&[2, 1, 3], "Tile(%a, $times) { single: 0 }");
+    net(&[1, 8, 1, 2], "DepthToSpace(%a) { blocksize: 2, mode: \"DCR\" }");
+    net(&[1, 8, 1, 2], "DepthToSpace(%a) { blocksize: 2, mode: \"CRD\" }");
+    net(&[1, 1, 2, 4], "SpaceToDepth(%a) { blocksize: 2 }");
+    net(&[3, 2, 2], "ReverseSequence(%a, $lengths) { batch_axis: 1, time_axis: 0 }");
+}
+
+#[test]
+fn normalisations() {
+    let net = |shape: &[usize], channels: usize, inputs: &str, op: &str| {
+        let names: Vec<&str> = inputs.split(' ').collect();
+        let shapes: Vec<Vec<usize>> =
+            names.iter().map(|n| if *n == "a" { shape.to_vec() } else { vec![channels] }).collect();
+        let params: Vec<String> = names.iter().zip(&shapes).map(|(n, s)| format!("%{n}: f64{s:?}")).collect();
+        let args: Vec<String> = names.iter().map(|n| format!("%{n}")).collect();
+        let line = format!("%f = {}", op.replace("(..)", &format!("({})", args.join(", "))));
+        let text = graph(&params.join(", "), &[&line, "%exp = Exp(%a)", "%y = Mul(%f, %exp)"]);
+        check(&text, &names, &distinct(&shapes.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    };
+    for inputs in ["a b", "a b c"] {
+        net(&[2, 2, 3], 3, inputs, "LayerNormalization(..) { axis: -1, epsilon: 0.01 }");
+    }
+    net(&[2, 2, 3], 3, "a b c", "LayerNormalization(..) { axis: 1, epsilon: 0.01 }");
+    net(&[2, 2, 3], 3, "a b", "RMSNormalization(..) { axis: -1, epsilon: 0.01 }");
+    net(&[2, 3, 2, 1], 3, "a b c d e", "BatchNormalization(..) { epsilon: 0.01, spatial: 1 }");
+    net(&[2, 3], 3, "a b c d e", "BatchNormalization(..) { epsilon: 0.01, spatial: 1 }");
+    net(&[1, 2, 3, 2], 2, "a b c", "InstanceNormalization(..) { epsilon: 0.01 }");
+    net(&[1, 4, 3], 4, "a b c", "GroupNormalization(..) { epsilon: 0.01, groups: 2, grouped: 0 }");
+    net(&[2, 3], 3, "a b", "PRelu(..)");
+    net(&[2, 3], 3, "a", "Elu(..) { alpha: 0.7 }");
+    for op in ["ReduceSumSquare", "ReduceL2", "ReduceLogSumExp"] {
+        net(&[2, 3], 3, "a", &format!("{op}(..) {{ keepdims: 1, noop: 0 }}"));
+    }
 }
 
 #[test]
