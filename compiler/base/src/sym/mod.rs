@@ -50,6 +50,7 @@ mod atoms;
 mod bounds;
 mod div;
 mod eval;
+mod memo;
 mod minmax;
 mod ops;
 mod parse;

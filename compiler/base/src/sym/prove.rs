@@ -56,8 +56,17 @@ impl Ranges {
 
     /// The same within this budget, of which the work is taken.
     pub(super) fn nonneg_within(&self, d: &Sym, budget: &mut u32) -> bool {
+        // What is seen at once isn't worth keeping.
+        let hard = d.as_int().is_none() && !d.is_overflow() && *budget > 0;
+        if let Some((proved, left)) = self.memo.proof(d, *budget).filter(|_| hard) {
+            *budget = left;
+            return proved;
+        }
         let mut search = Search { ranges: self, budget: *budget, failed: HashSet::new() };
         let proved = search.nonneg(d);
+        if hard && search.budget > 0 {
+            self.memo.keep_proof(d, proved, *budget - search.budget);
+        }
         *budget = search.budget;
         proved
     }

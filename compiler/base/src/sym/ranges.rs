@@ -1,5 +1,6 @@
 //! What is known of each symbol.
 
+use super::memo::Memo;
 use super::witness::Example;
 use super::{Sym, Symbol};
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub struct Ranges {
     known: BTreeMap<Symbol, Range>,
     /// Assignments that satisfy `known`; made at the first proof, forgotten with each change.
     pub(super) examples: OnceLock<Vec<Example>>,
+    /// What was proved from `known`, forgotten with each change.
+    pub(super) memo: Memo,
 }
 
 impl PartialEq for Ranges {
@@ -53,6 +56,7 @@ impl Ranges {
     pub fn insert(&mut self, symbol: impl Into<Symbol>, range: Range) {
         self.known.insert(symbol.into(), range);
         self.examples = OnceLock::new();
+        self.memo = Memo::default();
     }
 
     /// What is known of a symbol.

@@ -17,7 +17,15 @@ const WORK: u32 = 50 * BUDGET;
 impl Ranges {
     /// An equal, simpler expression.
     pub fn simplify(&self, sym: &Sym) -> Sym {
-        Simplifier { ranges: self, work: Cell::new(WORK) }.simplified(sym, FUEL)
+        if sym.as_int().is_some() || sym.as_symbol().is_some_and(|s| self.get(s).is_none()) {
+            return sym.clone();
+        }
+        if let Some(simpler) = self.memo.simpler(sym) {
+            return simpler;
+        }
+        let simpler = Simplifier { ranges: self, work: Cell::new(WORK) }.simplified(sym, FUEL);
+        self.memo.keep_simpler(sym, &simpler);
+        simpler
     }
 }
 
