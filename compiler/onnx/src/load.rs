@@ -117,6 +117,11 @@ impl Model {
         self.files.dir()
     }
 
+    /// The version of the intermediate representation, that is, of the format.
+    pub fn ir_version(&self) -> i64 {
+        self.proto.ir_version
+    }
+
     /// The opset version that the main graph imports for a domain (`""` and `"ai.onnx"` are one).
     pub fn opset(&self, domain: &str) -> Option<i64> {
         // Before operator sets existed every operator was at version 1.

@@ -11,6 +11,8 @@ Path = Union[str, PathLike[str]]
 ModelLike = Union[Path, bytes, Any]
 #: An extent, a range (None: no limit), or what `--dim` takes after the equals sign.
 Dim = Union[int, Tuple[int, Optional[int]], str]
+#: The extents of an input, or None for an initializer that is one.
+Shape = Union[Sequence[Union[int, str, None]], str, None]
 
 version: str
 __version__: str
@@ -34,6 +36,7 @@ def compile(
     model: ModelLike,
     *,
     dims: Optional[Mapping[str, Dim]] = None,
+    inputs: Optional[Mapping[str, Shape]] = None,
     backend: Optional[str] = None,
     threads: Union[int, str, None] = None,
     opt_level: int = 2,
@@ -46,6 +49,7 @@ def build(
     path: Path,
     *,
     dims: Optional[Mapping[str, Dim]] = None,
+    inputs: Optional[Mapping[str, Shape]] = None,
     backend: Optional[str] = None,
     threads: Union[int, str, None] = None,
     opt_level: int = 2,
@@ -56,7 +60,11 @@ def build(
 ) -> List[Diagnostic]: ...
 def load(path: Path, *, threads: Union[int, str, None] = None) -> Model: ...
 def check(
-    model: ModelLike, *, dims: Optional[Mapping[str, Dim]] = None, folder: Optional[Path] = None
+    model: ModelLike,
+    *,
+    dims: Optional[Mapping[str, Dim]] = None,
+    inputs: Optional[Mapping[str, Shape]] = None,
+    folder: Optional[Path] = None,
 ) -> List[Diagnostic]: ...
 
 class NodeArg(NamedTuple):

@@ -29,10 +29,18 @@ def _dim(name, extent):
     return f"{name}={int(extent)}"
 
 
-def _how(dims, backend, threads, opt_level, target, target_cpu, name, folder):
+def _input(name, shape):
+    """An input as the command line writes it: ``x=n,3,224,224``, or ``w`` for an initializer."""
+    if shape is None or isinstance(shape, str):
+        return name if shape is None else f"{name}={shape}"
+    return f"{name}=" + ",".join("?" if d is None else str(d) for d in shape)
+
+
+def _how(dims, inputs, backend, threads, opt_level, target, target_cpu, name, folder):
     return SimpleNamespace(
         folder=None if folder is None else os.fspath(folder),
         dims=[_dim(n, e) for n, e in dict(dims or {}).items()],
+        inputs=[_input(n, s) for n, s in dict(inputs or {}).items()],
         backend=backend,
         level=opt_level,
         target=target,
@@ -120,6 +128,7 @@ def compile(
     model,
     *,
     dims=None,
+    inputs=None,
     backend=None,
     threads=None,
     opt_level=2,
@@ -131,6 +140,8 @@ def compile(
 
     model: the path of an ONNX file, its bytes, or an ``onnx.ModelProto``.
     dims: extents of symbolic dims by name: ``{"n": 1, "h": (1, 1024), "w": "1.."}``.
+    inputs: extents of inputs that the model gives no rank, numbers, names or None: ``{"x": ("n", 3, None, None)}``; with
+        None for an initializer, runs give it.
     backend: ``"llvm"`` or ``"cranelift"``; the preferred one of :data:`backends` if left out.
     threads: how many threads a run may use, 1 if left out; ``"auto"`` for as many as this process may.
     opt_level: 0 (compiles fastest) to 3 (runs fastest).
@@ -140,7 +151,7 @@ def compile(
 
     Raises :class:`OnnxcError` with all problems found.
     """
-    how = _how(dims, backend, threads, opt_level, None, target_cpu, name, folder)
+    how = _how(dims, inputs, backend, threads, opt_level, None, target_cpu, name, folder)
     return Model(_onnxc.compile(_source(model), how))
 
 
@@ -149,6 +160,7 @@ def build(
     path,
     *,
     dims=None,
+    inputs=None,
     backend=None,
     threads=None,
     opt_level=2,
@@ -162,7 +174,7 @@ def build(
     target: the machine, such as ``aarch64-unknown-linux-gnu``; this one if left out. The others are those of
     :func:`compile`. Gives back the warnings.
     """
-    how = _how(dims, backend, threads, opt_level, target, target_cpu, name, folder)
+    how = _how(dims, inputs, backend, threads, opt_level, target, target_cpu, name, folder)
     return _onnxc.build(_source(model), os.fspath(path), how)
 
 
@@ -177,6 +189,6 @@ def load(path, *, threads=None):
     return model
 
 
-def check(model, *, dims=None, folder=None):
+def check(model, *, dims=None, inputs=None, folder=None):
     """Every problem of a model, as a list of :class:`Diagnostic`, without compiling it."""
-    return _onnxc.check(_source(model), _how(dims, None, None, 2, None, None, None, folder))
+    return _onnxc.check(_source(model), _how(dims, inputs, None, None, 2, None, None, None, folder))

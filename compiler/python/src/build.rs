@@ -29,6 +29,7 @@ pub enum Model<'py> {
 pub struct How {
     folder: Option<PathBuf>,
     dims: Vec<String>,
+    inputs: Vec<String>,
     backend: Option<String>,
     level: u8,
     target: Option<String>,
@@ -47,6 +48,9 @@ impl How {
         problems.extend(onnxc::backends::find(self.backend.as_deref()).err().into_iter().flatten());
         for word in &self.dims {
             problems.extend(options.import.add_dim(word).err());
+        }
+        for word in &self.inputs {
+            problems.extend(options.import.add_input(word).err());
         }
         match Target::parse(self.target.as_deref(), self.target_cpu.as_deref()) {
             Ok(target) => options.target = target,

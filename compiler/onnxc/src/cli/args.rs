@@ -110,6 +110,9 @@ pub struct BuildArgs {
     /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
     #[arg(long = "dim", value_name = "NAME=EXTENT")]
     pub dims: Vec<String>,
+    /// Give an input without a rank its extents (x=n,3,224,224), or make an initializer an input (w); may be repeated
+    #[arg(long = "input", value_name = "NAME[=EXTENT,..]")]
+    pub given: Vec<String>,
     /// Extents (h=256,w=256) that get kernels of their own, beside the general ones; may be repeated
     #[arg(long = "hot", value_name = "NAME=EXTENT,..")]
     pub hot: Vec<String>,
@@ -246,6 +249,9 @@ pub struct CheckArgs {
     /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
     #[arg(long = "dim", value_name = "NAME=EXTENT")]
     pub dims: Vec<String>,
+    /// Give an input without a rank its extents (x=n,3,224,224), or make an initializer an input (w); may be repeated
+    #[arg(long = "input", value_name = "NAME[=EXTENT,..]")]
+    pub given: Vec<String>,
     /// An operator that is a C function; may be repeated
     #[arg(long = "custom", value_name = "DOMAIN.OP=SYMBOL")]
     pub custom: Vec<String>,
@@ -327,6 +333,9 @@ pub struct QuantizeArgs {
     /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
     #[arg(long = "dim", value_name = "NAME=EXTENT")]
     pub dims: Vec<String>,
+    /// Give an input without a rank its extents (x=n,3,224,224), or make an initializer an input (w); may be repeated
+    #[arg(long = "input", value_name = "NAME[=EXTENT,..]")]
+    pub given: Vec<String>,
     /// What runs the models [default: the best one of this build]
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,

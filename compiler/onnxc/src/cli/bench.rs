@@ -37,7 +37,10 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let loaded = session::load(&args.module, &args.build, args.profile)?;
     let module = &loaded.module;
     let values = if args.inputs.is_empty() {
-        inputs::random(module, &resolve::dims(&args.build.dims)?)?.into_iter().map(Into::into).collect()
+        inputs::random(module, &resolve::import(&args.build.dims, &args.build.given)?)?
+            .into_iter()
+            .map(Into::into)
+            .collect()
     } else {
         onnxc_host::inputs::arrange(&module.inputs(), onnxc_host::inputs::read_all(&args.inputs)?)?
     };

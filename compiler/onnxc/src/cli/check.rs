@@ -12,7 +12,7 @@ use onnxc_base::Severity;
 /// Every problem.
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let options = Options {
-        import: resolve::dims(&args.dims)?,
+        import: resolve::import(&args.dims, &args.given)?,
         registry: resolve::registry(&args.custom)?,
         ..Options::default()
     };

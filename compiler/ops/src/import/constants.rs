@@ -17,7 +17,12 @@ impl<'m> Importer<'m> {
 
     /// Defines the initializers of a graph, dense and sparse.
     pub(super) fn initializers(&mut self, g: &'m GraphProto) {
+        // Of the model itself; names of subgraphs are others.
+        let input = |this: &Self, name: &str| this.path.is_empty() && this.options.inputs.contains_key(name);
         for t in &g.initializer {
+            if input(self, &t.name) {
+                continue;
+            }
             match self.model.tensor(t) {
                 Ok(tensor) => self.constant(&t.name, tensor),
                 Err(d) => self.failed_value(&t.name, d.tensor(&t.name)),

@@ -1,4 +1,4 @@
-//! What the user may say about a model's dims: `h=256`, `h=1..1024`, `h=1..`.
+//! What the user may say about a model's dims (`h=256`, `h=1..1024`, `h=1..`) and inputs (`x=n,3,224,224`, `w`).
 
 use onnxc_base::{Diagnostic, IndexMap};
 
@@ -7,6 +7,9 @@ use onnxc_base::{Diagnostic, IndexMap};
 pub struct ImportOptions {
     /// By a dim's name in the model, or by its symbol (which an unnamed dim has, too: `input_d0`).
     pub dims: IndexMap<String, DimRange>,
+    /// Inputs by name, with the extents that the user gives them: numbers, names, or `?` for what has no name. An
+    /// initializer of that name is an input, too, and not a constant.
+    pub inputs: IndexMap<String, Option<Vec<String>>>,
 }
 
 /// The extents a dim may have, both ends included.
@@ -26,6 +29,24 @@ impl DimRange {
 }
 
 impl ImportOptions {
+    /// Adds what `--input` was given: `NAME` or `NAME=EXTENT,EXTENT,..`; no extents (`NAME=`) are a scalar's.
+    pub fn add_input(&mut self, text: &str) -> Result<(), Diagnostic> {
+        let (name, shape) = text.rsplit_once('=').map_or((text, None), |(n, s)| (n, Some(s)));
+        let list = shape.map(|s| s.trim().trim_start_matches('[').trim_end_matches(']'));
+        let extents = list.map(|s| match s.trim() {
+            "" => vec![],
+            s => s.split(',').map(|d| d.trim().to_string()).collect::<Vec<_>>(),
+        });
+        let extent = |d: &String| !d.is_empty() && d.parse::<i64>().is_ok_and(|n| n >= 0) == d.parse::<i64>().is_ok();
+        if name.trim().is_empty() || !extents.iter().flatten().all(extent) {
+            return Err(Diagnostic::error("E2034", format!("--input {text}: not an input with its extents"))
+                .expected("NAME or NAME=EXTENT,EXTENT,..; an extent is a number, a name or ?")
+                .help("for example --input x=n,3,224,224"));
+        }
+        self.inputs.insert(name.trim().into(), extents);
+        Ok(())
+    }
+
     /// Adds what `--dim` was given: `NAME=EXTENT`, `NAME=LEAST..GREATEST` (both included) or `NAME=LEAST..`.
     pub fn add_dim(&mut self, text: &str) -> Result<(), Diagnostic> {
         let wrong = |why: &str| {
@@ -68,6 +89,24 @@ mod tests {
         assert_eq!(o.dims["w"], DimRange { lo: 1, hi: Some(1024) });
         assert_eq!(o.dims["n"], DimRange { lo: 2, hi: None });
         assert_eq!(o.dims["a=b"].fixed(), Some(3));
+    }
+
+    #[test]
+    fn inputs_have_extents() {
+        let mut o = ImportOptions::default();
+        for text in ["x=n, 3,?", "w", "s=", "a:0=[2]"] {
+            o.add_input(text).expect("well-formed");
+        }
+        let said: Vec<String> = o.inputs.iter().map(|(n, s)| format!("{n} {s:?}")).collect();
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        x Some(["n", "3", "?"])
+        w None
+        s Some([])
+        a:0 Some(["2"])
+        "#);
+        for text in ["=3", "x=3,,4", "x=-1"] {
+            assert_eq!(o.add_input(text).map_err(|d| d.code), Err("E2034"), "{text}");
+        }
     }
 
     #[test]

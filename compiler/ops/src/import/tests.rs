@@ -117,6 +117,30 @@ fn constants_in_every_form() {
 }
 
 #[test]
+fn inputs_are_what_the_user_says() {
+    let mut x = tensor("x", 1, &[]);
+    if let Some(onnxc_onnx::type_proto::Value::Tensor(t)) = x.ty.as_mut().and_then(|t| t.value.as_mut()) {
+        t.shape = None;
+    }
+    let g = GraphProto {
+        initializer: vec![floats("w", &[2], &[1.0, 2.0]), floats("k", &[1], &[3.0])],
+        input: vec![x, tensor("w", 1, &["2"])],
+        output: vec![tensor("y", 1, &["n"])],
+        node: vec![node("Add", &["x", "w"], &["a"], vec![]), node("Mul", &["a", "k"], &["y"], vec![])],
+        ..Default::default()
+    };
+    let said = |inputs: &[&str]| {
+        let mut options = ImportOptions::default();
+        inputs.iter().for_each(|i| options.add_input(i).expect("well-formed"));
+        match import(&load(&model(g.clone())), &registry(), &options) {
+            Err(problems) => problems.to_string(),
+            Ok((graph, warnings)) => format!("{graph}{warnings}"),
+        }
+    };
+    snapshot("given_inputs", &[&[][..], &["x=n,?,2"], &["x=2", "w=m", "k"], &["x=", "q"]].map(said).join("\n"));
+}
+
+#[test]
 fn subgraphs_see_the_values_around_them() {
     let branch = |out: &str, uses: &str| GraphProto {
         node: vec![node("my.Op", &[uses, "w"], &[out], vec![])],
