@@ -92,6 +92,27 @@ pub(super) fn inner(name: &str) -> OpName {
 }
 
 impl Parts {
+    /// Attention of q to all of k, without masks: heads as the axes say, scores scaled by 1 / sqrt(size).
+    pub(super) fn new(q: ValueId, k: ValueId, v: ValueId) -> Parts {
+        Parts {
+            q,
+            k,
+            v,
+            mask: None,
+            lengths: None,
+            past: None,
+            heads: None,
+            scale: None,
+            softcap: 0.0,
+            causal: false,
+            left: None,
+            right: None,
+            precision: None,
+            sink: Sink::None,
+            inside: None,
+        }
+    }
+
     /// Is there anything that can keep a query from every key?
     fn masks(&self) -> bool {
         self.mask.is_some() || self.lengths.is_some() || self.causal || self.left.is_some() || self.right.is_some()
@@ -205,12 +226,8 @@ fn read(n: &mut NodeReader, version: i64) -> Result<Parts> {
         m => return Err(n.error("E2011", format!("attribute 'qk_matmul_output_mode' is {m}")).expected("0 to 3")),
     };
     Ok(Parts {
-        q: need(n, 0)?,
-        k: need(n, 1)?,
-        v: need(n, 2)?,
         mask: opt(n, 3),
         lengths: if version >= 24 { opt(n, 6) } else { None },
-        past: None,
         heads,
         scale: n.opt_float("scale")?,
         softcap: n.float("softcap", 0.0)?,
@@ -218,8 +235,8 @@ fn read(n: &mut NodeReader, version: i64) -> Result<Parts> {
         left: windows[0],
         right: windows[1],
         precision: n.opt_int("softmax_precision")?,
-        sink: Sink::None,
         inside: Some(inside).filter(|_| n.output_count > 3),
+        ..Parts::new(need(n, 0)?, need(n, 1)?, need(n, 2)?)
     })
 }
 

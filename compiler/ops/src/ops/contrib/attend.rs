@@ -5,7 +5,7 @@
 //! What they have in common is [`Call`]. Caches that are longer than what they hold (`past_present_share_buffer`) and
 //! beams aren't supported.
 
-use super::super::attention::{Parts, Sink, inner as attention_part};
+use super::super::attention::{Parts, inner as attention_part};
 use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, plus, rank, reshape, slice, unsupported};
 use crate::prelude::*;
 use onnxc_ir::graph::{OpName, ValueId};
@@ -61,21 +61,12 @@ impl Call {
             (m, b) => m.or(b),
         };
         let parts = Parts {
-            q: self.q,
-            k: self.k,
-            v: self.v,
             mask,
-            lengths: None,
             past: self.past.map(|p| p[0]),
             heads: Some((self.heads, self.heads)),
             scale: self.scale,
-            softcap: 0.0,
             causal: self.causal,
-            left: None,
-            right: None,
-            precision: None,
-            sink: Sink::None,
-            inside: None,
+            ..Parts::new(self.q, self.k, self.v)
         };
         Ok([parts.emit(n)?.y, self.k, self.v])
     }

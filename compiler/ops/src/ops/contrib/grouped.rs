@@ -118,19 +118,10 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
     let attrs = [("window", Attr::Int(window)), ("causal", Attr::Int(causal)), chunked];
     let mask = n.emit(inner("GroupMask"), &attrs, &[Some(q), Some(k), Some(lengths), Some(total), opt(n, 10)], 1)?[0];
     let parts = Parts {
-        q,
-        k,
-        v,
         mask: Some(mask),
-        lengths: None,
-        past: None,
         heads: Some((heads, shared)),
         scale: n.opt_float("scale")?.filter(|s| *s != 0.0),
         softcap: n.float("softcap", 0.0)?,
-        causal: false,
-        left: None,
-        right: None,
-        precision: None,
         sink: match (opt(n, 11), n.int("smooth_softmax", -1)?) {
             (Some(sinks), _) => Sink::Heads(sinks),
             (None, s) if s > 0 => Sink::Zero,
@@ -142,6 +133,7 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
             2 => Some(Inside::Weights),
             m => return Err(n.error("E2011", format!("attribute 'qk_output' is {m}")).expected("0, 1 or 2")),
         },
+        ..Parts::new(q, k, v)
     };
     let made = parts.emit(n)?;
     n.become_values([made.y, k, v].into_iter().chain(made.inside).collect())

@@ -4,7 +4,7 @@
 //! begins. An attention over them is one of a single sample, in which tokens of others are masked. ONNX Runtime has these
 //! operators on CUDA only; what they compute is as its documentation says.
 
-use super::super::attention::{Parts, Sink};
+use super::super::attention::Parts;
 use super::super::elementwise::{Class, map_from, tensor, wide};
 use super::attend::{add_bias, heads, thirds};
 use super::{DOMAIN, emit, inner, ints, need, opt, plus, reshape};
@@ -74,21 +74,10 @@ fn attention(n: &mut NodeReader, qkv: [ValueId; 3], starts: usize, bias: usize) 
     let mask = n.emit(inner("PackedMask"), &[], &[Some(q), Some(starts), bias], 1)?[0];
     let heads = heads(n)?;
     let parts = Parts {
-        q,
-        k,
-        v,
         mask: Some(mask),
-        lengths: None,
-        past: None,
         heads: Some((heads, heads)),
         scale: n.opt_float("scale")?.filter(|s| *s != 0.0),
-        softcap: 0.0,
-        causal: false,
-        left: None,
-        right: None,
-        precision: None,
-        sink: Sink::None,
-        inside: None,
+        ..Parts::new(q, k, v)
     };
     let y = parts.emit(n)?.y;
     let y = emit(n, "Squeeze", &[], &[y, first])?;

@@ -4,7 +4,7 @@
 //! blocks of keys it sees (compressed rows); heads take the layouts in turn, and no query sees a key behind it. The cache is as in
 //! GroupQueryAttention, but lengths are those with the new keys.
 
-use super::super::attention::{Parts, Sink};
+use super::super::attention::Parts;
 use super::super::elementwise::{Class, map_from, tensor, wide};
 use super::grouped::{before, check_lengths, queries_keys_values, sequences};
 use super::{DOMAIN, emit, inner, need};
@@ -61,21 +61,10 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
         1,
     )?[0];
     let parts = Parts {
-        q,
-        k,
-        v,
         mask: Some(mask),
-        lengths: None,
-        past: None,
         heads: Some((heads, shared)),
         scale: n.opt_float("scale")?.filter(|s| *s != 0.0),
-        softcap: 0.0,
-        causal: false,
-        left: None,
-        right: None,
-        precision: None,
-        sink: Sink::None,
-        inside: None,
+        ..Parts::new(q, k, v)
     };
     let y = parts.emit(n)?.y;
     n.become_values(vec![y, k, v])
