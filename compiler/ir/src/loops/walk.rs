@@ -117,6 +117,27 @@ pub fn map_operands(op: &mut Op, f: &mut dyn FnMut(Value) -> Value) {
     }
 }
 
+/// The values that a statement reads itself (not in its blocks, and not what a `Let` computes from).
+pub fn reads(s: &Stmt, f: &mut dyn FnMut(Value)) {
+    // The walk that changes is the one that knows every operand.
+    map_reads(&mut head(s), &mut |v| {
+        f(v);
+        v
+    });
+}
+
+/// A statement without its blocks.
+fn head(s: &Stmt) -> Stmt {
+    match s {
+        Stmt::For { index, lo, hi, step, kind, .. } => {
+            Stmt::For { index: *index, lo: *lo, hi: *hi, step: *step, kind: *kind, body: Block::default() }
+        }
+        Stmt::If { cond, .. } => Stmt::If { cond: *cond, then: Block::default(), els: Block::default() },
+        Stmt::Loop(_) => Stmt::Loop(Block::default()),
+        s => s.clone(),
+    }
+}
+
 /// Replaces every value that a statement reads itself (not in its blocks, and not what it defines).
 pub fn map_reads(s: &mut Stmt, f: &mut dyn FnMut(Value) -> Value) {
     match s {

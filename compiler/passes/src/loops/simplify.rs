@@ -3,7 +3,7 @@
 //! Only operations without memory or variables count as equal: a load may see another value later. Scopes are blocks:
 //! a value is reused in the block that computes it and in those inside. `Get`, `Load` and calls stay where they are.
 
-use super::walk::{blocks_mut, map_operands, map_reads, operands};
+use super::walk::{blocks_mut, map_operands, map_reads, operands, reads};
 use crate::manager::LoopsPass;
 use onnxc_base::SecondaryMap;
 use onnxc_ir::loops::verify::Stage;
@@ -145,10 +145,7 @@ fn sweep(f: &Func, b: &mut Block, read: &mut SecondaryMap<Value, bool>) {
             }
             operands(op, &mut |x| read[x] = true);
         }
-        map_reads(&mut s, &mut |x| {
-            read[x] = true;
-            x
-        });
+        reads(&s, &mut |x| read[x] = true);
         for i in blocks_mut(&mut s).into_iter().rev() {
             sweep(f, i, read);
         }

@@ -5,7 +5,7 @@
 //! no more than the program has: one that unrolls loops of its own accord may go beyond.
 
 use onnxc_base::SecondaryMap;
-use onnxc_ir::loops::walk::{blocks, map_reads, operands};
+use onnxc_ir::loops::walk::{self, blocks, operands};
 use onnxc_ir::loops::{Block, BufKind, Callee, Func, FuncId, Op, Program, Stmt, Value, Var};
 use std::collections::BTreeMap;
 
@@ -160,23 +160,7 @@ fn reads(f: &Func, s: &Stmt, into: &mut Vec<Value>) {
         }
     }
     into.extend(inner.into_iter().filter(|v| !made.contains(v)));
-    // Reading needs no change; the walk that changes is the one that knows every operand.
-    map_reads(&mut head_of(s), &mut |v| {
-        into.push(v);
-        v
-    });
-}
-
-/// A statement without its blocks.
-fn head_of(s: &Stmt) -> Stmt {
-    match s {
-        Stmt::For { index, lo, hi, step, kind, .. } => {
-            Stmt::For { index: *index, lo: *lo, hi: *hi, step: *step, kind: *kind, body: Block::default() }
-        }
-        Stmt::If { cond, .. } => Stmt::If { cond: *cond, then: Block::default(), els: Block::default() },
-        Stmt::Loop(_) => Stmt::Loop(Block::default()),
-        s => s.clone(),
-    }
+    walk::reads(s, &mut |v| into.push(v));
 }
 
 #[cfg(test)]

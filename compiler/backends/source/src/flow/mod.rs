@@ -350,23 +350,8 @@ fn count(f: &Func, b: &Block, uses: &mut SecondaryMap<Value, u32>) {
         if let Stmt::Let(v) = s {
             lanes::reads(f, *v, &mut |x| uses[x] += 1);
         }
-        onnxc_ir::loops::walk::map_reads(&mut shallow(s), &mut |x| {
-            uses[x] += 1;
-            x
-        });
+        onnxc_ir::loops::walk::reads(s, &mut |x| uses[x] += 1);
         blocks(s).into_iter().for_each(|b| count(f, b, uses));
-    }
-}
-
-/// A statement without its blocks.
-fn shallow(s: &Stmt) -> Stmt {
-    match s {
-        Stmt::For { index, lo, hi, step, kind, .. } => {
-            Stmt::For { index: *index, lo: *lo, hi: *hi, step: *step, kind: *kind, body: Block::default() }
-        }
-        Stmt::If { cond, .. } => Stmt::If { cond: *cond, then: Block::default(), els: Block::default() },
-        Stmt::Loop(_) => Stmt::Loop(Block::default()),
-        s => s.clone(),
     }
 }
 

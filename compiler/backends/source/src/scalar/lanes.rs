@@ -11,8 +11,8 @@
 
 use super::dynamic_tiles;
 use onnxc_base::{DType, SecondaryMap};
-use onnxc_ir::loops::walk::{blocks, map_reads, operands};
-use onnxc_ir::loops::{BinOp, Block, Func, LoopKind, Op, Stmt, Value, Var};
+use onnxc_ir::loops::walk::{blocks, operands, reads};
+use onnxc_ir::loops::{BinOp, Block, Func, Op, Stmt, Value, Var};
 
 /// Lanes of a vector that stays.
 const LANES: u16 = 4;
@@ -142,12 +142,7 @@ impl Search<'_> {
                 }
             }
             s => {
-                let mut reads = vec![];
-                map_reads(&mut shallow(s), &mut |v| {
-                    reads.push(v);
-                    v
-                });
-                reads.into_iter().for_each(|v| self.drop_value(v));
+                reads(s, &mut |v| self.drop_value(v));
             }
         }
     }
@@ -180,17 +175,4 @@ impl Search<'_> {
 fn narrowed(f: &Func, v: Value) -> bool {
     let def = &f.values[v];
     matches!(def.op, Op::Cast(a) if f.values[a].ty.elem == DType::I32 && def.ty.elem.bits() == 8)
-}
-
-/// A statement without its blocks.
-pub(super) fn shallow(s: &Stmt) -> Stmt {
-    let empty = Block::default;
-    match s {
-        Stmt::For { index, lo, hi, step, .. } => {
-            Stmt::For { index: *index, lo: *lo, hi: *hi, step: *step, kind: LoopKind::Serial, body: empty() }
-        }
-        Stmt::If { cond, .. } => Stmt::If { cond: *cond, then: empty(), els: empty() },
-        Stmt::Loop(_) => Stmt::Loop(empty()),
-        s => s.clone(),
-    }
 }

@@ -1,8 +1,7 @@
 //! Which vectors may stay: operands of sums of products that small machines have instructions for, 4, 8 or 16 bytes.
 
-use super::lanes::shallow;
 use onnxc_base::SecondaryMap;
-use onnxc_ir::loops::walk::{blocks, map_reads, operands};
+use onnxc_ir::loops::walk::{blocks, operands, reads};
 use onnxc_ir::loops::{Block, Func, Op, Stmt, Value};
 
 /// Sums of products into one lane whose operands are loads that nobody else reads, and those loads.
@@ -61,10 +60,7 @@ impl Found<'_> {
                     _ => operands(&def.op, &mut |x| self.other[x] = true),
                 }
             }
-            map_reads(&mut shallow(s), &mut |x| {
-                self.other[x] = true;
-                x
-            });
+            reads(s, &mut |x| self.other[x] = true);
             blocks(s).into_iter().for_each(|b| self.block(b));
         }
     }

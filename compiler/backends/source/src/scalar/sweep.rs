@@ -1,7 +1,7 @@
 //! Removes what nobody reads: values, variables that are only set, and settings of a variable to what it is.
 
 use onnxc_base::SecondaryMap;
-use onnxc_ir::loops::walk::{blocks, blocks_mut, map_reads, operands};
+use onnxc_ir::loops::walk::{blocks, blocks_mut, operands, reads};
 use onnxc_ir::loops::{Block, Func, Op, Stmt, Value, Var};
 use std::collections::BTreeMap;
 
@@ -101,10 +101,7 @@ impl Live<'_> {
                     self.vars[place.var] = true;
                 }
             }
-            map_reads(&mut s, &mut |x| {
-                self.values[x] = true;
-                x
-            });
+            reads(&s, &mut |x| self.values[x] = true);
             blocks_mut(&mut s).into_iter().rev().for_each(|b| self.block(b));
             let empty = matches!(&s, Stmt::If { then, els, .. } if then.0.is_empty() && els.0.is_empty())
                 || matches!(&s, Stmt::For { body, .. } if body.0.is_empty());

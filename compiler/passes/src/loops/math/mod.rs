@@ -18,7 +18,7 @@ mod sigmoid;
 mod tests;
 mod trig;
 
-use super::walk::{blocks_mut, map_reads, operands};
+use super::walk::{blocks, blocks_mut, operands, reads};
 use crate::manager::LoopsPass;
 use emit::Emit;
 use onnxc_base::{DType, SecondaryMap};
@@ -43,23 +43,20 @@ pub fn expand(program: &mut Program, fma: bool) {
     for f in program.funcs.values_mut() {
         let mut body = std::mem::take(&mut f.body);
         let mut reads = SecondaryMap::new();
-        count(f, &mut body, &mut reads);
+        count(f, &body, &mut reads);
         Expand { f, fma, reads, logistic: SecondaryMap::new() }.block(&mut body);
         f.body = body;
     }
 }
 
 /// How often each value is read.
-fn count(f: &Func, b: &mut Block, reads: &mut SecondaryMap<Value, u32>) {
-    for s in &mut b.0 {
+fn count(f: &Func, b: &Block, uses: &mut SecondaryMap<Value, u32>) {
+    for s in &b.0 {
         if let Stmt::Let(v) = s {
-            operands(&f.values[*v].op, &mut |x| reads[x] += 1);
+            operands(&f.values[*v].op, &mut |x| uses[x] += 1);
         }
-        map_reads(s, &mut |x| {
-            reads[x] += 1;
-            x
-        });
-        blocks_mut(s).into_iter().for_each(|i| count(f, i, reads));
+        reads(s, &mut |x| uses[x] += 1);
+        blocks(s).into_iter().for_each(|i| count(f, i, uses));
     }
 }
 

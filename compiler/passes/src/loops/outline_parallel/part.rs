@@ -9,7 +9,7 @@
 
 use super::{Made, forks, value};
 use crate::loops::simplify::is_pure;
-use crate::loops::walk::{blocks, blocks_mut, bufs, map_operands, map_reads, operands};
+use crate::loops::walk::{blocks, blocks_mut, bufs, map_operands, map_reads, operands, reads};
 use onnxc_base::DType;
 use onnxc_ir::loops::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -293,12 +293,9 @@ impl Copier<'_> {
 
     fn statement(&mut self, s: &Stmt) -> Option<Stmt> {
         let mut s = s.clone();
-        let mut reads = vec![];
-        map_reads(&mut s.clone(), &mut |v| {
-            reads.push(v);
-            v
-        });
-        for v in reads {
+        let mut read = vec![];
+        reads(&s, &mut |v| read.push(v));
+        for v in read {
             self.value(v)?;
         }
         map_reads(&mut s, &mut |v| self.values.get(&v).copied().unwrap_or(v));
