@@ -7,7 +7,7 @@ use crate::{Options, Weights};
 use onnxc_base::{DType, Diagnostics, EntityRef};
 use onnxc_codegen::{AddressFunction, ConstLayout, ModuleInfo};
 use onnxc_ir::loops::walk::blocks;
-use onnxc_ir::loops::{Block, BufKind, Callee, ConstId, FuncId, Linkage, Program, Scalar, Stmt};
+use onnxc_ir::loops::{Block, BufKind, Callee, ConstId, FuncId, Linkage, Program, Stmt};
 use onnxc_source::helpers::Helpers;
 use onnxc_source::scalar::{Scalars, Vectors, scalarize};
 use std::collections::BTreeSet;
@@ -266,30 +266,13 @@ fn weights(job: &Job<'_>, scalars: &Scalars, reached: &BTreeSet<FuncId>, code: &
 
 /// Numbers, as many as fit into a line.
 fn elements(out: &mut String, d: DType, data: &[u8]) {
-    let mut column = usize::MAX / 2;
-    for (i, bytes) in data.chunks_exact(d.size().max(1)).enumerate() {
-        let s = Scalar::read(d, bytes);
-        let text = match d {
-            DType::F32 | DType::F64 => float_literal(s),
-            DType::F16 | DType::BF16 | DType::Bool => s.bits.to_string(),
-            DType::U64 => int_literal(i128::from(s.bits), d),
-            d => int_literal(i128::from(s.to_i64()), d),
-        };
-        if i > 0 {
-            out.push(',');
-        }
-        if column + text.len() > 112 {
-            out.push_str("\n    ");
-            column = 4;
-        } else {
-            out.push(' ');
-        }
-        column += text.len() + 2;
-        out.push_str(&text);
-    }
-    if data.is_empty() {
-        out.push('0');
-    }
+    let list = onnxc_source::elements(d, data, |s| match d {
+        DType::F32 | DType::F64 => float_literal(s),
+        DType::F16 | DType::BF16 | DType::Bool => s.bits.to_string(),
+        DType::U64 => int_literal(i128::from(s.bits), d),
+        d => int_literal(i128::from(s.to_i64()), d),
+    });
+    out.push_str(if list.is_empty() { "0" } else { list.trim_end_matches(',') });
 }
 
 /// `&data[min(index, count - 1) * stride]`.

@@ -4,7 +4,7 @@ use crate::helpers::value_type;
 use crate::lang::Rust;
 use crate::roots::roots;
 use onnxc_base::{DType, Diagnostic, Diagnostics, EntityRef, SecondaryMap};
-use onnxc_ir::loops::{Buf, BufKind, Func, FuncId, ParamKind, Scalar};
+use onnxc_ir::loops::{Buf, BufKind, Func, FuncId, ParamKind};
 use onnxc_source::flow::{Flow, Style};
 use onnxc_source::helpers::Helpers;
 use onnxc_source::names::Names;
@@ -122,23 +122,9 @@ fn buffers(
 
 /// The elements of a constant, as many as fit into a line.
 pub(crate) fn elements(d: DType, data: &[u8]) -> String {
-    let (mut out, mut column) = (String::new(), usize::MAX / 2);
-    for bytes in data.chunks_exact(d.size().max(1)) {
-        let s = Scalar::read(d, bytes);
-        let text = match d {
-            DType::F32 | DType::F64 => crate::lang::float_literal(s),
-            DType::F16 | DType::BF16 | DType::Bool | DType::U64 => s.bits.to_string(),
-            _ => s.to_i64().to_string(),
-        };
-        if column + text.len() > 112 {
-            out.push_str("\n    ");
-            column = 4;
-        } else {
-            out.push(' ');
-        }
-        column += text.len() + 2;
-        out.push_str(&text);
-        out.push(',');
-    }
-    out
+    onnxc_source::elements(d, data, |s| match d {
+        DType::F32 | DType::F64 => crate::lang::float_literal(s),
+        DType::F16 | DType::BF16 | DType::Bool | DType::U64 => s.bits.to_string(),
+        _ => s.to_i64().to_string(),
+    })
 }

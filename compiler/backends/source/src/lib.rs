@@ -16,7 +16,9 @@ pub mod names;
 pub mod range;
 pub mod scalar;
 
+use onnxc_base::DType;
 use onnxc_codegen::Target;
+use onnxc_ir::scalar::Scalar;
 
 /// Registers for a tile of scalars, in pairs where the processor's vectors are out of reach: those of the vector extension
 /// of small Arm cores are four registers for floats each.
@@ -26,4 +28,22 @@ pub fn registers(target: &Target) -> u32 {
     } else {
         target.vector_registers
     }
+}
+
+/// The elements of a constant as a language writes them, each with a comma behind it, as many as fit into a line.
+pub fn elements(dtype: DType, data: &[u8], literal: impl Fn(Scalar) -> String) -> String {
+    let (mut out, mut column) = (String::new(), usize::MAX / 2);
+    for bytes in data.chunks_exact(dtype.size().max(1)) {
+        let text = literal(Scalar::read(dtype, bytes));
+        if column + text.len() > 112 {
+            out.push_str("\n    ");
+            column = 4;
+        } else {
+            out.push(' ');
+        }
+        column += text.len() + 2;
+        out.push_str(&text);
+        out.push(',');
+    }
+    out
 }
