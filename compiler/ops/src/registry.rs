@@ -339,6 +339,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::ml::svm_parts::PROBABILITY,
     &ops::ml::post::DEF,
     &ops::ml::svm_parts::RADIAL,
+    &ops::rnn::BIAS,
     &ops::rnn::INPUT,
     &ops::rnn::STEPS,
     &ops::rnn::WEIGHTS,

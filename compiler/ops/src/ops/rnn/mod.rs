@@ -24,7 +24,7 @@ mod parts;
 mod quantised;
 mod steps;
 
-pub use parts::{INPUT, WEIGHTS};
+pub use parts::{BIAS, INPUT, WEIGHTS};
 pub use quantised::DYNAMIC_LSTM;
 pub use steps::DEF as STEPS;
 
@@ -142,13 +142,30 @@ fn become_layer(
     let [c, peepholes] = [c, peepholes].map(|v| v.filter(|_| kind == Kind::Lstm));
     let linear = kind == Kind::Gru && flag == 1;
     let gates = ("gates", Attr::Int(kind.gates()));
-    let of_input = [gates.clone(), ("directions", Attr::Int(directions as i64)), ("linear", Attr::Int(linear.into()))];
-    let px = n.emit(inner("RecurrentInput"), &of_input, &[x, w, b], 1)?[0];
+    let of_bias = [gates.clone(), ("linear", Attr::Int(linear.into()))];
+    let sum = match b {
+        Some(b) => Some(n.emit(inner("RecurrentBias"), &of_bias, &[Some(b)], 1)?[0]),
+        None => None,
+    };
+    let px = input_part(n, x, w, sum, directions as i64)?;
     let weights = n.emit(inner("RecurrentWeights"), &[gates], &[r], 1)?[0];
     let bias = b.filter(|_| linear);
     let inputs = [Some(px), Some(weights), bias, lengths, h, c, peepholes];
     let results = n.emit(inner("RecurrentSteps"), &attrs, &inputs, n.output_count)?;
     n.become_values(results)
+}
+
+/// The input's part of the gates: [.., .., directions, gates * hidden]. One product serves all directions.
+fn input_part(
+    n: &mut NodeReader,
+    x: Option<ValueId>,
+    w: Option<ValueId>,
+    bias: Option<ValueId>,
+    directions: i64,
+) -> Result<ValueId> {
+    let w = n.emit_one("Flatten", &[("axis", Attr::Int(2))], &[w])?;
+    let attrs = [("directions", Attr::Int(directions))];
+    Ok(n.emit(inner("RecurrentInput"), &attrs, &[x, Some(w), bias], 1)?[0])
 }
 
 fn inner(name: &str) -> OpName {
