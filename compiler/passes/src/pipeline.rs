@@ -26,6 +26,8 @@ pub static GRAPH: &[GraphPass] = &[
     g::dead_code::PASS,
     g::common_subexpressions::PASS,
     g::fold_batch_norm::PASS,
+    g::sub_pixels::PASS,
+    g::dead_taps::PASS,
     g::fuse_layer_norm::PASS,
     g::scale_weights::PASS,
     g::gemm_axes::PASS,

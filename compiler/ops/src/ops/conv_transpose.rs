@@ -29,12 +29,17 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 /// One spatial axis.
-struct Axis {
-    stride: i64,
-    dilation: i64,
-    kernel: Sym,
-    begin: Sym,
-    out: Sym,
+pub struct Axis {
+    /// Outputs from one input position to the next, at least 1.
+    pub stride: i64,
+    /// Outputs from one tap to the next, at least 1.
+    pub dilation: i64,
+    /// Taps.
+    pub kernel: Sym,
+    /// Padding before the output: what is cut off there.
+    pub begin: Sym,
+    /// Extent of the output.
+    pub out: Sym,
 }
 
 impl Axis {
@@ -59,8 +64,11 @@ impl Axis {
     }
 }
 
-/// The axes of a node over an input of spatial extents `x`. Errors name no node.
-fn axes(attrs: &Attrs, x: &[Sym], kernel: &[Sym]) -> Result<Vec<Axis>> {
+/// The spatial axes of a node with these attributes over an input of spatial extents `x`.
+///
+/// # Errors
+/// Attributes that don't fit. Errors name no node.
+pub fn axes(attrs: &Attrs, x: &[Sym], kernel: &[Sym]) -> Result<Vec<Axis>> {
     let n = x.len();
     let stride = list(attrs, "strides", n, 1, 1)?;
     let dilation = list(attrs, "dilations", n, 1, 1)?;

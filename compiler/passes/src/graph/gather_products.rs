@@ -57,19 +57,20 @@ struct Found {
 enum Layer {
     /// By weights [K, N].
     MatMul,
-    /// By weights [directions, rows, K], and adds a bias.
-    Recurrent,
+    /// By weights [directions * rows, K] of so many directions, and adds a bias.
+    Recurrent(usize),
 }
 
 fn found(graph: &Graph, uses: &Uses, n: NodeId) -> Option<Found> {
     let node = &graph.nodes[n];
     let layer = match (node.op.domain.as_str(), node.op.name.as_str()) {
         ("", "MatMul") => Layer::MatMul,
-        (INNER, "RecurrentInput") => Layer::Recurrent,
+        (INNER, "RecurrentInput") => Layer::Recurrent(usize::try_from(node.attrs.int("directions").unwrap_or(1)).ok()?),
         _ => return None,
     };
     let (mut x, weights, mut perms) = (input(node, 0)?, input(node, 1)?, vec![]);
-    if layer == Layer::Recurrent && input(node, 2).is_some_and(|b| graph.constant(b).is_none()) {
+    let recurrent = layer != Layer::MatMul;
+    if recurrent && input(node, 2).is_some_and(|b| graph.constant(b).is_none()) {
         return None;
     }
     while let Some((_, transpose)) = made_by(graph, x, "Transpose") {
@@ -86,8 +87,7 @@ fn found(graph: &Graph, uses: &Uses, n: NodeId) -> Option<Found> {
     let (rows, picks) = (input(gather, 0)?, input(gather, 1)?);
     let (e, w) = (graph.constant(rows)?, graph.constant(weights)?);
     let f32 = e.dtype() == DType::F32 && w.dtype() == DType::F32;
-    let rank = if layer == Layer::MatMul { 2 } else { 3 };
-    if !f32 || e.shape().len() != 2 || w.shape().len() != rank || gather.attrs.int("axis").unwrap_or(0) != 0 {
+    if !f32 || e.shape().len() != 2 || w.shape().len() != 2 || gather.attrs.int("axis").unwrap_or(0) != 0 {
         return None;
     }
     let (v, k) = (e.shape()[0], e.shape()[1]);
@@ -116,7 +116,7 @@ fn build(graph: &mut Graph, n: NodeId, f: &Found) -> Option<Patch> {
     let ty = graph.values[node.outputs[0]].ty.clone();
     let attrs = Attrs::default().with("axis", Attr::Int(0));
     let mut y = patch.node(graph, OpName::onnx("Gather"), attrs, &[Some(table), Some(picks)], vec![ty.clone()])[0];
-    if f.layer == Layer::Recurrent && input(&node, 2).is_some() {
+    if f.layer != Layer::MatMul && input(&node, 2).is_some() {
         let k = graph.constant(f.rows)?.shape()[1];
         let zero = patch.constant(graph, "zero", Tensor::from_slice(&[1, 1, k], &vec![0f32; k]));
         let inputs: Vec<Option<ValueId>> = [Some(zero)].into_iter().chain(node.inputs[1..].iter().copied()).collect();
@@ -134,8 +134,8 @@ fn table(rows: &Tensor, weights: &Tensor, layer: Layer) -> Option<Tensor> {
     let k = rows.shape()[1];
     let (e, w) = (rows.to_f64()?, weights.to_f64()?);
     let (columns, (across, down), tail) = match layer {
-        Layer::MatMul => (weights.shape()[1], (1, weights.shape()[1]), &weights.shape()[1..]),
-        Layer::Recurrent => (w.len() / k, (k, 1), &weights.shape()[..2]),
+        Layer::MatMul => (weights.shape()[1], (1, weights.shape()[1]), vec![weights.shape()[1]]),
+        Layer::Recurrent(d) => (weights.shape()[0], (k, 1), vec![d, weights.shape()[0].checked_div(d)?]),
     };
     // [K, N]: whole rows are added, which vectors do.
     let w: Vec<f64> = (0..k * columns).map(|i| w[i / columns * down + i % columns * across]).collect();
@@ -148,6 +148,6 @@ fn table(rows: &Tensor, weights: &Tensor, layer: Layer) -> Option<Tensor> {
         }
         out.extend(sums.iter().map(|&s| s as f32));
     }
-    let shape: Vec<usize> = rows.shape()[..1].iter().chain(tail).copied().collect();
+    let shape: Vec<usize> = rows.shape()[..1].iter().copied().chain(tail).collect();
     Some(Tensor::from_slice(&shape, &out))
 }

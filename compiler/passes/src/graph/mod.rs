@@ -4,6 +4,7 @@ pub mod borders;
 pub mod channels_last;
 pub mod common_subexpressions;
 pub mod dead_code;
+pub mod dead_taps;
 pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod fuse_layer_norm;
@@ -19,5 +20,6 @@ mod regions;
 pub mod scale_weights;
 pub mod scan_axes;
 pub mod simplify;
+pub mod sub_pixels;
 #[cfg(test)]
 mod tests;

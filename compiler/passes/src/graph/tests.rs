@@ -95,6 +95,18 @@ fn batch_norm_goes_into_the_weights() {
 }
 
 #[test]
+fn batch_norm_goes_into_the_weights_of_a_transposed_convolution() {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["1", "4", "3", "3"]);
+    let (w, bias) = (b.constant("w", numbers(&[4, 3, 2, 2])), b.constant("c", numbers(&[6])));
+    let c = node(&mut b, "ConvTranspose", Attrs::default().with("group", Attr::Int(2)), &[x, w, bias]);
+    let stats: Vec<ValueId> = ["s", "b", "m", "v"].iter().map(|n| b.constant(n, numbers(&[6]))).collect();
+    let y = node(&mut b, "BatchNormalization", Attrs::default(), &[&[c], &stats[..]].concat());
+    let left = check(b.finish(&[y]), &[&super::fold_batch_norm::PASS], &[numbers(&[1, 4, 3, 3])]);
+    assert_eq!(left, ["ConvTranspose"]);
+}
+
+#[test]
 fn layer_norm_is_recognised() {
     let mut b = GraphBuilder::new("g");
     let x = b.tensor_input("x", DType::F32, &["2", "8"]);
@@ -194,10 +206,8 @@ fn picked(recurrent: bool, rows: usize, columns: usize) -> Vec<String> {
     let x = node(&mut b, "Gather", Attrs::default().with("axis", Attr::Int(0)), &[e, i]);
     let x = node(&mut b, "Transpose", Attrs::default().with("perm", Attr::Ints(vec![1, 0, 2])), &[x]);
     let y = if recurrent {
-        let w = b.constant("w", numbers(&[2, columns / 2, 8]));
-        let bias = b.constant("b", numbers(&[2, columns]));
-        let attrs = [("directions", 2), ("gates", 1), ("linear", 0)];
-        let attrs = attrs.iter().fold(Attrs::default(), |a, (n, v)| a.with(n, Attr::Int(*v)));
+        let (w, bias) = (b.constant("w", numbers(&[columns, 8])), b.constant("b", numbers(&[columns])));
+        let attrs = Attrs::default().with("directions", Attr::Int(2));
         let op = OpName { domain: "onnxc".into(), name: "RecurrentInput".into() };
         b.node(op, attrs, &[Some(x), Some(w), Some(bias)], vec![onnxc_ir::graph::Type::unknown()])[0]
     } else {
@@ -215,4 +225,74 @@ fn a_product_of_picked_rows_is_picked() {
     // 40 * 10 floats instead of (40 + 10) * 8, but 40 * 400 instead of (40 + 400) * 8 are more than twice as many.
     assert_eq!(picked(false, 40, 10), ["Transpose", "Gather"]);
     assert_eq!(picked(false, 40, 400), ["Gather", "Transpose", "MatMul"]);
+}
+
+/// A transposed convolution of 3 to 2 channels with these attributes, over an image of these extents.
+fn transposed(extents: &[&str], kernel: &[usize], attrs: Attrs) -> Graph {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &[&["2", "3"], extents].concat());
+    let (w, bias) = (b.constant("w", numbers(&[&[3, 2], kernel].concat())), b.constant("b", numbers(&[2])));
+    let y = node(&mut b, "ConvTranspose", attrs, &[x, w, bias]);
+    b.finish(&[y])
+}
+
+#[test]
+fn transposed_convolutions_become_plain_ones() {
+    let attrs = |strides: &[i64], pads: &[i64], extra: &[i64]| {
+        Attrs::default()
+            .with("strides", Attr::Ints(strides.to_vec()))
+            .with("pads", Attr::Ints(pads.to_vec()))
+            .with("output_padding", Attr::Ints(extra.to_vec()))
+    };
+    let cases: [(&[usize], Attrs, &[&str]); 6] = [
+        (&[2, 2], attrs(&[2, 2], &[0; 4], &[0, 0]), &["Conv", "DepthToSpace"]),
+        (&[4, 4], attrs(&[2, 2], &[1; 4], &[0, 0]), &["Conv", "DepthToSpace", "Slice"]),
+        (&[3, 3], attrs(&[2, 2], &[1; 4], &[1, 1]), &["Conv", "DepthToSpace", "Slice"]),
+        (&[5, 3], attrs(&[3, 2], &[0, 1, 2, 1], &[2, 0]), &["Conv", "Reshape", "Transpose", "Reshape", "Slice"]),
+        (&[3, 2], attrs(&[1, 1], &[1, 0, 1, 0], &[0, 0]), &["Conv"]),
+        (&[1, 1], attrs(&[3, 3], &[0; 4], &[0, 0]), &["Conv", "DepthToSpace", "Slice"]),
+    ];
+    for (kernel, attrs, made) in cases {
+        let given = [numbers(&[2, 3, 4, 5])];
+        let fixed = transposed(&["4", "5"], kernel, attrs.clone());
+        assert_eq!(check(fixed, &[&super::sub_pixels::PASS], &given), made, "{kernel:?}");
+        // The strides of this one differ.
+        if kernel != [5, 3] {
+            let symbolic = transposed(&["h", "w"], kernel, attrs);
+            assert_eq!(check(symbolic, &[&super::sub_pixels::PASS], &given), made, "{kernel:?}, symbolic");
+        }
+    }
+    // A quarter of a pixel's outputs are wanted.
+    let few = transposed(&["1", "1"], &[2, 2], attrs(&[4, 4], &[0; 4], &[0, 0]));
+    assert_eq!(check(few, &[&super::sub_pixels::PASS], &[numbers(&[2, 3, 1, 1])]), ["ConvTranspose"]);
+    let row = transposed(&["n"], &[6], attrs(&[4], &[1, 1], &[0]));
+    let made = ["Conv", "Reshape", "Transpose", "Reshape", "Slice"];
+    assert_eq!(check(row, &[&super::sub_pixels::PASS], &[numbers(&[2, 3, 7])]), made);
+}
+
+#[test]
+fn taps_that_meet_only_padding_disappear() {
+    for (dilation, taps) in [(5, "1"), (3, "3")] {
+        let mut b = GraphBuilder::new("g");
+        let x = b.tensor_input("x", DType::F32, &["1", "2", "5", "9"]);
+        let w = b.constant("w", numbers(&[3, 2, 3, 3]));
+        let attrs = Attrs::default()
+            .with("pads", Attr::Ints(vec![dilation; 4]))
+            .with("dilations", Attr::Ints(vec![dilation; 2]))
+            .with("kernel_shape", Attr::Ints(vec![3, 3]));
+        let y = node(&mut b, "Conv", attrs, &[x, w]);
+        let mut graph = b.finish(&[y]);
+        let given = [numbers(&[1, 2, 5, 9])];
+        let passes = [&super::dead_taps::PASS, &super::fold_constants::PASS, &super::dead_code::PASS];
+        assert_eq!(check(graph.clone(), &passes, &given), ["Conv"]);
+        let registry = Registry::new();
+        infer_graph(&mut graph, &registry);
+        let mut editor = Editor::new();
+        let mut cx = GraphCx { registry: &registry, machine: Machine::USUAL, editor: &mut editor, notes: &mut vec![] };
+        (super::dead_taps::PASS.run)(&mut graph, &mut cx).expect("it has no errors");
+        let conv = &graph.nodes[*graph.body.nodes.last().expect("a node")];
+        let weights = graph.tensor_type(conv.inputs[1].expect("weights")).expect("a tensor");
+        assert_eq!(weights.shape[2].to_string(), taps, "dilation {dilation}");
+        assert_eq!(weights.shape[3].to_string(), "3", "dilation {dilation}");
+    }
 }
