@@ -96,9 +96,10 @@ fn nodes_of_constants_fold() {
 }
 "#,
     );
+    // Inference folds small ones.
+    let folded: Vec<Option<&Tensor>> = g.body.results.iter().map(|&v| g.constant(v)).collect();
+    let (sum, running) = (Tensor::from_slice(&[2], &[2.0f32, 4.0]), Tensor::from_slice(&[2], &[3.0f32, 2.0]));
+    assert_eq!(folded, [Some(&sum), Some(&running), None]);
     let registry = registry();
-    let fold = |i: usize| Evaluator::new(&registry).fold(&g, g.body.nodes[i]);
-    assert_eq!(fold(0), Some(vec![Tensor::from_slice(&[2], &[2.0f32, 4.0])]));
-    assert_eq!(fold(1), Some(vec![Tensor::from_slice(&[2], &[3.0f32, 2.0])]));
-    assert_eq!(fold(2), None);
+    assert_eq!(Evaluator::new(&registry).fold(&g, g.body.nodes[0]), None);
 }

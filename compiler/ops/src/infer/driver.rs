@@ -1,7 +1,8 @@
 //! Types of a whole graph: each node's `infer` in order, regions when their node asks for them.
 //!
 //! Holds afterwards, if there are no errors: every value has a type over symbols that the graph defines, and no branch whose
-//! condition is known is left ([`branches`]). With errors:
+//! condition is known is left ([`branches`]). Small results of constants that no content can say (floats, from which
+//! exporters compute extents) are constants. With errors:
 //! what depends on a wrong node has [`unknown_type`], silently, so that one mistake is one message.
 //!
 //! May run again after a pass has changed the graph: types and contents get sharper, symbols stay.
@@ -11,10 +12,15 @@
 
 use super::branches::{self, Choices};
 use super::{InferCx, unknown_type};
+use crate::eval::Evaluator;
 use crate::registry::{OpRef, Registry};
-use onnxc_base::{DType, Diagnostic, Diagnostics, Sym};
-use onnxc_ir::graph::{Graph, NodeId, Region, Type, ValueId};
+use onnxc_base::tensor::element_count;
+use onnxc_base::{DType, Diagnostic, Diagnostics, Sym, Tensor};
+use onnxc_ir::graph::{Graph, NodeId, OpName, Region, TensorType, Type, ValueDef, ValueId};
 use std::cell::RefCell;
+
+/// The most elements of constants and of results that are computed with while types are inferred.
+const SMALL: usize = 256;
 
 /// Says that a region could not be typed because of problems reported already.
 pub const REPORTED: &str = "E2099";
@@ -45,7 +51,16 @@ pub fn infer_graph(graph: &mut Graph, registry: &Registry) -> Diagnostics {
 fn infer_once(graph: &mut Graph, registry: &Registry) -> (Diagnostics, Vec<NodeId>) {
     let driver = Driver { registry, found: RefCell::default(), undecided: RefCell::default() };
     let body = graph.body.clone();
-    let done = driver.region(graph, &body);
+    for &node in &body.nodes {
+        driver.node(graph, node);
+        if let Some(values) = known(graph, node, registry) {
+            for (v, t) in graph.nodes[node].outputs.clone().into_iter().zip(values) {
+                graph.values[v].def = ValueDef::Const(t);
+            }
+            graph.body.nodes.retain(|&n| n != node);
+        }
+    }
+    let done = driver.results(graph, &body);
     let mut found = driver.found.into_inner();
     // The sink has whatever went wrong, unless a node waited for what no one said.
     if let Err(d) = done
@@ -74,6 +89,10 @@ impl Driver<'_> {
         for &node in &region.nodes {
             self.node(graph, node);
         }
+        self.results(graph, region)
+    }
+
+    fn results(&self, graph: &Graph, region: &Region) -> Result<(), Diagnostic> {
         let missing = region.results.iter().find(|v| graph.values[**v].ty == unknown_type());
         match missing {
             Some(&v) => Err(Diagnostic::error(REPORTED, "a result has no type").tensor(&graph.values[v].name)),
@@ -153,6 +172,23 @@ impl Driver<'_> {
     }
 }
 
+/// The small outputs of a node of constants, unless contents say them already. Quantised constants stay integers.
+fn known(graph: &Graph, id: NodeId, registry: &Registry) -> Option<Vec<Tensor>> {
+    let node = &graph.nodes[id];
+    let constant = |&v: &ValueId| graph.constant(v).is_some_and(|t| t.len() <= SMALL);
+    let small = |v: &ValueId| {
+        let shape = graph.tensor_type(*v).and_then(TensorType::fixed);
+        shape.and_then(|s| element_count(&s)).is_some_and(|n| n <= SMALL)
+    };
+    let said = node.outputs.iter().all(|&v| graph.values[v].content.is_some());
+    let quantised = node.op == OpName::onnx("DequantizeLinear");
+    let of_constants = !node.inputs.is_empty() && node.inputs.iter().flatten().all(constant);
+    if said || quantised || !of_constants || !node.outputs.iter().all(small) {
+        return None;
+    }
+    Evaluator::new(registry).fold(graph, id)
+}
+
 fn forget(graph: &mut Graph, values: &[ValueId]) {
     for &v in values {
         graph.values[v].ty = unknown_type();
@@ -226,6 +262,31 @@ fn disagreement(declared: &Type, inferred: &Type) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onnxc_ir::graph::build::GraphBuilder;
+    use onnxc_ir::graph::{Attr, Attrs};
+
+    #[test]
+    fn extents_may_be_computed_from_constants_in_floats() {
+        let mut b = GraphBuilder::new("g");
+        let x = b.tensor_input("x", DType::F32, &["2", "6"]);
+        let (height, patch) = (b.constant("h", Tensor::scalar(3.5f32)), b.constant("p", Tensor::scalar(1f32)));
+        let shape = b.constant("shape", Tensor::from_slice(&[1], &[-1i64]));
+        let mut node = |op: &str, attrs: Attrs, inputs: &[ValueId]| {
+            let inputs: Vec<Option<ValueId>> = inputs.iter().map(|&v| Some(v)).collect();
+            b.node(OpName::onnx(op), attrs, &inputs, vec![unknown_type()])[0]
+        };
+        let up = node("Ceil", Attrs::default(), &[height]);
+        let up = node("Div", Attrs::default(), &[up, patch]);
+        let n = node("Cast", Attrs::default().with("to", Attr::DType(DType::I64)), &[up]);
+        let n = node("Reshape", Attrs::default().with("allowzero", Attr::Int(0)), &[n, shape]);
+        let all = node("Concat", Attrs::default().with("axis", Attr::Int(0)), &[n, shape]);
+        let y = node("Reshape", Attrs::default().with("allowzero", Attr::Int(0)), &[x, all]);
+        let mut graph = b.finish(&[y]);
+        let found = infer_graph(&mut graph, &Registry::new());
+        assert!(!found.has_errors(), "{found}");
+        let shape = &graph.tensor_type(graph.body.results[0]).expect("a tensor").shape;
+        assert_eq!(shape.iter().map(Sym::as_int).collect::<Vec<_>>(), [Some(4), Some(3)]);
+    }
 
     #[test]
     fn sizes_beyond_64_bits_are_refused() {
