@@ -21,6 +21,9 @@ const LINE: i64 = 64;
 /// Bytes to fetch ahead within a panel: two pages, since what the processor fetches by itself ends with each.
 const NEAR: i64 = 8 << 10;
 
+/// Tiles along an axis whose extent isn't known: they take turns at so many parts.
+const TURNS: i64 = 8;
+
 /// Which part of the next panel a tile fetches.
 struct Part {
     number: Sym,
@@ -101,12 +104,16 @@ impl Cx<'_> {
             let last = stage.loops[at + 1..].iter().all(|x| x.axis != l.axis);
             let (Some(lo), Some(region)) = (tile.env.get(&l.axis), self.regions.get(&stage.def)) else { continue };
             let Some(span) = region.get(&l.axis).filter(|_| last && !in_constants(&l.axis)) else { continue };
-            let Some(extent) = span.len.as_int() else { continue };
-            let count = (extent + i64::from(l.block) - 1) / i64::from(l.block);
-            let corner = coordinate(&l.axis);
-            let lo = lo.subst(&|v| (*v == corner).then(|| Sym::int(0)));
-            // Blocks may be of unequal size, larger ones first.
-            let own = ((lo - &span.lo) * count).floordiv(&Sym::int(extent));
+            let (corner, block) = (coordinate(&l.axis), i64::from(l.block));
+            let from = lo.subst(&|v| (*v == corner).then(|| Sym::int(0))) - &span.lo;
+            let (count, own) = match span.len.as_int() {
+                Some(extent) => {
+                    let count = (extent + block - 1) / block;
+                    // Blocks may be of unequal size, larger ones first.
+                    (count, (from * count).floordiv(&Sym::int(extent)))
+                }
+                None => (TURNS, from.floordiv(&Sym::int(block)).modulo(&Sym::int(TURNS))),
+            };
             (number, tiles) = (number * count + own, tiles * count);
         }
         let of = if tiles > 1 { 1 << tiles.ilog2() } else { 1 };
