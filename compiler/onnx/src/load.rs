@@ -155,7 +155,11 @@ impl Model {
     }
 }
 
+/// ONNX Runtime's own domain. Its optimisers save models that use it without an import, and it reads them.
+pub(crate) const IMPLIED_DOMAIN: &str = "com.microsoft";
+
 /// The version of a domain among opset imports (`""` and `"ai.onnx"` are one domain).
 pub fn opset_in(imports: &[OperatorSetIdProto], domain: &str) -> Option<i64> {
-    imports.iter().find(|o| full_domain(&o.domain) == full_domain(domain)).map(|o| o.version)
+    let found = imports.iter().find(|o| full_domain(&o.domain) == full_domain(domain)).map(|o| o.version);
+    found.or((domain == IMPLIED_DOMAIN).then_some(1))
 }

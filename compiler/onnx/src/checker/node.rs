@@ -13,7 +13,8 @@ pub(super) fn check<'a>(cx: &mut Checker<'a>, context: &Context<'_>, n: &'a Node
         cx.report(Diagnostic::error("E1015", "the node names no operator").help("export the model again"));
         return;
     }
-    let opset = context.imports.get(full_domain(&n.domain)).copied();
+    let implied = (n.domain == crate::load::IMPLIED_DOMAIN).then_some(1);
+    let opset = context.imports.get(full_domain(&n.domain)).copied().or(implied);
     if opset.is_none() && context.missing.borrow_mut().insert(n.domain.clone()) {
         let found = format!("domain '{}' is not imported", full_domain(&n.domain));
         let body = if context.function.is_some() { "function" } else { "model" };

@@ -163,6 +163,13 @@ fn models_older_than_operator_sets_mean_version_one() {
 }
 
 #[test]
+fn the_domain_of_onnx_runtime_is_implied() {
+    let mut m = good();
+    graph(&mut m).node = vec![NodeProto { domain: "com.microsoft".into(), ..node("", "FastGelu", &["x"], &["y"]) }];
+    assert_eq!(problems(&m).to_string(), "");
+}
+
+#[test]
 fn problems_beyond_the_limit_are_counted() {
     let mut m = good();
     graph(&mut m).node.extend((0..50).map(|i| node("", "Nope", &["nowhere"], &[&format!("o{i}")])));

@@ -58,6 +58,7 @@ fn custom_operators_are_listed() {
 fn attributes_are_read_by_kind() {
     let model = model("srcnn.onnx");
     assert_eq!((model.opset(""), model.opset("ai.onnx"), model.opset("mine")), (Some(11), Some(11), None));
+    assert_eq!(model.opset("com.microsoft"), Some(1));
     let conv = model.graph().node.iter().find(|n| n.op_type == "Conv").expect("SRCNN convolves");
     assert_eq!(conv.attr_ints("kernel_shape"), Some(&[9, 9][..]));
     assert_eq!(conv.attr_int("kernel_shape"), None);
