@@ -310,12 +310,12 @@ impl Language for Rust<'_> {
 
     fn store(&mut self, f: &Func, buf: Buf, offset: Expr, value: Expr) -> String {
         let d = f.bufs[buf].dtype;
-        let Some((_, name)) = self.place(buf) else { return String::new() };
+        let Some((root, name)) = self.place(buf) else { return String::new() };
         let at = self.subscript(buf, &offset);
         let value = if d == DType::Bool { format!("u8::from({})", value.text) } else { value.text };
         if self.unchecked {
             let put = self.helpers.need("put", DType::F32);
-            return format!("{put}(&mut {name}, {at}, {value});");
+            return format!("{put}(&mut {name}{}, {at}, {value});", self.whole(&root));
         }
         format!("{name}[{at}] = {value};")
     }
