@@ -97,8 +97,15 @@ fn squared_error(bins: &[u64], both_signs: bool) -> f64 {
     parts.min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(1.0)
 }
 
-/// The part of the greatest magnitude whose distribution in `levels` steps diverges least from the original one.
+/// The part of the greatest magnitude whose distribution in `levels` steps diverges least from the original one. Zero is exact
+/// in every scale: the many that activations cut off must not ask for steps as fine as bins, so the first bin counts like the
+/// second (as in NVIDIA's pytorch-quantization).
 fn entropy(bins: &[u64], levels: usize) -> f64 {
+    let mut bins = bins.to_vec();
+    if let [first, second, ..] = bins.as_mut_slice() {
+        *first = *second;
+    }
+    let bins = &bins;
     let tried = (levels..=bins.len()).step_by(8);
     let best = tried.min_by(|a, b| divergence(bins, *a, levels).total_cmp(&divergence(bins, *b, levels)));
     best.map_or(1.0, |n| n as f64 / BINS as f64)
@@ -217,6 +224,14 @@ mod tests {
             let (low, high) = seen(&values).range(method);
             assert!(low == 0.0 && high > 0.97, "{method:?}: {low} {high}");
         }
+    }
+
+    /// What a ReLU leaves: as many zeros as others.
+    #[test]
+    fn zeros_dont_narrow_the_range() {
+        let values: Vec<f32> = (-10_000..10_000).map(|i| (i as f32 / 10_000.0).max(0.0)).collect();
+        let (low, high) = seen(&values).range(Method::Entropy);
+        assert!(low == 0.0 && high > 0.9, "{low} {high}");
     }
 
     #[test]
