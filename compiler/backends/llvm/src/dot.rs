@@ -14,6 +14,11 @@ impl<'c> Emit<'c> {
         if self.abilities.pairs && bytes(x) && bytes(y) && (lanes(a), lanes(c)) == (4, 1) {
             return self.dot_of_pairs((a, x), (b, y), c);
         }
+        if self.abilities.whole_vectors && bytes(x) && bytes(y) && lanes(c) == 1 {
+            if let Some(sum) = self.dot_of_vectors((a, x), (b, y), c)? {
+                return Ok(sum);
+            }
+        }
         if bytes(x) && bytes(y) && lanes(a) == 4 * lanes(c) {
             if let Some(sum) = self.dot_of_lanes((a, x), (b, y), c)? {
                 return Ok(sum);
@@ -36,6 +41,21 @@ impl<'c> Emit<'c> {
             sums = self.op(I::Add, even, odd)?;
         }
         self.op(I::Add, c, sums)
+    }
+
+    /// Sixteen bytes of one kind, or eight or four that are widened as they are loaded. By name: instruction selection knows
+    /// the sum of products only where both factors have no other use.
+    fn dot_of_vectors(&self, (a, x): (Val<'c>, DType), (b, y): (Val<'c>, DType), c: Val<'c>) -> Res<Option<Val<'c>>> {
+        let (wide, unsigned) = match lanes(a) {
+            16 if x == y => (x, !x.is_signed_int()),
+            8 => (DType::I16, false),
+            4 => (DType::I32, false),
+            _ => return Ok(None),
+        };
+        let (a, b) = (self.cast(a, x, wide)?, self.cast(b, y, wide)?);
+        let flag = |on: bool| self.cx.i32_type().const_int(u64::from(on), false).into();
+        let args = [flag(unsigned), flag(false), flag(false), c, a, b];
+        self.intrinsic_value("llvm.arm.mve.vmldava", &[a.get_type()], &args).map(Some)
     }
 
     /// Four bytes by four in each lane, if there are instructions for so many lanes and these signs.

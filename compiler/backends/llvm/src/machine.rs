@@ -24,6 +24,8 @@ pub(crate) struct Abilities {
     pub half: bool,
     /// Products of pairs of halves of a register, summed (SMLAD), and the unpacking of bytes to halves.
     pub pairs: bool,
+    /// Products of a whole vector, summed (VMLADAVA).
+    pub whole_vectors: bool,
     /// Products of four bytes summed in each lane.
     pub lanes_of_bytes: LanesOfBytes,
 }
@@ -142,6 +144,7 @@ fn abilities(target: &Target) -> Abilities {
 
 fn lanes_of_bytes(target: &Target) -> LanesOfBytes {
     let has = |f: &str| target.has(f);
+        whole_vectors: target.has("mve.fp"),
     let widest = |all: &[(bool, u16)]| all.iter().find(|(there, _)| *there).map_or(0, |(_, lanes)| *lanes);
     LanesOfBytes {
         vnni: widest(&[(has("avx512vnni") && has("avx512vl"), 16), (has("avxvnni"), 8)]),
