@@ -105,6 +105,9 @@ pub const CPUS: &[Cpu] = &[
     Cpu { name: "cortex-m85", arch: "thumbv8m.main", extends: Some("cortex-m55"), features: &[] },
     Cpu { name: "generic-rv32", arch: "riscv32imac", extends: None, features: &["m", "a", "c"] },
     Cpu { name: "generic-rv32", arch: "riscv32imafc", extends: None, features: &["m", "a", "f", "c"] },
+    Cpu { name: "esp32", arch: "xtensa", extends: None, features: &["fp"] },
+    Cpu { name: "esp32s3", arch: "xtensa", extends: Some("esp32"), features: &[] },
+    Cpu { name: "esp8266", arch: "xtensa", extends: None, features: &[] },
     Cpu { name: "generic", arch: "wasm32", extends: None, features: &["simd128"] },
     Cpu { name: "mvp", arch: "wasm32", extends: None, features: &[] },
 ];
@@ -175,6 +178,7 @@ impl Target {
             // No registers for floats: lanes and tiles only cost.
             Architecture::Arm(a) if matches!(a.into_str().as_ref(), "thumbv6m" | "thumbv7m") => (32, 4, false),
             Architecture::Riscv32(_) => (64, 16, has("f")),
+            Architecture::XTensa => (if has("fp") { 64 } else { 32 }, if has("fp") { 16 } else { 4 }, false),
             // Scalar code; fused multiply-add is part of the F and D extensions.
             Architecture::Riscv64(_) => (64, 32, true),
             _ => (64, 16, false),
@@ -190,6 +194,7 @@ impl Target {
         match self.triple.architecture {
             Architecture::Arm(a) => !matches!(a.into_str().as_ref(), "thumbv6m" | "thumbv7m"),
             Architecture::Riscv32(_) => self.has("f"),
+            Architecture::XTensa => self.has("fp"),
             _ => true,
         }
     }
@@ -255,6 +260,8 @@ fn byte_products(
             unroll: if has("mve.fp") { 4 } else { 2 },
         }),
         Architecture::Riscv32(_) => Some(ByteProducts { dots: None, tile: points(4, 4), unroll: 2 }),
+        // Sixteen registers are visible at a time.
+        Architecture::XTensa => Some(ByteProducts { dots: None, tile: points(2, 2), unroll: 2 }),
         _ => None,
     }
 }
@@ -275,7 +282,8 @@ fn unknown_cpu(cpu: &str, arch: &str) -> Diagnostic {
     let known: Vec<&str> = CPUS.iter().filter(|c| c.arch == arch).map(|c| c.name).collect();
     if known.is_empty() {
         return Diagnostic::error("E5002", format!("no processor of architecture '{arch}' is known"))
-            .expected("x86_64, aarch64, riscv64gc or a thumb architecture such as thumbv7em");
+            .expected("x86_64, aarch64, riscv64gc, riscv32imac, xtensa, wasm32 or a thumb architecture such as thumbv7em")
+            .help("C source for riscv32imac-unknown-none-elf (-o model.c) is plain C99 for any little-endian core of 32 bits");
     }
     Diagnostic::error("E5003", format!("processor '{cpu}' isn't known for {arch}"))
         .expected(format!("native (on such a machine) or one of: {}", known.join(", ")))
@@ -366,6 +374,13 @@ mod tests {
         let arch = if cfg!(target_arch = "aarch64") { "riscv64gc" } else { "aarch64" };
         let t = Target::parse(Some(&format!("{arch}-unknown-linux-gnu")), None).expect("it is in the table");
         assert!(t.cpu.starts_with("generic") && !t.is_host());
+    }
+
+    #[test]
+    fn xtensa_is_a_small_machine() {
+        let t = |cpu| Target::parse(Some("xtensa-esp32-none-elf"), cpu).expect("it is in the table");
+        assert!(t(None).small && t(None).has_floats() && t(None).pointer_bits == 32);
+        assert!(!t(Some("esp8266")).has_floats());
     }
 
     #[test]

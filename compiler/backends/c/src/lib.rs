@@ -122,13 +122,17 @@ fn remarks(program: &Program, options: &Options) -> Vec<String> {
 }
 
 fn declarations(program: &Program, options: &Options) -> String {
-    if options.weights != Weights::File {
-        return String::new();
+    let name = &program.name;
+    match options.weights {
+        Weights::Embed => String::new(),
+        Weights::Extern => {
+            format!("/* To be linked in: {name}_constants, the bytes of {name}.weights, aligned to 64. */\n\n")
+        }
+        Weights::File => format!(
+            "/* The bytes of {name}.weights, aligned to 64. To be set before the first run. */\n\
+             extern const uint8_t *{name}_weights;\n\n"
+        ),
     }
-    format!(
-        "/* The bytes of {0}.weights, aligned to 64. To be set before the first run. */\nextern const uint8_t *{0}_weights;\n\n",
-        program.name
-    )
 }
 
 impl Backend for C {

@@ -57,6 +57,12 @@ pub(crate) fn machine(target: &Target, opt_level: u8, constant_bytes: u64) -> Re
         raw::set_up_code_generator();
         LlvmTarget::initialize_all(&InitializationConfig::default());
     });
+    if target.triple.architecture == target_lexicon::Architecture::XTensa {
+        // LLVM 22 puts the literals of a function at the end of the section before it, out of line and out of reach.
+        return Err(Diagnostic::error("E5300", "LLVM's objects for Xtensa can't be linked")
+            .help("write C (-o model.c) and compile it with the processor's own compiler, such as xtensa-esp32-elf-gcc")
+            .into());
+    }
     let name = triple_name(target);
     let triple = TargetTriple::create(&name);
     let llvm_target = LlvmTarget::from_triple(&triple).map_err(|e| {
@@ -138,13 +144,13 @@ fn abilities(target: &Target) -> Abilities {
         half: arm64 || target.has("f16c"),
         // With vectors there is better.
         pairs: target.has("dsp") && !target.has("mve.fp"),
+        whole_vectors: target.has("mve.fp"),
         lanes_of_bytes: lanes_of_bytes(target),
     }
 }
 
 fn lanes_of_bytes(target: &Target) -> LanesOfBytes {
     let has = |f: &str| target.has(f);
-        whole_vectors: target.has("mve.fp"),
     let widest = |all: &[(bool, u16)]| all.iter().find(|(there, _)| *there).map_or(0, |(_, lanes)| *lanes);
     LanesOfBytes {
         vnni: widest(&[(has("avx512vnni") && has("avx512vl"), 16), (has("avxvnni"), 8)]),
