@@ -75,6 +75,11 @@ pub trait Backend: Sync {
     }
 
     /// Compiles a unit to what `options.emit` asks for: a relocatable object file, or UTF-8 text.
+    /// How much code the text's compiler makes of a program, in percent of what a compiler of C makes.
+    fn code_percent(&self) -> u32 {
+        100
+    }
+
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics>;
 }
 

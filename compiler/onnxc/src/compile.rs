@@ -193,8 +193,13 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
         threads: threads(options, backend),
         bytes: backend.bytes(&options.target),
         strict: options.strict_fp,
-        memory: if options.target.small { Memory::SCARCE } else { Memory::PLENTY },
+        memory: if options.target.small { scarce(backend) } else { Memory::PLENTY },
     }
+}
+
+/// A small machine's memory, with as much code as leaves room for what the backend adds.
+fn scarce(backend: &dyn Backend) -> Memory {
+    Memory { code_bytes: Memory::SCARCE.code_bytes * 100 / backend.code_percent(), ..Memory::SCARCE }
 }
 
 /// Threads that the backend has for parallel loops.
