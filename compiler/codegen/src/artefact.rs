@@ -4,7 +4,7 @@
 
 use crate::abi::{Abi, ModuleInfo, add_plan_call, add_thread_settings, plan_call, uses_threads};
 use crate::archive;
-use crate::backend::{Backend, CompileOptions, Emit, Unit};
+use crate::backend::{Backend, Code, CompileOptions, Emit, Frames, Unit};
 use crate::constants::ConstLayout;
 use crate::files::{Temporary, beside, cannot_write, replace, write_whole};
 use crate::link::{LinkJob, Linker};
@@ -23,6 +23,7 @@ pub struct Artefact<'a> {
     constants: ConstLayout,
     /// Objects that refer to each other.
     code: Vec<Vec<u8>>,
+    frames: Option<Frames>,
     abi: Abi,
     head: Head,
 }
@@ -69,10 +70,13 @@ pub fn compile<'a>(
         let address_functions = if i == 0 { abi.functions.as_slice() } else { &[] };
         backend.compile(&Unit { program, constants: &constants, address_functions, data }, target, &options)
     });
-    let code = code.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let code = code.into_iter().collect::<Result<Vec<Code>, _>>()?;
+    let frames = code.iter().map(|c| c.frames.clone()).collect::<Option<Vec<_>>>();
+    let frames = frames.map(|all| all.into_iter().flatten().collect());
+    let code: Vec<Vec<u8>> = code.into_iter().map(|c| c.bytes).collect();
     let parts = Parts { code: &code, data: &abi.data, program, constants: &constants, weak: &[module::SYMBOL] };
     let head = Head::new(&parts)?;
-    Ok(Artefact { program, constants, code, abi, head })
+    Ok(Artefact { program, constants, code, frames, abi, head })
 }
 
 /// Results of `f` for each part, in order, from as many threads as the machine gives us.
@@ -115,7 +119,7 @@ pub fn compile_text(
     let abi = Abi::new(program, info, target)?;
     let data = (!target.is_elf()).then_some(abi.data.as_slice());
     let unit = Unit { program, constants: &constants, address_functions: &abi.functions, data };
-    let text = backend.compile(&unit, target, options)?;
+    let text = backend.compile(&unit, target, options)?.bytes;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
@@ -174,6 +178,11 @@ impl Artefact<'_> {
             functions.filter(|s| s.name().is_ok_and(|n| n.starts_with(prefix))).map(|s| s.size()).sum()
         };
         self.code.iter().map(of).sum()
+    }
+
+    /// Bytes of stack that each function's frame takes, by symbol, if the backend has said so.
+    pub fn frames(&self) -> Option<&Frames> {
+        self.frames.as_ref()
     }
 
     /// Bytes of constants, with padding.

@@ -31,6 +31,7 @@ use crate::target::Target;
 use onnxc_base::Diagnostics;
 use onnxc_ir::kernel::ByteProducts;
 use onnxc_ir::loops::Program;
+use std::collections::BTreeMap;
 
 /// The parameter through which a function gets the caller's `onnxc_allocator`.
 pub const ALLOCATOR_PARAM: &str = "allocator";
@@ -74,13 +75,32 @@ pub trait Backend: Sync {
         None
     }
 
-    /// Compiles a unit to what `options.emit` asks for: a relocatable object file, or UTF-8 text.
     /// How much code the text's compiler makes of a program, in percent of what a compiler of C makes.
     fn code_percent(&self) -> u32 {
         100
     }
 
-    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics>;
+    /// Compiles a unit to what `options.emit` asks for: a relocatable object file, or UTF-8 text.
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Code, Diagnostics>;
+}
+
+/// What a backend makes of a unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Code {
+    /// What the options ask for: an object file, or UTF-8 text.
+    pub bytes: Vec<u8>,
+    /// Bytes of stack of each function that has a frame, by symbol, with what it saves of its caller's and what it spills;
+    /// `None` of a backend that doesn't know.
+    pub frames: Option<Frames>,
+}
+
+/// Bytes of frames, by symbol.
+pub type Frames = BTreeMap<String, u64>;
+
+impl From<Vec<u8>> for Code {
+    fn from(bytes: Vec<u8>) -> Code {
+        Code { bytes, frames: None }
+    }
 }
 
 /// What one object file contains.

@@ -34,7 +34,7 @@ pub mod testing;
 
 pub use abi::ModuleInfo;
 pub use artefact::{Artefact, compile, compile_text, complete};
-pub use backend::{AddressFunction, Backend, CompileOptions, Emit, Table, Unit};
+pub use backend::{AddressFunction, Backend, Code, CompileOptions, Emit, Frames, Table, Unit};
 pub use constants::ConstLayout;
 pub use header::header;
 pub use link::Linker;

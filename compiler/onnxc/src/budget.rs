@@ -6,6 +6,7 @@
 
 use crate::options::Options;
 use onnxc_base::{Diagnostic, Diagnostics};
+use onnxc_codegen::Frames;
 use onnxc_ir::loops::Program;
 use onnxc_passes::from_kernel::{Machine, Memory};
 use onnxc_passes::loops;
@@ -21,9 +22,9 @@ pub fn constant_bytes(program: &Program) -> u64 {
     program.consts.values().map(|c| c.data.len() as u64).sum()
 }
 
-/// Bytes of stack that a run needs at most.
-pub fn stack_bytes(program: &Program) -> u64 {
-    program.interface.entries.run.map_or(0, |run| loops::stack::bound(program, run))
+/// Bytes of stack that a run needs at most, with the frames of compiled functions where they are known.
+pub fn stack_bytes(program: &Program, frames: Option<&Frames>) -> u64 {
+    program.interface.entries.run.map_or(0, |run| loops::stack::bound(program, run, frames))
 }
 
 /// Lowers within the budgets of the options: `attempt` for one machine after the other.

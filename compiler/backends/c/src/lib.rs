@@ -21,7 +21,7 @@ mod object;
 mod tests;
 
 use onnxc_base::{Diagnostic, Diagnostics};
-use onnxc_codegen::{Backend, CompileOptions, ConstLayout, Emit, ModuleInfo, Target, Unit};
+use onnxc_codegen::{Backend, Code, CompileOptions, ConstLayout, Emit, ModuleInfo, Target, Unit};
 use onnxc_ir::loops::Program;
 
 /// The C backend.
@@ -168,7 +168,7 @@ impl Backend for C {
         target.bytes.filter(|b| matches!(b.tile, onnxc_ir::kernel::ByteTile::Points { .. }))
     }
 
-    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Code, Diagnostics> {
         let job = file::Job {
             program: unit.program,
             info: &ModuleInfo { compiler: "onnxc".into(), ..ModuleInfo::default() },
@@ -181,8 +181,8 @@ impl Backend for C {
         };
         let text = file::write(&job)?;
         match options.emit {
-            Emit::BackendIr => Ok(text.into_bytes()),
-            Emit::Object | Emit::Assembly => object::compile(&text, target, options),
+            Emit::BackendIr => Ok(text.into_bytes().into()),
+            Emit::Object | Emit::Assembly => object::compile(&text, target, options).map(Code::from),
         }
     }
 }
@@ -198,9 +198,10 @@ impl Backend for SoftwareRoots {
         "c"
     }
 
-    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Code, Diagnostics> {
         let text = C.compile(unit, target, &CompileOptions { emit: Emit::BackendIr, ..options.clone() })?;
-        let text = String::from_utf8_lossy(&text).replace("__SSE2__", "NO_ROOT_A").replace("__aarch64__", "NO_ROOT_B");
-        object::compile(&text, target, options)
+        let text =
+            String::from_utf8_lossy(&text.bytes).replace("__SSE2__", "NO_ROOT_A").replace("__aarch64__", "NO_ROOT_B");
+        object::compile(&text, target, options).map(Code::from)
     }
 }

@@ -29,7 +29,7 @@ mod value;
 mod vars;
 
 use onnxc_base::Diagnostics;
-use onnxc_codegen::{Backend, CompileOptions, Target, Unit};
+use onnxc_codegen::{Backend, Code, CompileOptions, Target, Unit};
 
 /// The Cranelift backend.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,7 +56,7 @@ impl Backend for Cranelift {
         all * 3 / 4
     }
 
-    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
-        module::compile(unit, target, options)
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Code, Diagnostics> {
+        module::compile(unit, target, options).map(Code::from)
     }
 }

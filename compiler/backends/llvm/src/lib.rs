@@ -23,6 +23,7 @@ mod memory;
 mod module;
 mod optimize;
 mod raw;
+mod reports;
 mod round;
 mod value;
 
@@ -33,7 +34,7 @@ use emit::Emit;
 use inkwell::context::Context;
 use inkwell::targets::FileType;
 use onnxc_base::Diagnostics;
-use onnxc_codegen::{Backend, CompileOptions, Emit as Form, Target, Unit};
+use onnxc_codegen::{Backend, Code, CompileOptions, Emit as Form, Target, Unit};
 
 /// The LLVM backend: the fastest code, for every target that LLVM knows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,9 +49,10 @@ impl Backend for Llvm {
         target.bytes
     }
 
-    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+    fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Code, Diagnostics> {
         let machine = machine::machine(target, options.opt_level, unit.constants.size())?;
         let cx = Context::create();
+        let heard = reports::Reports::listen(&cx);
         let module = cx.create_module(&unit.program.name);
         module.set_triple(&machine.triple);
         module.set_data_layout(&machine.machine.get_target_data().get_data_layout());
@@ -63,12 +65,13 @@ impl Backend for Llvm {
         e.module.verify().map_err(|m| error::llvm("E5305", "LLVM finds the module malformed", &m.to_string_lossy()))?;
         optimize::optimize(&e.module, &machine, options.opt_level)?;
         let form = match options.emit {
-            Form::BackendIr => return Ok(e.module.print_to_string().to_bytes().to_vec()),
+            Form::BackendIr => return Ok(e.module.print_to_string().to_bytes().to_vec().into()),
             Form::Object => FileType::Object,
             Form::Assembly => FileType::Assembly,
         };
         let out = machine.machine.write_to_memory_buffer(&e.module, form);
         let out = out.map_err(|m| error::llvm("E5307", "LLVM can't write the code", &m.to_string_lossy()))?;
-        Ok(out.as_slice().to_vec())
+        let frames = heard.frames()?;
+        Ok(Code { bytes: out.as_slice().to_vec(), frames: Some(frames) })
     }
 }

@@ -130,6 +130,8 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
             text("target-features", &self.machine.features);
         }
         text("prefer-vector-width", &self.target.vector_bits.to_string());
+        // The size of every frame is reported (see `reports`).
+        text("warn-stack-size", "0");
         // A loop that copies must not become a call of a C library that may not exist.
         text("no-builtins", "");
         if self.target.is_elf() {

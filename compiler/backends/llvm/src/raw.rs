@@ -2,15 +2,38 @@
 
 use inkwell::builder::Builder;
 use inkwell::context::{AsContextRef, Context};
+use inkwell::llvm_sys::LLVMDiagnosticSeverity;
 use inkwell::llvm_sys::core::{
-    LLVMBuildGEP2, LLVMMDNodeInContext2, LLVMMDStringInContext2, LLVMMetadataAsValue, LLVMValueAsMetadata,
+    LLVMBuildGEP2, LLVMContextSetDiagnosticHandler, LLVMDisposeMessage, LLVMGetDiagInfoDescription,
+    LLVMGetDiagInfoSeverity, LLVMMDNodeInContext2, LLVMMDStringInContext2, LLVMMetadataAsValue, LLVMValueAsMetadata,
 };
 use inkwell::llvm_sys::debuginfo::{LLVMMetadataReplaceAllUsesWith, LLVMTemporaryMDNode};
-use inkwell::llvm_sys::prelude::{LLVMContextRef, LLVMMetadataRef};
+use inkwell::llvm_sys::prelude::{LLVMContextRef, LLVMDiagnosticInfoRef, LLVMMetadataRef};
 use inkwell::llvm_sys::support::LLVMParseCommandLineOptions;
 use inkwell::types::{AsTypeRef, BasicTypeEnum};
 use inkwell::values::{AsValueRef, MetadataValue, PointerValue, VectorValue};
-use std::ffi::{CStr, c_char};
+use std::cell::RefCell;
+use std::ffi::{CStr, c_char, c_void};
+
+/// What a context reports is added to a list: whether it is an error, and the text. The list must live as long as the context
+/// compiles.
+pub(crate) fn listen(cx: &Context, heard: &RefCell<Vec<(bool, String)>>) {
+    // SAFETY: the handler gets the list's address back; contexts are used by one thread.
+    unsafe { LLVMContextSetDiagnosticHandler(cx.as_ctx_ref(), Some(hear), std::ptr::from_ref(heard).cast_mut().cast()) }
+}
+
+extern "C" fn hear(info: LLVMDiagnosticInfoRef, list: *mut c_void) {
+    // SAFETY: LLVM calls this with a diagnostic that lives until it returns, and with the list that `listen` was given; the
+    // text is a string of C that is ours to free.
+    let (error, text, heard) = unsafe {
+        let error = LLVMGetDiagInfoSeverity(info) == LLVMDiagnosticSeverity::LLVMDSError;
+        let text = LLVMGetDiagInfoDescription(info);
+        let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+        LLVMDisposeMessage(text);
+        (error, copy, &*list.cast::<RefCell<Vec<(bool, String)>>>())
+    };
+    heard.borrow_mut().push((error, text));
+}
 
 /// Settings of LLVM's code generator that only its command line has. They hold for the whole process; call once.
 ///

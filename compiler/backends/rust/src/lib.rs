@@ -16,7 +16,7 @@ mod roots;
 mod tests;
 
 use onnxc_base::{Diagnostic, Diagnostics};
-use onnxc_codegen::{Backend, CompileOptions, ModuleInfo, Target, Unit};
+use onnxc_codegen::{Backend, Code, CompileOptions, ModuleInfo, Target, Unit};
 use onnxc_ir::loops::Program;
 
 /// The Rust backend.
@@ -82,7 +82,7 @@ impl Backend for Rust {
         target.bytes.filter(points).map(|b| onnxc_ir::kernel::ByteProducts { dots: None, ..b })
     }
 
-    fn compile(&self, _: &Unit<'_>, _: &Target, _: &CompileOptions) -> Result<Vec<u8>, Diagnostics> {
+    fn compile(&self, _: &Unit<'_>, _: &Target, _: &CompileOptions) -> Result<Code, Diagnostics> {
         Err(Diagnostic::error("E5131", "backend rust makes no machine code")
             .help("write a module (-o model.rs) or a crate (-o model/), and give it to rustc")
             .into())

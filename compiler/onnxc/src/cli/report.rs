@@ -47,7 +47,8 @@ pub struct Report {
     pub name: String,
     /// Bytes of memory that a run needs beside inputs and outputs.
     pub workspace_bytes: Amount,
-    /// Bytes of stack that a run needs at most: the deepest chain of calls, each frame with all that is alive at one time.
+    /// Bytes of stack that a run needs at most: the deepest chain of calls. Each frame as the backend made it, or with all that
+    /// is alive at one time.
     /// None of Rust source, whose compiler puts more on the stack than the program has.
     pub stack_bytes: Option<u64>,
     /// Bytes of weights and tables.
@@ -112,7 +113,8 @@ impl Report {
         Report {
             name: module.program.name.clone(),
             workspace_bytes: Amount(module.lowered.memory.bytes.clone()),
-            stack_bytes: (source != Some("rust")).then(|| budget::stack_bytes(&module.program)),
+            stack_bytes: (source != Some("rust"))
+                .then(|| budget::stack_bytes(&module.program, code.and_then(Artefact::frames))),
             constant_bytes,
             code_bytes,
             flash_bytes: constant_bytes + code_bytes,

@@ -2,7 +2,8 @@
 //!
 //! A frame holds the function's arrays, the variables and values that are alive at one time, each in a slot of its own, and
 //! what a call saves. Calls don't recurse, so the deepest chain of frames is the bound. It holds for compilers that keep
-//! no more than the program has: one that unrolls loops of its own accord may go beyond.
+//! no more than the program has: one that unrolls loops of its own accord may go beyond. Where a backend has said how large
+//! the frames are that it made, those count.
 
 use onnxc_base::SecondaryMap;
 use onnxc_ir::loops::walk::{self, blocks, operands};
@@ -15,19 +16,25 @@ const SAVED: u64 = 112;
 /// Frames begin at multiples of so many bytes.
 const ALIGN: u64 = 16;
 
-/// Bytes of stack that a call of a function needs, callees included.
-pub fn bound(program: &Program, entry: FuncId) -> u64 {
+/// Bytes of stack that a call of a function needs, callees included. `frames`: of the functions as they were compiled, by name,
+/// where that is known; those that aren't there have none. Without it an estimate of each (see above).
+pub fn bound(program: &Program, entry: FuncId, frames: Option<&BTreeMap<String, u64>>) -> u64 {
     let mut known = BTreeMap::new();
-    depth(program, entry, &mut known)
+    let compiled = |f: &Func| frames.and_then(|all| all.get(&f.name)).map_or(0, |n| n.next_multiple_of(ALIGN));
+    match frames {
+        // What is left is for functions of the compiler's own library: copies, floats in software.
+        Some(_) => SAVED + depth(program, entry, &compiled, &mut known),
+        None => depth(program, entry, &frame, &mut known),
+    }
 }
 
-fn depth(program: &Program, id: FuncId, known: &mut BTreeMap<FuncId, u64>) -> u64 {
+fn depth(program: &Program, id: FuncId, frame: &dyn Fn(&Func) -> u64, known: &mut BTreeMap<FuncId, u64>) -> u64 {
     if let Some(&d) = known.get(&id) {
         return d;
     }
     let mut callees = vec![];
     called(&program.funcs[id].body, &mut callees);
-    let below = callees.into_iter().map(|c| depth(program, c, known)).max().unwrap_or(0);
+    let below = callees.into_iter().map(|c| depth(program, c, frame, known)).max().unwrap_or(0);
     let d = below + frame(&program.funcs[id]);
     known.insert(id, d);
     d
@@ -187,9 +194,14 @@ mod tests {
         f.call(Callee::Func(small), vec![], None);
         f.call(Callee::Func(large), vec![], None);
         let g = p.funcs.push(f.finish());
-        let one = bound(&p, large);
+        let one = bound(&p, large, None);
         assert!((400..=400 + 160).contains(&one), "{one}");
-        assert_eq!(bound(&p, g), one + SAVED.next_multiple_of(ALIGN));
-        assert!(bound(&p, small) < one);
+        assert_eq!(bound(&p, g, None), one + SAVED.next_multiple_of(ALIGN));
+        // Frames as they were compiled: 24 bytes of one function, none of the others.
+        p.funcs[large].name = "large".into();
+        let frames = BTreeMap::from([("large".to_string(), 24)]);
+        assert_eq!(bound(&p, g, Some(&frames)), SAVED + 32);
+        assert_eq!(bound(&p, small, Some(&frames)), SAVED);
+        assert!(bound(&p, small, None) < one);
     }
 }

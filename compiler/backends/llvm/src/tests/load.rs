@@ -24,7 +24,7 @@ pub fn compile(program: &Program, target: &Target, opt_level: u8, emit: Emit) ->
     let constants = ConstLayout::new(program);
     let unit = Unit { program, constants: &constants, address_functions: &[], data: None };
     match Llvm.compile(&unit, target, &CompileOptions { opt_level, emit }) {
-        Ok(bytes) => bytes,
+        Ok(code) => code.bytes,
         Err(e) => panic!("{e}"),
     }
 }

@@ -3,9 +3,10 @@
 
 use super::kernels::{conv, exported, matmul, program, softmax, transpose};
 use super::load::compile;
+use crate::Llvm;
 use onnxc_base::DType;
 use onnxc_codegen::testing::assembly::innermost_loops;
-use onnxc_codegen::{Emit, Target};
+use onnxc_codegen::{Backend, CompileOptions, Emit, Target};
 use onnxc_ir::loops::*;
 
 fn target(triple: &str, cpu: &str) -> Target {
@@ -60,6 +61,32 @@ fn reductions_and_copies_stay_in_registers() {
             assert_eq!(body.vector_on_stack(), None, "{name}: {body:?}");
         }
     }
+}
+
+/// The frame of a function with an array of 400 bytes and of one without anything, as they were compiled.
+#[test]
+fn frames_are_known() {
+    let mut array = exported("array");
+    let (y, at) = (array.param_buf("y", DType::I32, true), array.param("at", DType::I64));
+    let a = array.buf(DType::I32, BufKind::Stack(100), "a");
+    let (zero, end) = (array.int(0), array.int(100));
+    array.for_loop("i", zero, end, 1, LoopKind::Serial, |b, i| {
+        let v = b.load(y, i, 1, None);
+        b.store(a, i, v, None);
+    });
+    let v = array.load(a, at, 1, None);
+    array.store(y, zero, v, None);
+    let mut empty = exported("empty");
+    empty.param_buf("y", DType::I32, true);
+    let mut p = Program { name: "m".into(), ..Program::default() };
+    p.funcs.push(array.finish());
+    p.funcs.push(empty.finish());
+    let constants = onnxc_codegen::ConstLayout::new(&p);
+    let unit = onnxc_codegen::Unit { program: &p, constants: &constants, address_functions: &[], data: None };
+    let t = target("thumbv7em-none-eabihf", "cortex-m4");
+    let code = Llvm.compile(&unit, &t, &CompileOptions::default()).expect("it compiles");
+    let frames = code.frames.expect("LLVM knows them");
+    assert!((400..=480).contains(&frames["array"]) && !frames.contains_key("empty"), "{frames:?}");
 }
 
 /// Attributes, loop identities, constants by symbol, and the shape of a small kernel.
