@@ -9,6 +9,7 @@
 mod ahead;
 mod cuts;
 mod dots;
+mod edges;
 mod eval;
 mod machine;
 mod roll;

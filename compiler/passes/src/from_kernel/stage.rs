@@ -60,7 +60,7 @@ impl<'k> Cx<'k> {
     pub(super) fn parts(&self, stage: &Stage, at: usize, domain: &Domain) -> Result<Vec<Part>, Diagnostic> {
         let l = &stage.loops[at];
         let span = domain.get(&l.axis).ok_or_else(|| self.error(format!("no axis {}", l.axis)))?;
-        Ok(cut(&span.len, l.block, self.kind(stage, at, l)))
+        Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&span.len, l.block, self.kind(stage, at, l))))
     }
 
     /// What a block of a loop, from `lo` on, leaves of the domain.
