@@ -25,6 +25,8 @@ const TYPICAL: i64 = 64;
 const UNROLL: i64 = 4;
 /// A reduction axis of up to this extent is written out whole.
 const MAX_UNROLL: i64 = 9;
+/// Multiply-adds of a tile up to which an outer reduction axis is written out whole.
+const WRITTEN: i64 = 96;
 
 /// Chooses a schedule.
 pub fn schedule(kernel: &mut Kernel, machine: Machine) {
@@ -238,8 +240,12 @@ fn written_out(kernel: &Kernel, machine: Machine, nest: &Nest, tile: &TileShape,
     if machine.memory.scarce || tile.taps.is_some() {
         return None;
     }
-    let most = i64::from(machine.memory.unroll).min(UNROLL);
-    over[..last].iter().rposition(|a| a.extent.as_int().is_some_and(|e| (2..=most).contains(&e)) && may(a))
+    let points = tile.rows.iter().fold(i64::from(tile.vectors), |n, r| n * i64::from(r.1));
+    let of = |most: i64| {
+        let most = most.min(i64::from(machine.memory.unroll));
+        over[..last].iter().rposition(|a| a.extent.as_int().is_some_and(|e| (2..=most).contains(&e)) && may(a))
+    };
+    of(UNROLL).or_else(|| of((WRITTEN / points.max(1)).min(MAX_UNROLL)))
 }
 
 /// The axis along which constants are fetched ahead: where they come from beyond the second-level cache, and each panel

@@ -92,6 +92,7 @@ pub fn register_tile(
         n,
         shared,
         broadcast: vector_sites.len() < sites.len(),
+        in_turn: !machine.memory.scarce,
         near: near(steps.saturating_mul(size), n, machine),
     };
     let ([ro, mut ri], nv) = best(machine.registers, i64::from(l.lanes), &output);
@@ -124,20 +125,23 @@ struct Output {
     shared: bool,
     /// Rows read scalars.
     broadcast: bool,
+    /// A single row uses each vector once, one after the other: not where code is what there is too much of.
+    in_turn: bool,
     /// The widest panel that stays in the first-level cache.
     near: i64,
 }
 
 /// The cheapest rows along both axes, and vectors.
 fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
-    let Output { rows: [outer, inner], n, shared, broadcast, near } = *output;
+    let Output { rows: [outer, inner], n, shared, broadcast, in_turn, near } = *output;
     let most_vectors = ((n + lanes - 1) / lanes).clamp(1, i64::from(MAX_VECTORS)) as u32;
     let most = |m: i64| m.clamp(1, i64::from(MAX_ROWS)) as u32;
     let mut found = (f64::INFINITY, [1, 1], 1);
     for nv in 1..=most_vectors {
         for ro in 1..=most(outer) {
             for ri in 1..=most(inner) {
-                let vectors_loaded = if shared { nv } else { nv + 1 };
+                let together = if shared { nv } else { nv + 1 };
+                let vectors_loaded = if in_turn && ro * ri == 1 { 1 } else { together };
                 if ro * ri > MAX_ROWS || ro * ri * nv + vectors_loaded + u32::from(broadcast && nv > 1) > registers {
                     break;
                 }
@@ -205,7 +209,7 @@ mod tests {
     #[test]
     fn tiles_fit_the_registers_and_the_output() {
         let best = |registers, lanes, m, n| {
-            let output = Output { rows: m, n, shared: true, broadcast: true, near: i64::MAX };
+            let output = Output { rows: m, n, shared: true, broadcast: true, in_turn: true, near: i64::MAX };
             let ([ro, ri], nv) = best(registers, lanes, &output);
             (ro * ri, nv)
         };
@@ -221,7 +225,8 @@ mod tests {
 
     #[test]
     fn vectors_from_the_second_level_are_used_by_more_rows() {
-        let tile = |near| best(16, 8, &Output { rows: [14, 14], n: 512, shared: true, broadcast: true, near });
+        let tile =
+            |near| best(16, 8, &Output { rows: [14, 14], n: 512, shared: true, broadcast: true, in_turn: true, near });
         let rows = |([ro, ri], _): ([u32; 2], u32)| ro * ri;
         assert!(rows(tile(0)) >= 4 && rows(tile(0)) >= rows(tile(i64::MAX)), "{:?}", tile(0));
         assert_eq!(near(4 * 1024, 512, Machine::USUAL), 4, "a panel at a time");

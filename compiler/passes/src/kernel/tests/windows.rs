@@ -138,7 +138,8 @@ fn what_shares_nothing_is_written_out() {
     let at = |i: usize, block: u32| (Some(i), block);
     assert_eq!(over(3, 3), [at(0, 1), at(2, 1), at(1, 3)], "neighbours read the same columns, but other rows");
     assert_eq!(over(3, 5), [at(1, 1), at(2, 1), at(0, 3)], "the planes are fewer than the rows");
-    assert_eq!(over(16, 5), [at(0, 1), at(1, 1), at(2, 1)], "too many of both");
+    assert_eq!(over(16, 5), [at(0, 1), at(2, 1), at(1, 5)], "more rows than that, if they are no more code");
+    assert_eq!(over(16, 11), [at(0, 1), at(1, 1), at(2, 1)], "too many of both");
     for n in [3, 5] {
         agree(image(&["17", "33"], 32, 3, n), &[], &[numbers(&[3, 17, 33])]);
         agree(image(&["h", "w"], 24, 3, n), &[("h", 9), ("w", 12)], &[numbers(&[3, 9, 12])]);
