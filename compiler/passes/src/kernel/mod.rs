@@ -10,6 +10,7 @@ pub mod attention;
 pub mod candidates;
 pub mod chain;
 pub mod collapse;
+pub mod columns;
 pub mod dot;
 pub mod expr;
 pub mod im2col;

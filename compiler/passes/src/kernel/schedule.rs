@@ -8,7 +8,7 @@ use super::expr::{Site, def_loads, loads};
 use super::im2col::is_windows;
 use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
-use super::{along, lanes, transpose};
+use super::{along, columns, lanes, transpose};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
@@ -212,6 +212,9 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
         if weights_bytes(kernel, nest) > i64::from(machine.l2_bytes / 2) {
             panels_outermost(kernel, nest, &mut loops, shared, l);
         }
+    }
+    if at.is_none() && shared == 0 {
+        columns::block(kernel, machine, nest, &mut loops);
     }
     let along = |a: &Axis| vector.as_ref().is_some_and(|l| l.axis == a.var);
     let written = written_out(kernel, machine, nest, &tile, &over).filter(|i| !along(&over[*i]));

@@ -145,3 +145,19 @@ fn what_shares_nothing_is_written_out() {
         agree(image(&["h", "w"], 24, 3, n), &[("h", 9), ("w", 12)], &[numbers(&[3, 9, 12])]);
     }
 }
+
+#[test]
+fn columns_come_in_blocks_where_windows_fill_the_cache() {
+    let text = "kernel @c { in x: f32[20, 84, 8] in k: f32[2, 5, 5, 8]
+        c[o in 2, i in 16, j in 80]: f32 = sum(r in 5, s in 5, q in 8) of x[i + r, j + s, q] * k[o, r, s, q] out c }";
+    let kernel = onnxc_ir::kernel::parse::parse_kernel(text, None, None).unwrap_or_else(|d| panic!("{d}"));
+    let blocks = |l2_bytes: u32| {
+        let machine = Machine { l2_bytes, ..Machine::USUAL };
+        let mut k = kernel.clone();
+        optimise(&mut k, machine).expect("it is scheduled");
+        agree_scheduled(&k, machine, &kernel, &[], &[numbers(&[20, 84, 8]), numbers(&[2, 5, 5, 8])]);
+        k.schedule.stages.last().expect("it has a stage").loops.iter().filter(|l| l.axis.as_str() == "j").count()
+    };
+    assert_eq!(blocks(1 << 20), 1);
+    assert_eq!(blocks(20 << 10), 2, "13 KB of five rows don't stay");
+}
