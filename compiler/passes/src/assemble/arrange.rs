@@ -111,11 +111,14 @@ struct Whole {
 }
 
 impl Whole {
-    /// Of a view that is the tensor without its border.
+    /// Of a view that is the tensor without its border. What the kernel itself makes has none.
     fn of(k: &KernelBuilder, view: Src, layout: &Layout) -> Option<Whole> {
         let (border, Src::Def(d)) = (layout.border()?, view) else { return None };
-        let src = loads(k.kernel.defs[d].value()).first()?.src;
-        Some(Whole { src, extents: k.shape(view), width: layout.permute(&border.width), fill: border.fill })
+        let Body::Map(e) = &k.kernel.defs[d].body else { return None };
+        let ExprKind::Load { src: src @ Src::Param(_), pad: None, .. } = e.kind() else { return None };
+        let (extents, width) = (k.shape(view), layout.permute(&border.width));
+        let all = extents.iter().zip(&width).map(|(e, (lo, hi))| e + *lo + *hi);
+        all.eq(k.shape(*src)).then_some(Whole { src: *src, extents, width, fill: border.fill })
     }
 }
 

@@ -55,9 +55,19 @@ fn passes_on(graph: &Graph, nodes: &[NodeId]) -> Option<ValueId> {
 
 /// True if a value is larger than a core's share of the caches.
 fn large(graph: &Graph, machine: Machine, v: ValueId) -> bool {
-    let Some(t) = graph.tensor_type(v) else { return false };
+    bytes(graph, v) > SHARE * i64::from(machine.l2_bytes)
+}
+
+/// Bytes of a value, about.
+pub(super) fn bytes(graph: &Graph, v: ValueId) -> i64 {
+    let Some(t) = graph.tensor_type(v) else { return 0 };
     let elements = t.shape.iter().product::<Sym>().eval(&|_| Some(TYPICAL)).unwrap_or(0);
-    elements.saturating_mul(t.dtype.size() as i64) > SHARE * i64::from(machine.l2_bytes)
+    elements.saturating_mul(t.dtype.size() as i64)
+}
+
+/// Bytes of a kernel's constants.
+pub(super) fn weights(kernel: &Kernel) -> usize {
+    kernel.params.values().filter_map(|p| Some(p.value.as_ref()?.bytes().len())).sum()
 }
 
 /// True if the nodes make a kernel of the right form.
@@ -65,7 +75,7 @@ fn fits(graph: &Graph, registry: &Registry, machine: Machine, nodes: &[NodeId]) 
     let Some(last) = nodes.last() else { return Ok(false) };
     let outputs = &graph.nodes[*last].outputs;
     let mut kernel = lower_nodes(graph, registry, nodes, outputs, &graph.ranges())?.kernel;
-    let weights: usize = kernel.params.values().filter_map(|p| Some(p.value.as_ref()?.bytes().len())).sum();
+    let weights = weights(&kernel);
     inline::inline(&mut kernel);
     collapse::collapse(&mut kernel);
     Ok(weights < machine.l2_bytes as usize / 4 && is_chain(&kernel))

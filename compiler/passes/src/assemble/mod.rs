@@ -24,6 +24,7 @@ mod objects;
 mod profile;
 mod reuse;
 mod symbols;
+mod windows;
 
 pub use entry::set_workspace_function;
 pub use kernels::{StepKernel, lower_alone, lower_nodes};
@@ -170,7 +171,8 @@ impl Assembler<'_> {
         let steps = cut(self.graph, self.registry, region)?;
         // Attention first: it looks for steps as the cut leaves them.
         let steps = attention::join(self.graph, self.registry, self.machine, &self.ranges, region, steps)?;
-        let mut steps = chain::join(self.graph, self.registry, self.machine, region, steps)?;
+        let steps = chain::join(self.graph, self.registry, self.machine, region, steps)?;
+        let mut steps = windows::join(self.graph, self.registry, self.machine, region, steps)?;
         if self.machine.memory.scarce {
             steps = joins::join_rows(self.graph, region, steps, self.machine);
         }

@@ -11,6 +11,7 @@ mod cuts;
 mod dots;
 mod edges;
 mod eval;
+mod frame;
 mod machine;
 mod roll;
 mod rows;
@@ -91,7 +92,7 @@ impl Storage {
     /// The same as the factors of a product: where in the dim, and what one step there is.
     fn place(&self, dim: usize, index: Sym) -> (Sym, Sym) {
         let at = match &self.ring {
-            Some(r) if r.dim == dim => index.modulo(&self.shape[dim]),
+            Some(r) if r.dim == dim => (index + r.shift).modulo(&self.shape[dim]),
             _ => index - &self.lo[dim],
         };
         (at, self.strides[dim].clone())
@@ -114,6 +115,8 @@ struct Cx<'a> {
     threaded: bool,
     /// What of its definition a stage is computing.
     regions: BTreeMap<DefId, span::Domain>,
+    /// Where the loops that are open began, by stage and number.
+    begun: BTreeMap<(DefId, usize), Sym>,
 }
 
 /// Lowers a kernel whose schedule is legal.
@@ -219,6 +222,7 @@ impl<'a> Cx<'a> {
             loops: 0,
             threaded: false,
             regions: BTreeMap::new(),
+            begun: BTreeMap::new(),
         }
     }
 
@@ -249,7 +253,9 @@ impl<'a> Cx<'a> {
             self.defs[d] = Some(storage);
             args.push(KernelArg::Output(i));
         }
-        for stage in &self.kernel.schedule.stages {
+        let (framed, own): (Vec<&Stage>, Vec<&Stage>) =
+            self.kernel.schedule.stages.iter().partition(|s| self.framed(s).is_some());
+        for stage in own {
             if self.defs[stage.def].is_none() {
                 let shape = match self.owner(stage) {
                     Some((owner, depth)) => self.region_shape(stage.def, owner, depth)?,
@@ -259,6 +265,9 @@ impl<'a> Cx<'a> {
                 self.defs[stage.def] = Some(Storage { ring: self.ring(stage)?, ..at_start(buf, shape) });
                 args.extend(arg);
             }
+        }
+        for stage in framed {
+            self.defs[stage.def] = self.framed(stage).and_then(|f| self.within(&f));
         }
         Ok(args)
     }

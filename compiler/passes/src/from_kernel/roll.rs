@@ -1,7 +1,7 @@
 //! Regions that roll: an attached stage whose region moves on with a loop computes only what the iteration before hadn't.
 //!
 //! Its memory is a ring along the dim that moves: an index lies at its rest by the region's length. The first iteration
-//! of the loop, which is the one at 0, computes all of the region.
+//! of the loop, wherever that begins, computes all of the region.
 
 use super::span::{Domain, Span, typical};
 use super::{Cx, whole};
@@ -18,6 +18,8 @@ pub(super) struct Ring {
     pub step: i64,
     /// The region's length along the dim.
     pub len: i64,
+    /// How much further an index lies in the ring.
+    pub shift: i64,
 }
 
 impl Cx<'_> {
@@ -49,7 +51,7 @@ impl Cx<'_> {
             let step = span.lo.split_linear(&moving).and_then(|(c, _)| c.as_int());
             match (step, span.len.as_int()) {
                 (Some(step), Some(len)) if found.is_none() && 0 < step && step < len => {
-                    found = Some(Ring { dim, step, len });
+                    found = Some(Ring { dim, step, len, shift: 0 });
                 }
                 _ => return Ok(None),
             }
@@ -71,8 +73,10 @@ impl Cx<'_> {
         let ring = self.defs[stage.def].as_ref().and_then(|s| s.ring.as_ref());
         let (Some(ring), Some(at)) = (ring, stage.at) else { return Ok(region) };
         let axis = &self.kernel.defs[stage.def].axes[ring.dim].var;
-        let moving = &domain[&owner.loops[at.depth as usize - 1].axis].lo;
-        let later = if moving.is_zero() { Sym::int(0) } else { Sym::min(moving, &Sym::int(1)) };
+        let depth = at.depth as usize;
+        let begun = self.begun.get(&(owner.def, depth - 1)).cloned().unwrap_or(Sym::int(0));
+        let moving = self.ranges.simplify(&(&domain[&owner.loops[depth - 1].axis].lo - &begun));
+        let later = if moving.is_zero() { Sym::int(0) } else { Sym::min(&moving, &Sym::int(1)) };
         let known = later * (ring.len - ring.step);
         // The region begins elsewhere where it reaches beyond the edge: what is known is counted from where it would begin.
         let begin = self.region(stage.def, owner, domain, false)?.remove(axis);

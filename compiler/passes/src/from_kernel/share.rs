@@ -91,9 +91,10 @@ impl<'k> Cx<'k> {
         Ok(counts)
     }
 
-    /// Inside so many loops the first attached stage runs, which a share must not cut through.
+    /// Inside so many loops the first attached stage runs, which a share must not cut through; nor through a loop along
+    /// which one rolls.
     fn innermost(&self, stage: &Stage) -> usize {
-        let depth = |s: &Stage| s.at.map_or(usize::MAX, |a| a.depth as usize);
+        let depth = |s: &Stage| s.at.map_or(usize::MAX, |a| (a.depth as usize).saturating_sub(usize::from(a.rolls)));
         self.kernel.schedule.attached(stage.def).map(depth).min().unwrap_or(usize::MAX)
     }
 
@@ -122,6 +123,7 @@ impl<'k> Cx<'k> {
         let inner = share.blocks[at + 1].clone();
         let [from, to] = &share.range;
         let own = self.numbers([from.floordiv(&inner), to.ceildiv(&inner)], &share.blocks[at]);
+        self.begin(stage, at, domain);
         let mut before = Sym::int(0);
         for part in self.parts(stage, at, domain)? {
             // Blocks of this part are numbered from `before` on.

@@ -131,6 +131,11 @@ impl Cx<'_> {
         Some((ranges.simplify(&lo), ranges.simplify(&hi)))
     }
 
+    /// As [`Self::stage_loads`]; none where that isn't known.
+    pub(super) fn loads_of(&self, stage: &Stage, p: DefId) -> Option<Vec<Vec<Sym>>> {
+        self.stage_loads(stage, p).ok()
+    }
+
     /// The indices at which a stage loads `p`, in terms of the axes of the stage's definition and reduction variables.
     fn stage_loads(&self, stage: &Stage, p: DefId) -> Result<Vec<Vec<Sym>>, Diagnostic> {
         let staged = |d: DefId| self.kernel.schedule.stages.iter().any(|s| s.def == d || s.acc == Some(d));

@@ -37,9 +37,15 @@ impl<'k> Cx<'k> {
     ) -> Result<(), Diagnostic> {
         for inner in self.kernel.schedule.attached(stage.def).filter(|s| s.at.is_some_and(|a| a.depth as usize == at)) {
             let region = self.region(inner.def, stage, domain, true)?;
-            self.place(inner, &region);
+            match self.framed(inner) {
+                Some(f) => self.place(inner, &self.frame_region(inner, &f, stage, domain)?),
+                None => self.place(inner, &region),
+            }
             let region = self.what_is_new(inner, region, stage, domain)?;
-            self.stage(inner, region)?;
+            match self.frames(inner) {
+                Some((of, f)) => self.fill_frame(inner, of, &f, &region),
+                None => self.stage(inner, region)?,
+            }
         }
         let Some(l) = stage.loops.get(at) else {
             return if self.along_reduction(stage) { self.row_tile(stage, domain) } else { self.tile(stage, domain) };
@@ -47,13 +53,22 @@ impl<'k> Cx<'k> {
         if let Some(share) = share.filter(|s| at < s.depth) {
             return self.shared_loop(stage, at, domain, share);
         }
+        self.begin(stage, at, domain);
+        let rolls = |s: &Stage| s.at.is_some_and(|a| a.rolls && a.depth as usize == at + 1);
+        let parallel = stage.parallel && !self.kernel.schedule.attached(stage.def).any(rolls);
         for part in self.parts(stage, at, domain)? {
-            self.part(&l.axis, &part, stage.parallel, |cx, lo| {
+            self.part(&l.axis, &part, parallel, |cx, lo| {
                 let domain = cx.block_of(domain, l, lo, &part);
                 cx.loops(stage, at + 1, &domain, None)
             })?;
         }
         Ok(())
+    }
+
+    /// Remembers where a loop begins.
+    pub(super) fn begin(&mut self, stage: &Stage, at: usize, domain: &Domain) {
+        let lo = domain.get(&stage.loops[at].axis).map_or(Sym::int(0), |s| s.lo.clone());
+        self.begun.insert((stage.def, at), lo);
     }
 
     /// The parts that a loop cuts what is left of its axis into.

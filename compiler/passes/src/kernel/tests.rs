@@ -15,6 +15,7 @@ use onnxc_ir::loops::{Program, verify};
 mod ahead;
 mod convolutions;
 mod products;
+mod sliding;
 mod strips;
 mod transformed;
 mod windows;

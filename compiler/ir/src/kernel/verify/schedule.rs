@@ -24,8 +24,8 @@ const MAX_LANES: u16 = 64;
 /// - Only the owner and stages attached to it no less deep load them, at symbolic indices.
 /// - One that stores an output is loaded by its owner at the owner's own variables, all of them as long as its axes.
 /// - They aren't parallel.
-/// - One that rolls does so along a loop of blocks of one point, the only one of its axis, in an owner that isn't
-///   parallel. (That its region moves along one dim only is checked where regions are computed.)
+/// - One that rolls does so along a loop of blocks of one point; in a parallel owner not along the outermost loop.
+///   (That its region moves along one dim only is checked where regions are computed.)
 ///
 /// Loops
 /// - Each axis of the definition has a loop; each reduction axis exactly one in `over`. Blocks aren't empty, and those
@@ -192,8 +192,8 @@ impl<'c, 'a> Rules<'c, 'a> {
         self.require(at.depth as usize <= owner.loops.len(), |_| "the owner has fewer loops".into());
         if at.rolls {
             let innermost = (at.depth as usize).checked_sub(1).and_then(|i| owner.loops.get(i));
-            let alone = |l: &Loop| l.block == 1 && owner.loops.iter().filter(|o| o.axis == l.axis).count() == 1;
-            let ok = innermost.is_some_and(alone) && !owner.parallel && !self.kernel.outputs.contains(&s.def);
+            let single = innermost.is_some_and(|l| l.block == 1);
+            let ok = single && (!owner.parallel || at.depth > 1) && !self.kernel.outputs.contains(&s.def);
             self.require(ok, |_| "a region can't roll along that loop".into());
         }
         if self.kernel.outputs.contains(&s.def) {
