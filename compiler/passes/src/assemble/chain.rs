@@ -4,11 +4,12 @@
 //! The kernel's schedule computes it block by block (see `kernel::chain`). Does NOT fuse where weights are so large that
 //! they'd be read again and again.
 
-use super::cut::{MAX_NODES, Step, uses};
+use super::cut::Step;
 use super::kernels::lower_nodes;
+use super::pairs;
 use crate::from_kernel::Machine;
 use crate::kernel::{chain, collapse, inline, plan};
-use onnxc_base::{Diagnostic, EntityRef, Sym};
+use onnxc_base::{Diagnostic, Sym};
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
 use onnxc_ir::kernel::Kernel;
 use onnxc_ops::Registry;
@@ -27,24 +28,10 @@ pub(super) fn join(
     registry: &Registry,
     machine: Machine,
     region: &Region,
-    mut steps: Vec<Step>,
+    steps: Vec<Step>,
 ) -> Result<Vec<Step>, Diagnostic> {
-    let uses = uses(graph, region);
-    for i in 0..steps.len() {
-        let Step::Kernel(first) = &steps[i] else { continue };
-        let Some(between) = passes_on(graph, first).filter(|v| large(graph, machine, *v)) else { continue };
-        let [user] = uses[between.index()][..] else { continue };
-        let Some(user) = region.nodes.get(user).copied() else { continue };
-        let second = steps[i + 1..].iter().position(|s| matches!(s, Step::Kernel(n) if n[0] == user));
-        let Some((j, Step::Kernel(second))) = second.map(|j| (i + 1 + j, &steps[i + 1 + j])) else { continue };
-        let nodes: Vec<NodeId> = first.iter().chain(second).copied().collect();
-        if nodes.len() <= MAX_NODES && fits(graph, registry, machine, &nodes)? {
-            steps[j] = Step::Kernel(nodes);
-            steps[i] = Step::Kernel(vec![]);
-        }
-    }
-    steps.retain(|s| !matches!(s, Step::Kernel(n) if n.is_empty()));
-    Ok(steps)
+    let between = |nodes: &[NodeId]| passes_on(graph, nodes).filter(|v| large(graph, machine, *v));
+    pairs::join(graph, region, steps, between, |_, nodes| fits(graph, registry, machine, nodes))
 }
 
 /// The one value that leaves a kernel, if it has its memory to itself.

@@ -21,6 +21,7 @@ mod joins;
 mod kernels;
 mod memory;
 mod objects;
+mod pairs;
 mod profile;
 mod reuse;
 mod symbols;

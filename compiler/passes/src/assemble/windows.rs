@@ -5,11 +5,12 @@
 //! is faster in a transformed domain.
 
 use super::chain::{bytes, weights};
-use super::cut::{MAX_NODES, Step, uses};
+use super::cut::Step;
 use super::kernels::lower_nodes;
+use super::pairs;
 use crate::from_kernel::Machine;
 use crate::kernel::{self, collapse, inline, plan, sliding, winograd};
-use onnxc_base::{Diagnostic, EntityRef};
+use onnxc_base::Diagnostic;
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
 use onnxc_ir::kernel::Kernel;
 use onnxc_ops::Registry;
@@ -26,27 +27,13 @@ pub(super) fn join(
     registry: &Registry,
     machine: Machine,
     region: &Region,
-    mut steps: Vec<Step>,
+    steps: Vec<Step>,
 ) -> Result<Vec<Step>, Diagnostic> {
     if machine.memory.scarce || machine.memory.thrift > 0 {
         return Ok(steps);
     }
-    let uses = uses(graph, region);
-    for i in 0..steps.len() {
-        let Step::Kernel(first) = &steps[i] else { continue };
-        let Some(between) = result(graph, first).filter(|v| large(graph, machine, *v)) else { continue };
-        let [user] = uses[between.index()][..] else { continue };
-        let Some(user) = region.nodes.get(user).copied() else { continue };
-        let second = steps[i + 1..].iter().position(|s| matches!(s, Step::Kernel(n) if n[0] == user));
-        let Some((j, Step::Kernel(second))) = second.map(|j| (i + 1 + j, &steps[i + 1 + j])) else { continue };
-        let nodes: Vec<NodeId> = first.iter().chain(second).copied().collect();
-        if nodes.len() <= MAX_NODES && fits(graph, registry, machine, first, &nodes)? {
-            steps[j] = Step::Kernel(nodes);
-            steps[i] = Step::Kernel(vec![]);
-        }
-    }
-    steps.retain(|s| !matches!(s, Step::Kernel(n) if n.is_empty()));
-    Ok(steps)
+    let between = |nodes: &[NodeId]| result(graph, nodes).filter(|v| large(graph, machine, *v));
+    pairs::join(graph, region, steps, between, |first, nodes| fits(graph, registry, machine, first, nodes))
 }
 
 /// The one value that leaves a kernel, if it isn't part of another.
