@@ -41,8 +41,9 @@ fn cut_at(part: Part, from: i64, to: i64) -> Vec<Part> {
     };
     let step = *step;
     let begins = |k: i64| first + k * step;
-    let head = (0..count).take_while(|&k| begins(k) < from).count() as i64;
-    let tail = (0..count).rev().take_while(|&k| begins(k) + len > to).count() as i64;
+    // The first block that begins at `from` or behind it, and the first that ends behind `to`.
+    let head = (from.saturating_sub(first).saturating_add(step - 1)).div_euclid(step).clamp(0, count);
+    let tail = count - (to.saturating_sub(len + first).div_euclid(step).saturating_add(1)).clamp(0, count);
     if head + tail == 0 || head + tail >= count {
         return vec![part];
     }
