@@ -9,8 +9,9 @@
 :class:`InferenceSession` has ONNX Runtime's method names; :mod:`onnxc.backend` is a backend as ONNX defines it.
 """
 
-from ._compile import Model, build, check, compile, load
+from ._compile import build, check, compile, load
 from ._errors import Diagnostic, OnnxcError, Place
+from ._model import Model
 from ._onnxc import VERSION as __version__
 from ._onnxc import backends as _backends
 from ._session import InferenceSession, NodeArg

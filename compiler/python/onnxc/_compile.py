@@ -6,6 +6,13 @@ import os
 from types import SimpleNamespace
 
 from . import _onnxc
+from ._errors import OnnxcError
+from ._model import Model, threads_of
+from ._unsettled import Unsettled
+
+
+#: The warning that inputs with defaults are constants.
+_HAS_DEFAULT = "E2033"
 
 
 def _source(model):
@@ -46,82 +53,8 @@ def _how(dims, inputs, backend, threads, opt_level, target, target_cpu, name, fo
         target=target,
         target_cpu=target_cpu,
         name=name,
-        threads=_threads(1 if threads is None else threads),
+        threads=threads_of(1 if threads is None else threads),
     )
-
-
-def _threads(count):
-    """A number of threads as the extension takes it: 0 for ``"auto"``."""
-    if count == "auto":
-        return 0
-    if int(count) < 1:
-        raise ValueError(f'threads is a number of at least 1 or "auto", not {count!r}')
-    return int(count)
-
-
-class Model:
-    """A compiled model. Call it with NumPy arrays, by position or by the inputs' names.
-
-    It gives back an array, or a tuple of arrays if the model has several outputs. Inputs that are contiguous aren't
-    copied; results own their memory. Python's lock is free during a run, and any number of threads may run a model.
-    """
-
-    def __init__(self, module):
-        self._module = module
-
-    @property
-    def name(self):
-        """The module's name."""
-        return self._module.name
-
-    @property
-    def inputs(self):
-        """Inputs in order, each with ``name``, ``dtype`` and ``shape``."""
-        return self._module.inputs
-
-    @property
-    def outputs(self):
-        """Outputs in order, each with ``name``, ``dtype`` and ``shape``."""
-        return self._module.outputs
-
-    @property
-    def warnings(self):
-        """What the compiler found worth knowing, as a list of :class:`Diagnostic`."""
-        return self._module.warnings
-
-    def run(self, /, *values, **named):
-        """The list of all outputs. Inputs as for a call."""
-        if named:
-            names = [p.name for p in self.inputs]
-            unknown = [n for n in named if n not in names[len(values) :]]
-            missing = [n for n in names[len(values) :] if n not in named]
-            if unknown or missing:
-                parts = ["no input is called " + ", ".join(map(repr, unknown))] if unknown else []
-                parts += ["missing: " + ", ".join(map(repr, missing))] if missing else []
-                raise TypeError(f"{'; '.join(parts)} (inputs: {', '.join(names)})")
-            values += tuple(named[n] for n in names[len(values) :])
-        return self._module.run(list(values))
-
-    def set_threads(self, threads):
-        """Sets how many threads runs use from now on, or ``"auto"`` for as many as this process may.
-
-        There are never more than the model was compiled for: False if that is one. Not while a run is going on.
-        """
-        return self._module.set_threads(_threads(threads))
-
-    def __call__(self, /, *values, **named):
-        results = self.run(*values, **named)
-        return results[0] if len(results) == 1 else tuple(results)
-
-    def save(self, path):
-        """Writes the shared library to a file, for :func:`load` or any other loader."""
-        self._module.save(os.fspath(path))
-
-    def __repr__(self):
-        def ports(ps):
-            return ", ".join(f"{p.name}: {p.dtype}{list(p.shape)}" for p in ps)
-
-        return f"<onnxc.Model {self.name}({ports(self.inputs)}) -> {ports(self.outputs)}>"
 
 
 def compile(
@@ -149,10 +82,23 @@ def compile(
     name: prefix of the module's symbols.
     folder: where external data lie, for a model that isn't a file.
 
+    Inputs that have no rank, even so, get that of a run's arrays, and a run may give an input that has a default: each
+    combination is compiled when it first comes.
+
     Raises :class:`OnnxcError` with all problems found.
     """
     how = _how(dims, inputs, backend, threads, opt_level, None, target_cpu, name, folder)
-    return Model(_onnxc.compile(_source(model), how))
+    source = _source(model)
+    try:
+        module = _onnxc.compile(source, how)
+    except OnnxcError as error:
+        later = Unsettled.instead_of(error, source, how)
+        if later is None:
+            raise
+        return later
+    if any(d.code == _HAS_DEFAULT for d in module.warnings):
+        return Unsettled(source, how, module)
+    return Model(module)
 
 
 def build(

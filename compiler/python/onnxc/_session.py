@@ -17,7 +17,7 @@ class NodeArg(NamedTuple):
 
 
 def _node_arg(port):
-    return NodeArg(port.name, port.type, list(port.shape))
+    return NodeArg(port.name, port.type, list(port.shape or []))
 
 
 class InferenceSession:

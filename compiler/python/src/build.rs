@@ -40,7 +40,8 @@ pub struct How {
 }
 
 impl How {
-    fn options(&self) -> Result<Options, Diagnostics> {
+    /// The same as the library takes it.
+    pub fn options(&self) -> Result<Options, Diagnostics> {
         let mut problems = Diagnostics::new();
         let mut options = Options { opt_level: self.level.min(3), name: self.name.clone(), ..Options::default() };
         options.backend.clone_from(&self.backend);
@@ -61,13 +62,16 @@ impl How {
 }
 
 /// A model, free of Python.
-enum Input {
+pub enum Input {
+    /// A serialized `ModelProto`.
     Bytes(Bytes),
+    /// A file.
     Path(PathBuf),
 }
 
 impl Model<'_> {
-    fn free(self) -> Input {
+    /// What is left of it without Python.
+    pub fn free(self) -> Input {
         match self {
             // A copy: weights share these bytes for as long as they like.
             Model::Bytes(b) => Input::Bytes(Bytes::copy_from_slice(b.as_bytes())),
@@ -81,6 +85,14 @@ impl Input {
         match self {
             Input::Bytes(b) => Source::from_bytes(b, how.folder.as_deref(), options),
             Input::Path(p) => Source::open(p, options),
+        }
+    }
+
+    /// The model as its file has it.
+    pub fn load(&self, how: &How, options: &Options) -> Result<onnxc_onnx::Model, Diagnostics> {
+        match self {
+            Input::Bytes(b) => onnxc_onnx::load_bytes(b, how.folder.as_deref(), &options.limits),
+            Input::Path(p) => onnxc_onnx::load(p, &options.limits),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The extension module `onnxc._onnxc`: compiling, loading and running models for Python.
 //!
 //! - [`build`]: from a model to a module in this process, or to files.
+//! - [`declared`]: what a file says of inputs and outputs.
 //! - [`module`]: a module as a Python object.
 //! - [`arrays`]: NumPy arrays to tensors and back, without copies where the bytes are the same.
 //! - [`values`]: the same for sequences, optionals and maps.
@@ -11,6 +12,7 @@
 
 mod arrays;
 mod build;
+mod declared;
 mod dtypes;
 mod errors;
 mod module;
@@ -23,6 +25,8 @@ use pyo3::prelude::*;
 mod _onnxc {
     #[pymodule_export]
     use super::build::{backends, build, check, compile};
+    #[pymodule_export]
+    use super::declared::declared;
     #[pymodule_export]
     use super::module::{Module, Port, load};
     #[pymodule_export]

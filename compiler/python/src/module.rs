@@ -36,8 +36,10 @@ pub struct Port {
 
 /// An extent that has a name or a number.
 #[derive(Clone, IntoPyObject)]
-enum Extent {
+pub enum Extent {
+    /// A number.
     Fixed(i64),
+    /// The name of a dim.
     Named(String),
 }
 

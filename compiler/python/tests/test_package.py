@@ -133,6 +133,40 @@ class Models(unittest.TestCase):
             self.assertEqual(onnxc.compile(add(), backend=name)(a, b).tolist(), [[1, 1, 1]])
 
 
+class Unsettled(unittest.TestCase):
+    def test_ranks_are_those_of_a_run(self):
+        relu = model([helper.make_node("Relu", ["x"], ["y"])], [("x", TensorProto.FLOAT, None)], [("y", TensorProto.FLOAT, None)])
+        m = onnxc.compile(relu)
+        for shape in ((2, 3), (4,), (), (1, 2)):
+            x = np.full(shape, -1, np.float32)
+            y = m(x=x)
+            self.assertEqual((y.shape, float(y.sum())), (shape, 0))
+        self.assertEqual([(p.name, p.dtype, p.shape) for p in m.inputs], [("x", "float32", None)])
+        with self.assertRaisesRegex(ValueError, "compile with inputs=.* for x"):
+            m.save("never.so")
+        self.assertEqual(onnxc.InferenceSession(relu.SerializeToString()).run(None, {"x": -x})[0].shape, (1, 2))
+        # A type that is missing altogether is an error, as ever.
+        relu.graph.input[0].type.tensor_type.elem_type = 0
+        with self.assertRaises(onnxc.OnnxcError):
+            onnxc.compile(relu)
+
+    def test_a_run_may_replace_a_default(self):
+        w = numpy_helper.from_array(np.ones(3, np.float32), "b")
+        both = add()
+        both.graph.initializer.append(w)
+        m = onnxc.compile(both)
+        a = np.arange(6, dtype=np.float32).reshape(2, 3)
+        self.assertEqual([p.name for p in m.inputs], ["a"])
+        np.testing.assert_array_equal(m(a), a + 1)
+        np.testing.assert_array_equal(m(a, b=np.full(3, 5, np.float32)), a + 5)
+        np.testing.assert_array_equal(m(a=a), a + 1)
+        with self.assertRaisesRegex(TypeError, "no input is called 'c'"):
+            m(a, c=a)
+        # Compiled with it as an input, there is no default.
+        with self.assertRaisesRegex(TypeError, "missing: 'b'"):
+            onnxc.compile(both, inputs={"b": None})(a=a)
+
+
 class Errors(unittest.TestCase):
     def test_all_problems_at_once_with_their_places(self):
         nodes = [helper.make_node("Nope", ["a"], ["x"], "first"), helper.make_node("Nono", ["x"], ["c"], "second")]
