@@ -62,6 +62,11 @@ pub fn choose(kernel: &Kernel, ranges: &Ranges, nest: &Nest) -> Option<(Symbol, 
     best.map(|(_, axis, reduction)| (axis, reduction))
 }
 
+/// The last output axis of a nest if lanes along it cost nothing.
+pub fn free<'a>(kernel: &'a Kernel, ranges: &Ranges, nest: &Nest) -> Option<&'a Axis> {
+    kernel.defs[nest.def].axes.last().filter(|last| output_cost(kernel, ranges, nest, last) == 0)
+}
+
 /// What lanes along the last output axis cost.
 fn output_cost(kernel: &Kernel, ranges: &Ranges, nest: &Nest, last: &Axis) -> u32 {
     let mut cost = if wide(last, 4) { 0 } else { 3 };

@@ -34,7 +34,7 @@ pub fn schedule(kernel: &mut Kernel, machine: Machine) {
     let nests = nests(kernel);
     let hoisted: Vec<bool> = hoisted(kernel, &nests);
     let inner: Vec<Nest> = nests.iter().zip(&hoisted).filter(|(_, h)| !**h).map(|(n, _)| *n).collect();
-    let shared = shared_axes(kernel, &inner);
+    let shared = own_lanes(kernel, &ranges, machine, &inner, shared_axes(kernel, &inner));
     let owner = inner.last().map(|n| n.def);
     let attached = |n: &Nest, h: bool| !h && shared > 0 && Some(n.def) != owner;
     let stages = nests.iter().zip(&hoisted).map(|(n, &h)| {
@@ -153,6 +153,22 @@ fn shared_axes(kernel: &Kernel, nests: &[Nest]) -> usize {
         })
     };
     (0..most).take_while(|&l| agree(l)).count()
+}
+
+/// Of so many shared axes those outside of the one that all reductions read element by element: a shared axis has no lanes,
+/// and without them a reduction down a matrix goes through memory once for every column. Scarce memory shares all the
+/// same: what each nest stores is one element then, not a row.
+fn own_lanes(kernel: &Kernel, ranges: &Ranges, machine: Machine, nests: &[Nest], shared: usize) -> usize {
+    let level = |n: &Nest| {
+        let a = lanes::free(kernel, ranges, n).filter(|a| lane_count(kernel, n, machine, &a.extent) > 1)?;
+        kernel.defs[n.def].axes.iter().position(|x| x.var == a.var)
+    };
+    let reductions: Vec<&Nest> = nests.iter().filter(|n| n.reduction(kernel).is_some()).collect();
+    if machine.memory.scarce || reductions.is_empty() {
+        return shared;
+    }
+    let levels: Option<Vec<usize>> = reductions.iter().map(|n| level(n)).collect();
+    levels.and_then(|l| l.into_iter().min()).map_or(shared, |l| l.min(shared))
 }
 
 /// True if a nest loads the others (and its own reduction) at its own variable of this level.

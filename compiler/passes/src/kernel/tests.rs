@@ -212,6 +212,27 @@ fn row_reductions_share_their_loops() {
 }
 
 #[test]
+fn reductions_down_columns_have_lanes_instead_of_shared_loops() {
+    for shape in [["6", "21"], ["n", "m"]] {
+        let shape = syms(&shape);
+        let mut b = KernelBuilder::new("spread", dims(&["n", "m"]));
+        let x = b.param("x", DType::F32, shape.clone(), None);
+        let mut over = |name, op| {
+            b.reduce(name, DType::F32, &shape[1..], op, &shape[..1], None, |_, i, r| {
+                load(x, &[r[0].clone(), i[0].clone()])
+            })
+        };
+        let (most, least) = (over("most", ReduceOp::Max), over("least", ReduceOp::Min));
+        let y = b.map("y", DType::F32, &shape[1..], |_, i| load(most, i) - load(least, i));
+        b.output(y);
+        let mut k = b.kernel.clone();
+        optimise(&mut k, MACHINES[0]).expect("no constants");
+        assert!(k.schedule.stages.iter().all(|s| s.at.is_none() && s.vector.is_some()), "{:?}", k.schedule);
+        agree(b.kernel, &[("n", 6), ("m", 21)], &[numbers(&[6, 21])]);
+    }
+}
+
+#[test]
 fn reductions_over_the_first_axis_and_over_all() {
     for (over_first, shape) in [(true, ["6", "21"]), (false, ["6", "21"])] {
         let mut b = KernelBuilder::new("sum", dims(&[]));
