@@ -31,16 +31,46 @@ impl<'c> Emit<'c> {
                 let op = if from.is_signed_int() { I::SIToFP } else { I::UIToFP };
                 self.convert(op, v, self.elem(to)?)
             }
-            d if d.is_int() && from.is_float() => self.saturate(v, to),
+            d if d.is_int() && from.is_float() => self.saturate(v, from, to),
             d if d.is_int() => self.resize(v, from, to),
             d => program(format!("there is no conversion to {d}")),
         }
     }
 
-    fn saturate(&self, v: Val<'c>, to: DType) -> Res<Val<'c>> {
+    fn saturate(&self, v: Val<'c>, from: DType, to: DType) -> Res<Val<'c>> {
+        if crate::emit::lanes(v) > 1 && to.bits() <= 32 {
+            return self.clamp(v, from, to);
+        }
         let name = if to.is_signed_int() { "llvm.fptosi.sat" } else { "llvm.fptoui.sat" };
         let result = crate::emit::widen(self.elem(to)?, crate::emit::lanes(v));
         self.intrinsic_value(name, &[result, v.get_type()], &[v])
+    }
+
+    /// Saturates vectors before they are converted: LLVM's own saturating conversions are made lane by lane on x86.
+    fn clamp(&self, v: Val<'c>, from: DType, to: DType) -> Res<Val<'c>> {
+        let signed = to.is_signed_int();
+        let bits = to.bits() as i32;
+        let (least, most) =
+            if signed { (-2f64.powi(bits - 1), 2f64.powi(bits - 1) - 1.0) } else { (0.0, 2f64.powi(bits) - 1.0) };
+        // The greatest integer may lie between two floats; then it is what the next one and all above become.
+        let (between, below) = match from {
+            DType::F32 if bits == 32 => (true, (most + 1.0) * (1.0 - 2f64.powi(-24))),
+            _ => (false, most),
+        };
+        let (low, high) = (self.float_like(v, least), self.float_like(v, below));
+        // A comparison with NaN is false: it becomes the least.
+        let t = self.select(self.fcmp(F::OGT, v, low)?, v, low)?;
+        let t = self.select(self.fcmp(F::OLT, t, high)?, t, high)?;
+        let int = if bits == 32 { self.elem(to)? } else { self.cx.i32_type().into() };
+        let mut r = self.convert(if signed || bits < 32 { I::FPToSI } else { I::FPToUI }, t, int)?;
+        if between {
+            let top = self.fcmp(F::OGT, v, high)?;
+            r = self.select(top, self.int_like(r, most as i64), r)?;
+        }
+        if signed {
+            r = self.select(self.fcmp(F::ORD, v, v)?, r, self.int_like(r, 0))?;
+        }
+        if bits == 32 { Ok(r) } else { self.convert(I::Trunc, r, self.elem(to)?) }
     }
 
     fn resize(&self, v: Val<'c>, from: DType, to: DType) -> Res<Val<'c>> {
