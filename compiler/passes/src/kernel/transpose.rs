@@ -16,8 +16,9 @@ const LEAST: i64 = 4;
 /// The axis along which a load that gathers across lanes goes element by element.
 pub fn rows(kernel: &Kernel, ranges: &Ranges, nest: &Nest, own: &[Axis], lane: &Symbol) -> Option<Symbol> {
     let gathers = def_loads(&kernel.defs[nest.def]).into_iter().filter(|s| {
-        let known = s.pad.is_none() && s.index.iter().all(Option::is_some);
-        known && offset(kernel, s).contains(lane) && lanes::access(kernel, ranges, s, lane) == Access::Gather
+        s.index.iter().all(Option::is_some)
+            && offset(kernel, s).contains(lane)
+            && lanes::access(kernel, ranges, s, lane) == Access::Gather
     });
     gathers.into_iter().find_map(|s| {
         let beside = |a: &&Axis| {
