@@ -1,6 +1,6 @@
 //! Passes over one kernel: simplify its definitions, then choose its schedule.
 //!
-//! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`collapse`] (with [`dot`] on both
+//! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`widen`] → [`collapse`] (with [`dot`] on both
 //! sides, then [`im2col`]) → [`order`] → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`];
 //! attention has an order and a schedule of its own ([`attention`]), and chains ([`chain`], [`sliding`]) and long sums a
 //! schedule ([`sums`]). None of them changes
@@ -32,6 +32,7 @@ pub mod sums;
 pub mod tile;
 pub mod toom_cook;
 pub mod transpose;
+pub mod widen;
 pub mod window;
 pub mod winograd;
 pub mod work;
@@ -73,6 +74,8 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
         *kernel = k;
         return Ok(());
     }
+    widen::widen(kernel, machine);
+    precompute::precompute(kernel)?;
     dot::arrange(kernel, machine);
     collapse::collapse(kernel);
     if let Some(p) = copied {

@@ -1,5 +1,5 @@
 //! pack: data that a reduction would read with gathers or bounds tests is copied first into an order in which it
-//! reads plain vectors.
+//! reads plain vectors. So is a matrix that only a run knows, if a walk down its rows leaves the cache.
 //!
 //! The copy is one more definition, in the source's own dims but for three changes: it covers every index that the
 //! reduction uses, padding included; the dim of the lane axis comes last; and where that dim is walked with a stride,
@@ -8,7 +8,7 @@
 //!
 //! Does NOT pack what is loaded at computed indices or along two dims by the lane axis at once.
 
-use super::expr::{Site, def_loads, loads, map_parts, rewrite};
+use super::expr::{Site, def_loads, loads, map_parts, offset, rewrite};
 use super::lanes::{self, Access};
 use super::plan::{Nest, nests};
 use super::{dot, schedule, tile};
@@ -18,6 +18,9 @@ use onnxc_base::{EntityRef, PrimaryMap, Ranges, Sym};
 use onnxc_ir::kernel::build::int;
 use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Lanes, Src};
 use onnxc_ir::scalar::Scalar;
+
+/// Rows that make up for the copy of an operand that could be read as it is.
+const MANY: i64 = 16;
 
 /// Packs the operands of every reduction that needs it and isn't planned elsewhere.
 pub fn pack(kernel: &mut Kernel, machine: Machine, done_elsewhere: &[dot::Plan]) {
@@ -51,7 +54,7 @@ fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, fresh: &mut u32) -> Op
     let Body::Reduce { axes, value, .. } = &kernel.defs[r].body else { return None };
     let vars: Vec<Symbol> = kernel.defs[r].axes.iter().chain(axes).map(|a| a.var.clone()).collect();
     loads(value).into_iter().find_map(|site| {
-        if !along && is_const(kernel, site.src) {
+        if !along && (is_const(kernel, site.src) || is_far(kernel, &ranges, machine, r, &site, &lane)) {
             if let Some(plan) = panels(kernel, &ranges, machine, nest, &lane, r, &site, *fresh + 1) {
                 *fresh += 1;
                 return Some(plan);
@@ -76,7 +79,32 @@ pub(super) fn is_const_copy(kernel: &Kernel, src: Src) -> bool {
     !loads.is_empty() && loads.iter().all(|s| is_const(kernel, s.src) || is_const_copy(kernel, s.src))
 }
 
-/// A copy of a constant in panels of the register tile: `[outer.., panel, reduction.., element of the panel]`, the last
+/// An operand known at run time only that many rows read, and whose rows, as they are or once the lane axis comes last, lie
+/// so far apart that a walk down them leaves the second-level cache: it is copied into panels once.
+fn is_far(kernel: &Kernel, ranges: &Ranges, machine: Machine, of: DefId, site: &Site, lane: &Symbol) -> bool {
+    let def = &kernel.defs[of];
+    let given = matches!(site.src, Src::Param(p) if kernel.params[p].value.is_none());
+    let mentions = |a: &Axis| site.index.iter().any(|i| i.as_ref().is_none_or(|i| i.contains(&a.var)));
+    let many = def.axes.iter().any(|a| !mentions(a) && lanes::wide(a, MANY));
+    if machine.memory.scarce || !given || !many || lanes::access(kernel, ranges, site, lane) == Access::Uniform {
+        return false;
+    }
+    let offset = ranges.simplify(&offset(kernel, site));
+    let row = def.axes.iter().find(|a| a.var == *lane).and_then(|a| a.extent.as_int()).unwrap_or(1);
+    let bytes = |a: &Axis| {
+        let (step, _) = offset.split_linear(&a.var)?;
+        let rows = step.as_int()?.max(row).saturating_mul(a.extent.as_int()?);
+        Some(rows.saturating_mul(kernel.src_dtype(site.src).size() as i64))
+    };
+    reduction_axes(def).iter().filter(|a| mentions(a)).filter_map(bytes).any(|b| b > i64::from(machine.l2_bytes / 2))
+}
+
+/// True if a load goes through panels: the axis that goes across lanes is in the panel's number and in the element's.
+pub(super) fn in_panels(site: &Site, lane: &Symbol) -> bool {
+    site.index.iter().flatten().filter(|i| i.contains(lane)).count() == 2
+}
+
+/// A copy of an operand in panels of the register tile: `[outer.., panel, reduction.., element of the panel]`, the last
 /// panel filled up with zeros. Only where each index is a variable or a number, and none reads padding: a panel is as long
 /// as the constant, so that [`copy_of`] must do it.
 #[allow(clippy::too_many_arguments, reason = "one call site")]

@@ -6,6 +6,7 @@
 
 use super::expr::{Site, def_loads, loads};
 use super::im2col::is_windows;
+use super::pack::{in_panels, is_const};
 use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
 use super::{along, columns, lanes, transpose};
@@ -291,11 +292,16 @@ pub(super) fn panel_uses(kernel: &Kernel, nest: &Nest, rows: i64) -> Option<i64>
     Some(points / rows.max(1))
 }
 
-/// Bytes of the constants that a reduction reads.
+/// Bytes of the constants that a reduction reads, and of what was copied into panels for it.
 pub(super) fn weights_bytes(kernel: &Kernel, nest: &Nest) -> i64 {
     let Some(r) = nest.reduction(kernel) else { return 0 };
+    let lane = kernel.defs[r].axes.last().map(|a| &a.var);
     let bytes = |s: &Site| match s.src {
         Src::Param(p) => kernel.params[p].value.as_ref().map_or(0, |t| t.bytes().len() as i64),
+        Src::Def(_) if lane.is_some_and(|v| in_panels(s, v)) => {
+            let elements: Option<i64> = kernel.src_shape(s.src).iter().map(Sym::as_int).product();
+            elements.unwrap_or(0).saturating_mul(kernel.src_dtype(s.src).size() as i64)
+        }
         Src::Def(_) => 0,
     };
     loads(kernel.defs[r].value()).iter().map(bytes).sum()
@@ -306,7 +312,8 @@ pub(super) fn weights_bytes(kernel: &Kernel, nest: &Nest) -> i64 {
 fn panels_outermost(kernel: &Kernel, nest: &Nest, loops: &mut Vec<Loop>, shared: usize, l: &Lanes) {
     let Some(r) = nest.reduction(kernel) else { return };
     let sites = loads(kernel.defs[r].value());
-    let weights = |s: &&Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
+    let lane = lanes::own_axis(kernel, nest, &l.axis);
+    let weights = |s: &&Site| is_const(kernel, s.src) || lane.as_ref().is_some_and(|v| in_panels(s, v));
     let in_weights = |x: &Loop| {
         let Some(v) = lanes::own_axis(kernel, nest, &x.axis) else { return true };
         sites.iter().filter(weights).any(|s| s.index.iter().flatten().any(|i| i.contains(&v)))

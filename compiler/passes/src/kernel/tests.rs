@@ -14,6 +14,7 @@ use onnxc_ir::loops::{Program, verify};
 
 mod ahead;
 mod convolutions;
+mod operands;
 mod products;
 mod sliding;
 mod strips;
