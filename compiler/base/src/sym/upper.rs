@@ -66,7 +66,7 @@ impl Bounder<'_> {
     /// `c*v + r` with `v` at the end of its range where that is largest (`up`) or smallest.
     fn at_end(&self, sym: &Sym, v: &Symbol, up: bool) -> Option<Sym> {
         let (c, r) = sym.split_linear(v)?;
-        let Range { lo, hi } = self.ranges.get(v)?.clone();
+        let Range { lo, hi, .. } = self.ranges.get(v)?.clone();
         let rising = match () {
             () if self.ranges.nonneg(&c) => true,
             () if self.ranges.nonneg(&-&c) => false,
@@ -115,7 +115,7 @@ impl Bounder<'_> {
         let each = |members: &[Sym]| members.iter().map(|m| bound(m, up)).collect::<Vec<_>>();
         let found = match atom {
             Atom::Var(v) => {
-                let Range { lo, hi } = self.ranges.get(v)?.clone();
+                let Range { lo, hi, .. } = self.ranges.get(v)?.clone();
                 if up { bound(&hi?, true) } else { lo.map(Sym::int) }
             }
             Atom::Overflow => None,

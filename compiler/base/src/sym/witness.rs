@@ -33,7 +33,7 @@ impl Ranges {
 
     /// Gives the symbol a value, after those that its upper bound mentions. `None` if its range is empty.
     fn choose(&self, symbol: &Symbol, example: &mut Example, chain: u32) -> Option<()> {
-        let Some(Range { lo, hi }) = self.get(symbol) else { return Some(()) };
+        let Some(Range { lo, hi, .. }) = self.get(symbol) else { return Some(()) };
         if example.values.contains_key(symbol) {
             return Some(());
         }

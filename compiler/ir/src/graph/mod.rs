@@ -21,6 +21,7 @@ pub mod layout;
 pub mod parse;
 pub mod patch;
 pub mod print;
+mod typical;
 pub mod verify;
 
 pub use build::GraphBuilder;
@@ -30,7 +31,7 @@ pub use patch::{Editor, Patch, Use, Uses, remove_dead};
 pub use print::{PrintOptions, print_graph};
 pub use verify::verify;
 
-use onnxc_base::sym::Symbol;
+use onnxc_base::sym::{Range, Symbol};
 use onnxc_base::{DType, IndexMap, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
 use std::collections::BTreeMap;
 
@@ -335,11 +336,11 @@ impl Attrs {
 }
 
 impl Graph {
-    /// What the symbols' ranges say, for proofs.
+    /// What is known of the symbols: their ranges, for proofs, and what they usually are.
     pub fn ranges(&self) -> Ranges {
         let mut r = Ranges::new();
         for (s, info) in &self.symbols {
-            r.set(s.clone(), info.lo, info.hi.clone());
+            r.insert(s.clone(), Range { lo: Some(info.lo), hi: info.hi.clone(), typical: self.typical(info) });
         }
         r
     }

@@ -136,7 +136,7 @@ impl Parser<'_> {
         Ok(found)
     }
 
-    /// `h in 1..=1024`
+    /// `h in 1..=1024 about 224`
     fn dim(&mut self) -> Result<(), Diagnostic> {
         let dim = self.c.symbol()?;
         let mut range = Range::default();
@@ -147,6 +147,9 @@ impl Parser<'_> {
         self.c.expect("..")?;
         if self.c.eat("=") {
             range.hi = Some(self.c.parse_sym()?);
+        }
+        if self.c.eat("about") {
+            range.typical = Some(self.c.int()?);
         }
         self.kernel.ranges.insert(dim, range);
         Ok(())

@@ -6,7 +6,7 @@
 //! ```text
 //! kernel @conv1_relu {
 //!   doc "the nodes behind it"
-//!   dim h in 1..=1024                                     # also 1.., ..=n and .. (nothing is known)
+//!   dim h in 1..=1024 about 224                           # also 1.., ..=n and .. (nothing is known)
 //!   in x: f32[n, 3, h, w]
 //!   const k: f32[64, 3, 9, 9] = elided "0123456789abcdef" # its SHA-256; also [1.0, 2.0] or hex "..." "..."
 //!   c[m in n, o in 64, i in h, j in w]: f32 = sum(q in 3, r in 9, s in 9) from b[o] of
@@ -106,7 +106,8 @@ fn placed(at: Option<&Placed>) -> String {
 fn dim_line(dim: &Symbol, range: &Range) -> String {
     let lo = range.lo.map(|v| v.to_string()).unwrap_or_default();
     let hi = range.hi.as_ref().map(|v| format!("={v}")).unwrap_or_default();
-    format!("dim {dim} in {lo}..{hi}")
+    let typical = range.typical.map(|v| format!(" about {v}")).unwrap_or_default();
+    format!("dim {dim} in {lo}..{hi}{typical}")
 }
 
 /// `[m in n, o in 64]`, with the brackets asked for.

@@ -8,7 +8,7 @@ pub(super) use random::{SIZES, kernels};
 /// A kernel in text that uses each construct once.
 pub(super) const SAMPLE: &str = r#"kernel @"conv/relu" {
   doc "Conv_0, Relu_1"
-  dim h in 1..=1024
+  dim h in 1..=1024 about 224
   dim k in ..=h
   dim n in 0..
   dim w in ..

@@ -9,13 +9,11 @@ use super::kernels::lower_nodes;
 use super::pairs;
 use crate::from_kernel::Machine;
 use crate::kernel::{chain, collapse, inline, plan};
-use onnxc_base::{Diagnostic, Sym};
+use onnxc_base::Diagnostic;
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
 use onnxc_ir::kernel::Kernel;
 use onnxc_ops::Registry;
 
-/// What an extent that isn't known counts as.
-const TYPICAL: i64 = 256;
 /// A core's share of the caches, in units of its second-level one.
 const SHARE: i64 = 8;
 
@@ -48,7 +46,7 @@ fn large(graph: &Graph, machine: Machine, v: ValueId) -> bool {
 /// Bytes of a value, about.
 pub(super) fn bytes(graph: &Graph, v: ValueId) -> i64 {
     let Some(t) = graph.tensor_type(v) else { return 0 };
-    let elements = t.shape.iter().product::<Sym>().eval(&|_| Some(TYPICAL)).unwrap_or(0);
+    let elements = graph.ranges().estimate(&t.count());
     elements.saturating_mul(t.dtype.size() as i64)
 }
 

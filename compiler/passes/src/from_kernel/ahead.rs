@@ -21,7 +21,7 @@ const LINE: i64 = 64;
 /// Bytes to fetch ahead within a panel: two pages, since what the processor fetches by itself ends with each.
 const NEAR: i64 = 8 << 10;
 
-/// Tiles along an axis whose extent isn't known: they take turns at so many parts.
+/// Tiles along an axis whose extent isn't known: they take turns at so many parts at most.
 const TURNS: i64 = 8;
 
 /// Which part of the next panel a tile fetches.
@@ -112,7 +112,10 @@ impl Cx<'_> {
                     // Blocks may be of unequal size, larger ones first.
                     (count, (from * count).floordiv(&Sym::int(extent)))
                 }
-                None => (TURNS, from.floordiv(&Sym::int(block)).modulo(&Sym::int(TURNS))),
+                None => {
+                    let count = ((self.ranges.estimate(&span.len) + block - 1) / block).clamp(1, TURNS);
+                    (count, from.floordiv(&Sym::int(block)).modulo(&Sym::int(count)))
+                }
             };
             (number, tiles) = (number * count + own, tiles * count);
         }

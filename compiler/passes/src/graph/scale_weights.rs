@@ -18,9 +18,6 @@ pub const PASS: GraphPass = GraphPass {
     run,
 };
 
-/// What an extent that isn't known counts as.
-const TYPICAL: i64 = 64;
-
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     for n in graph.body.nodes.clone() {
         if graph.nodes[n].op.domain.is_empty() && graph.nodes[n].op.name == "Conv" {
@@ -49,7 +46,7 @@ fn scaled(graph: &mut Graph, uses: &Uses, n: NodeId) -> Option<Patch> {
         let whole = graph.tensor_type(x)?.shape == image;
         (whole && per_channel(graph, s, &image)).then_some((x, s))
     })?;
-    let pixels = image.iter().map(|d| d.as_int().unwrap_or(TYPICAL)).product::<i64>();
+    let pixels = graph.ranges().estimate(&image.iter().product::<Sym>());
     if pixels < 2 * elements {
         return None;
     }

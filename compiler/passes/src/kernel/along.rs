@@ -7,6 +7,7 @@
 use super::expr::{Site, loads};
 use super::lanes;
 use super::plan::Nest;
+use super::tile::Rows;
 use crate::from_kernel::{Machine, equal_parts};
 use onnxc_base::Sym;
 use onnxc_base::sym::Symbol;
@@ -14,8 +15,6 @@ use onnxc_ir::kernel::{Axis, Kernel};
 
 /// The most points along an axis.
 const MOST: i64 = 8;
-/// The extent that stands for one that isn't known.
-const TYPICAL: i64 = 128;
 /// Sums in flight that hide the latency of a multiply-add.
 const IN_FLIGHT: u32 = 8;
 
@@ -32,7 +31,7 @@ pub fn tile(kernel: &Kernel, machine: Machine, nest: &Nest, own: &[Axis]) -> Vec
         })
     };
     let (x, y) = (axis(a, b), axis(b, a));
-    let extent = |a: Option<&Axis>| a.map_or(1, |a| a.extent.as_int().unwrap_or(TYPICAL));
+    let extent = |a: Option<&Axis>| a.map_or(1, |a| Rows::of(kernel, a).number);
     let (nx, ny) = (extent(x), extent(y));
     let mut best = (f64::INFINITY, 1, 1);
     for px in 1..=nx.min(MOST) {

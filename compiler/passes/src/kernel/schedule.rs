@@ -20,8 +20,6 @@ use onnxc_ir::kernel::{At, Axis, Cut, DefId, Kernel, Lanes, Loop, Schedule, Src,
 const ROW_VECTORS: u32 = 4;
 /// Up to so many uses of a panel it is worth fetching the next one meanwhile.
 const PASSES: i64 = 64;
-/// The extent that stands for one that isn't known.
-const TYPICAL: i64 = 64;
 /// Steps of a reduction that are written out.
 const UNROLL: i64 = 4;
 /// A reduction axis of up to this extent is written out whole.
@@ -288,7 +286,7 @@ pub(super) fn panel_uses(kernel: &Kernel, nest: &Nest, rows: i64) -> Option<i64>
         sites.iter().filter(constant).any(|s| s.index.iter().flatten().any(|i| i.contains(&v)))
     };
     let others = kernel.defs[nest.def].axes.iter().filter(|a| !in_weights(a));
-    let points: i64 = others.map(|a| a.extent.as_int().unwrap_or(TYPICAL)).product();
+    let points: i64 = others.map(|a| kernel.ranges.estimate(&a.extent)).product();
     Some(points / rows.max(1))
 }
 

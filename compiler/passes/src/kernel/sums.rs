@@ -14,6 +14,7 @@ use super::lanes;
 use super::pack::{insert_before, is_const};
 use super::plan::{Nest, nests};
 use super::schedule::{panel_uses, stage, weights_bytes};
+use super::tile::Rows;
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{EntityRef, Ranges, Sym};
@@ -33,8 +34,6 @@ const PART: i64 = 16;
 const USES: i64 = 16;
 /// Steps of the final sums that are written out.
 const UNROLL: i64 = 4;
-/// The extent that stands for one that isn't known.
-const TYPICAL: i64 = 128;
 
 /// A sum to be cut.
 struct Long {
@@ -181,7 +180,7 @@ fn stages(kernel: &Kernel, machine: Machine, partial: DefId, nest: &Nest) -> Opt
     }
     loops[panel].cut = Cut::Aligned;
     let rows = loops[first].clone();
-    let extent = kernel.defs[nest.def].axes.iter().find(|a| a.var == rows.axis)?.extent.as_int().unwrap_or(TYPICAL);
+    let extent = Rows::of(kernel, kernel.defs[nest.def].axes.iter().find(|a| a.var == rows.axis)?).number;
     let row = parts_bytes(kernel, partial, i64::from(inner.tile(lane)));
     loops.insert(first, Loop::even(&rows.axis, block(extent, rows.block, i64::from(machine.l2_bytes / 2) / row)));
     let sums = reduction_axes(&kernel.defs[nest.reduction(kernel)?]).first()?;

@@ -19,8 +19,10 @@ const MAX_ROWS: u32 = 28;
 const MAX_VECTORS: u32 = 8;
 /// An axis of up to so many points may share the rows of a tile with the one outside of it.
 const SHORT: i64 = 16;
-/// The extent that stands for one that isn't known.
-pub(super) const TYPICAL: i64 = 128;
+/// Rows where one at a time is usual, but there may be more: tiles of many do well for both.
+const MANY: i64 = 128;
+/// So many numbers of rows stand for all that there may be.
+const SAMPLES: i64 = 16;
 /// Cycles from one fused multiply-add to the next that needs its result.
 const LATENCY: f64 = 4.0;
 /// Bytes of a panel of vectors that stays in the first-level cache: half of the usual one.
@@ -78,17 +80,17 @@ pub fn register_tile(
     let inner = candidates.iter().rposition(|a| reused(a) > 0 && candidates.iter().all(|b| reused(b) <= reused(a)));
     // A second axis, just outside, fills the registers where the first is short.
     let inner = inner.map(|i| (candidates[i], i.checked_sub(1).map(|o| candidates[o])));
-    let short = |a: &Axis| a.extent.as_int().is_some_and(|e| e <= SHORT);
+    let short = |a: &Axis| Rows::of(kernel, a).number <= SHORT;
     let outer = inner.and_then(|(a, o)| o.filter(|o| short(a) && reused(o) == reused(a)));
     let inner = inner.map(|i| i.0);
-    let extent = |a: Option<&Axis>| a.map_or(1, |a| a.extent.as_int().unwrap_or(TYPICAL));
-    let n = along.extent.as_int().unwrap_or(TYPICAL);
+    let rows_of = |a: Option<&Axis>| a.map_or(Rows::ONE, |a| Rows::of(kernel, a));
+    let n = Rows::of(kernel, along).number;
     // The sites that rows share are loaded once per vector; the others once per row and vector unless uniform.
     let shared = inner.is_none_or(|a| reused(a) == vector_sites.len());
-    let steps: i64 = reduction_axes(&kernel.defs[r]).iter().map(|a| a.extent.as_int().unwrap_or(TYPICAL)).product();
+    let steps: i64 = reduction_axes(&kernel.defs[r]).iter().map(|a| kernel.ranges.estimate(&a.extent)).product();
     let size = vector_sites.iter().map(|s| kernel.src_dtype(s.src).size() as i64).max().unwrap_or(1);
     let output = Output {
-        rows: [extent(outer), extent(inner)],
+        rows: [rows_of(outer), rows_of(inner)],
         n,
         shared,
         broadcast: vector_sites.len() < sites.len(),
@@ -98,7 +100,7 @@ pub fn register_tile(
     let ([ro, mut ri], nv) = best(machine.registers, i64::from(l.lanes), &output);
     if machine.memory.scarce && machine.memory.unroll < LITTLE {
         // A rest is the tile's code once more.
-        let m = extent(inner);
+        let m = rows_of(inner).number;
         ri = (ri.div_ceil(2)..=ri).rev().find(|r| m % i64::from(*r) == 0).unwrap_or(ri);
     }
     let rows = [(outer, ro), (inner, ri)].into_iter().filter_map(|(a, r)| Some((a?.var.clone(), r)));
@@ -117,8 +119,8 @@ fn near(column: i64, n: i64, machine: Machine) -> i64 {
 
 /// What a tile is chosen for.
 struct Output {
-    /// Extents of the axes that give the rows, the outer one first.
-    rows: [i64; 2],
+    /// Points of the axes that give the rows, the outer one first.
+    rows: [Rows; 2],
     /// Elements along the lanes.
     n: i64,
     /// Every vector is loaded once for all rows.
@@ -135,7 +137,8 @@ struct Output {
 fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
     let Output { rows: [outer, inner], n, shared, broadcast, in_turn, near } = *output;
     let most_vectors = ((n + lanes - 1) / lanes).clamp(1, i64::from(MAX_VECTORS)) as u32;
-    let most = |m: i64| m.clamp(1, i64::from(MAX_ROWS)) as u32;
+    let several = outer.number * inner.number > 1;
+    let most = |m: Rows| m.number.clamp(1, i64::from(MAX_ROWS)) as u32;
     let mut found = (f64::INFINITY, [1, 1], 1);
     for nv in 1..=most_vectors {
         for ro in 1..=most(outer) {
@@ -145,10 +148,10 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
                 if ro * ri > MAX_ROWS || ro * ri * nv + vectors_loaded + u32::from(broadcast && nv > 1) > registers {
                     break;
                 }
-                let along = runs(inner, i64::from(ri));
+                let along = inner.runs(i64::from(ri));
                 let rows = |(a, c): (u32, f64)| along.iter().map(move |(b, d)| (a * b, c * d)).collect::<Vec<_>>();
-                let rows: Vec<(u32, f64)> = runs(outer, i64::from(ro)).into_iter().flat_map(rows).collect();
-                let far = shared && i64::from(nv) * lanes > near;
+                let rows: Vec<(u32, f64)> = outer.runs(i64::from(ro)).into_iter().flat_map(rows).collect();
+                let far = shared && several && i64::from(nv) * lanes > near;
                 let column = |v: u32| rows.iter().map(|(r, c)| c * step(*r, v, shared, far)).sum::<f64>();
                 let cost: f64 = runs_of_vectors(n, lanes, nv).iter().map(|(v, count)| count * column(*v)).sum();
                 // Rows in one line of memory are kinder to the caches.
@@ -162,9 +165,45 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
     (found.1, found.2)
 }
 
-/// Sizes and how many of each: `m` rows cut equally.
-pub(super) fn runs(m: i64, most: i64) -> Vec<(u32, f64)> {
-    equal_parts(m, most).into_iter().map(|(a, b, size)| (size as u32, ((b - a) / size) as f64)).collect()
+/// How many rows there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Rows {
+    /// So many, or about so many.
+    pub number: i64,
+    /// That is their number in every run.
+    pub known: bool,
+}
+
+impl Rows {
+    const ONE: Rows = Rows { number: 1, known: true };
+
+    /// The points of an axis.
+    pub fn of(kernel: &Kernel, a: &Axis) -> Rows {
+        match (a.extent.as_int(), kernel.ranges.estimate(&a.extent)) {
+            (Some(number), _) => Rows { number, known: true },
+            (None, ..=1) => Rows { number: MANY, known: false },
+            (None, number) => Rows { number, known: false },
+        }
+    }
+
+    /// Sizes and how many of each, in tiles of at most so many. A known number is cut equally. Of another one the last
+    /// tiles overlap, and fewer than a tile's are done one by one; that is the mean over numbers up to twice the estimate.
+    pub fn runs(self, most: i64) -> Vec<(u32, f64)> {
+        if self.known {
+            let parts = equal_parts(self.number, most).into_iter();
+            return parts.map(|(a, b, size)| (size as u32, ((b - a) / size) as f64)).collect();
+        }
+        let (samples, mut tiles, mut single) = (SAMPLES.min(self.number), 0, 0);
+        for n in (0..samples).map(|k| self.number + k * self.number / samples) {
+            if n < most {
+                single += n;
+            } else {
+                tiles += (n + most - 1) / most;
+            }
+        }
+        let mean = |n: i64| n as f64 / samples as f64;
+        [(most as u32, mean(tiles)), (1, mean(single))].into_iter().filter(|r| r.1 > 0.0).collect()
+    }
 }
 
 /// Sizes and how many of each: whole blocks of `nv` vectors, and the rest.
@@ -174,15 +213,15 @@ fn runs_of_vectors(n: i64, lanes: i64, nv: u32) -> Vec<(u32, f64)> {
     [(nv, whole as f64), (rest, 1.0)].into_iter().filter(|(v, c)| *v > 0 && *c > 0.0).collect()
 }
 
-/// Cycles of one step of the reduction for a tile. `far`: its vectors come from the second-level cache; a single row uses
-/// each once, however many there are.
+/// Cycles of one step of the reduction for a tile. `far`: its vectors come from the second-level cache, where there is more
+/// than one row in all; a single one uses each once, however many there are.
 fn step(mr: u32, nv: u32, shared: bool, far: bool) -> f64 {
     let (mr, nv) = (f64::from(mr), f64::from(nv));
     let fma = mr * nv;
     let vector_loads = if shared { nv } else { fma };
     // One vector to a row: the broadcast is part of the multiply-add.
     let uops = if nv == 1.0 { fma + vector_loads } else { fma + mr + vector_loads };
-    let waits = if far && mr > 1.0 { FAR_VECTOR * vector_loads } else { 0.0 };
+    let waits = if far { FAR_VECTOR * vector_loads } else { 0.0 };
     cycles(fma, mr + vector_loads, uops).max(LATENCY + 0.02 * uops).max(waits)
 }
 
@@ -208,8 +247,9 @@ mod tests {
 
     #[test]
     fn tiles_fit_the_registers_and_the_output() {
-        let best = |registers, lanes, m, n| {
-            let output = Output { rows: m, n, shared: true, broadcast: true, in_turn: true, near: i64::MAX };
+        let best = |registers, lanes, m: [i64; 2], n| {
+            let rows = m.map(|number| Rows { number, known: true });
+            let output = Output { rows, n, shared: true, broadcast: true, in_turn: true, near: i64::MAX };
             let ([ro, ri], nv) = best(registers, lanes, &output);
             (ro * ri, nv)
         };
@@ -224,9 +264,19 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_not_known_are_many() {
+        let runs = |number, most| Rows { number, known: false }.runs(most);
+        assert_eq!(runs(7, 4), [(4, 20.0 / 7.0)], "7 and 8 take two tiles, 9 to 12 three, 13 four");
+        assert_eq!(runs(2, 4), [(1, 2.5)], "2 or 3 rows, one by one");
+        assert_eq!(runs(1, 1), [(1, 1.0)]);
+    }
+
+    #[test]
     fn vectors_from_the_second_level_are_used_by_more_rows() {
-        let tile =
-            |near| best(16, 8, &Output { rows: [14, 14], n: 512, shared: true, broadcast: true, in_turn: true, near });
+        const FOURTEEN: Rows = Rows { number: 14, known: true };
+        let tile = |near| {
+            best(16, 8, &Output { rows: [FOURTEEN; 2], n: 512, shared: true, broadcast: true, in_turn: true, near })
+        };
         let rows = |([ro, ri], _): ([u32; 2], u32)| ro * ri;
         assert!(rows(tile(0)) >= 4 && rows(tile(0)) >= rows(tile(i64::MAX)), "{:?}", tile(0));
         assert_eq!(near(4 * 1024, 512, Machine::USUAL), 4, "a panel at a time");

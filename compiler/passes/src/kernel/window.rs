@@ -10,7 +10,7 @@
 use super::expr::{Site, def_loads, loads};
 use super::lanes::{self, Access};
 use super::plan::Nest;
-use super::tile::{TYPICAL, TileShape, cycles, runs};
+use super::tile::{Rows, TileShape, cycles};
 use crate::from_kernel::{Machine, reduction_axes};
 use onnxc_base::Ranges;
 use onnxc_base::sym::Symbol;
@@ -57,7 +57,7 @@ pub fn window_tile(
     }
     let row = lanes::own_axis(kernel, nest, &slide.rows.var)?;
     let weights = sites.iter().filter(|s| !s.index.iter().flatten().any(|i| i.contains(&row))).count() as i64;
-    let mut rows = best(machine.registers, &slide, weights * slide.count);
+    let mut rows = best(machine.registers, &slide, Rows::of(kernel, &slide.rows), weights * slide.count);
     if machine.memory.scarce && machine.memory.unroll == 0 {
         rows = rows.div_ceil(2);
     }
@@ -89,10 +89,10 @@ fn slide(kernel: &Kernel, nest: &Nest, sites: &[Site], a: &Axis) -> Option<Slide
 }
 
 /// The cheapest number of outputs, with so many vectors of weights.
-fn best(registers: u32, slide: &Slide, weights: i64) -> u32 {
-    let m = slide.rows.extent.as_int().unwrap_or(TYPICAL);
-    let most = (i64::from(registers) - weights - 2).clamp(1, i64::from(MAX_ROWS)).min(m.max(1));
-    let cost = |rows: i64| -> f64 { runs(m, rows).iter().map(|(r, n)| n * pass(slide, i64::from(*r), weights)).sum() };
+fn best(registers: u32, slide: &Slide, outputs: Rows, weights: i64) -> u32 {
+    let most = (i64::from(registers) - weights - 2).clamp(1, i64::from(MAX_ROWS)).min(outputs.number.max(1));
+    let cost =
+        |rows: i64| -> f64 { outputs.runs(rows).iter().map(|(r, n)| n * pass(slide, i64::from(*r), weights)).sum() };
     // Of equals the least code.
     (1..=most).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).unwrap_or(1) as u32
 }

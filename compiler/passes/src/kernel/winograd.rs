@@ -71,8 +71,8 @@ pub struct Winograd {
 }
 
 impl Winograd {
-    fn size(&self) -> Size {
-        let tiles = [0, 1].map(|t| self.tiles[t].as_int());
+    fn size(&self, kernel: &Kernel) -> Size {
+        let tiles = [0, 1].map(|t| kernel.ranges.estimate(&self.tiles[t]));
         Size { tiles, parts: self.parts, m: self.m, inputs: self.inputs, outputs: self.outputs }
     }
 }
@@ -107,8 +107,8 @@ pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64)
 
 /// True if a convolution of stride 1 with constant weights is a sum of small ones in the transformed domain, were its data
 /// planar: its taps and the extents of its output along rows and columns, its input and output channels.
-pub fn nests(machine: Machine, taps: [i64; 2], channels: [i64; 2], extents: [&Sym; 2]) -> bool {
-    let work = Work { taps, channels, extents: extents.map(cost::count), channels_last: false };
+pub fn nests(machine: Machine, taps: [i64; 2], channels: [i64; 2], extents: [i64; 2]) -> bool {
+    let work = Work { taps, channels, extents, channels_last: false };
     !machine.strict && taps.iter().all(|t| find::fits(*t)) && parts(taps) != [1, 1] && work.tile(machine).is_some()
 }
 

@@ -20,7 +20,7 @@ fn ranges(text: &str) -> Ranges {
         let (lo, hi) = range.split_once("..=").expect("lo..=hi");
         let lo = lo.trim().parse().ok();
         let hi = (!hi.trim().is_empty()).then(|| sym(hi));
-        ranges.insert(name, super::Range { lo, hi });
+        ranges.insert(name, super::Range { lo, hi, typical: None });
     }
     ranges
 }

@@ -108,9 +108,9 @@ pub(super) fn ranges() -> impl Strategy<Value = Ranges> {
     (lo(), 0_i64..7, keep(), lo(), b_hi, keep(), lo(), c_hi, keep()).prop_map(
         |(a_lo, a_hi, a, b_lo, b_hi, b, c_lo, c_hi, c)| {
             let mut ranges = Ranges::new();
-            ranges.insert("a", Range { lo: a_lo, hi: a.then(|| Sym::int(a_hi)) });
-            ranges.insert("b", Range { lo: b_lo, hi: b.then(|| super::sym(b_hi)) });
-            ranges.insert("c", Range { lo: c_lo, hi: c.then(|| super::sym(c_hi)) });
+            ranges.insert("a", Range { lo: a_lo, hi: a.then(|| Sym::int(a_hi)), typical: None });
+            ranges.insert("b", Range { lo: b_lo, hi: b.then(|| super::sym(b_hi)), typical: None });
+            ranges.insert("c", Range { lo: c_lo, hi: c.then(|| super::sym(c_hi)), typical: None });
             ranges
         },
     )
@@ -129,7 +129,7 @@ pub(super) fn grid() -> impl Iterator<Item = Assignment> {
 pub(super) fn satisfying(ranges: &Ranges) -> impl Iterator<Item = Assignment> + '_ {
     grid().filter(|at| {
         NAMES.iter().zip(at).all(|(name, value)| {
-            let Some(Range { lo, hi }) = ranges.get(&Symbol::new(name)) else { return true };
+            let Some(Range { lo, hi, .. }) = ranges.get(&Symbol::new(name)) else { return true };
             let below = |hi: &Sym| hi.eval(&value_of(at)).is_ok_and(|hi| *value <= hi);
             lo.is_none_or(|lo| lo <= *value) && hi.as_ref().is_none_or(below)
         })

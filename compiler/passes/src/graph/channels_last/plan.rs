@@ -26,8 +26,6 @@ const CHANNELS: i64 = 8;
 const WIDE: i64 = 16;
 /// Vectors of pixels do as well as vectors of channels if they are so full, in comparison.
 const ENOUGH: f64 = 0.75;
-/// What an extent that isn't known counts as, for comparing the work of convolutions.
-const TYPICAL: i64 = 64;
 
 /// What is to be done.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -113,7 +111,8 @@ fn conv_cost(graph: &Graph, machine: Machine, n: NodeId) -> (f64, f64) {
     else {
         return (0.0, 0.0);
     };
-    let count = |s: &Sym| s.eval(&|_| Some(TYPICAL)).map_or(1.0, |n| n as f64);
+    let ranges = graph.ranges();
+    let count = |s: &Sym| ranges.estimate(s) as f64;
     // Each weight meets each pixel: of the output for a convolution, of the input for a transposed one.
     let pixels: &[Sym] = if node.op.name != "ConvTranspose" { &y[2..] } else { &x[2..] };
     let all: f64 = pixels.iter().chain(&w).map(count).product();
@@ -142,7 +141,9 @@ fn nests(graph: &Graph, machine: Machine, n: NodeId, weights: &[Sym], output: &[
     let conv = node.op.name == "Conv" && node.attrs.int("group").unwrap_or(1) == 1;
     let known: Vec<i64> = weights.iter().filter_map(Sym::as_int).collect();
     let (&[oc, ic, r, s], [_, _, h, w]) = (&known[..], output) else { return false };
-    conv && ones("strides") && ones("dilations") && winograd::nests(machine, [r, s], [ic, oc], [h, w])
+    conv && ones("strides")
+        && ones("dilations")
+        && winograd::nests(machine, [r, s], [ic, oc], [h, w].map(|e| graph.ranges().estimate(e)))
 }
 
 /// Disjoint sets of values, each with the costs of its convolutions.

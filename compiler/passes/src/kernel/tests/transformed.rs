@@ -43,6 +43,27 @@ fn convolutions_in_the_transformed_domain() {
     agree(k, &[], &[numbers(&[1, 9, 70, 16]), numbers(&[32])]);
 }
 
+/// Whether it is transformed, and which stages are attached to others.
+fn way(k: &Kernel) -> (bool, Vec<bool>) {
+    let mut k = k.clone();
+    optimise(&mut k, MACHINES[0]).expect("constants evaluate");
+    (transformed(&k), k.schedule.stages.iter().map(|s| s.at.is_some()).collect())
+}
+
+#[test]
+fn estimates_decide_where_extents_are_unknown() {
+    let mut ways = vec![];
+    for (n, channels) in [("1", 16), ("13", 16), ("56", 16), ("13", 128)] {
+        let q = channels.to_string();
+        let known = way(&conv_last(&["1", n, n, &q], channels, 1, true).0);
+        let (mut k, _) = conv_last(&["1", "h", "w", &q], channels, 1, true);
+        ["h", "w"].iter().for_each(|d| k.ranges.set_typical(*d, n.parse().expect("a number")));
+        assert_eq!(way(&k), known, "{n} x {n} x {q}");
+        ways.push(known.0);
+    }
+    assert!(ways.contains(&true) && ways.contains(&false), "{ways:?}");
+}
+
 #[test]
 fn all_tiles_at_once() {
     for (h, w) in [("9", "10"), ("h", "w")] {

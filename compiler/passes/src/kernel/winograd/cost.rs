@@ -7,13 +7,10 @@ use super::TAPS;
 use super::find::{Conv, parts};
 use super::traffic::{Size, cut};
 use crate::from_kernel::Machine;
-use onnxc_base::Sym;
 use onnxc_ir::kernel::Kernel;
 
 /// Fewest channels for which lanes of the transforms are full.
 const FEWEST: i64 = 16;
-/// What an extent that isn't known counts as.
-const TYPICAL: i64 = 64;
 /// The share of the peak that products and direct sums reach.
 const EFFICIENCY: f64 = 0.95;
 /// Bytes a cycle of weights that come from beyond the second-level cache.
@@ -34,20 +31,15 @@ pub(super) struct Work {
     pub taps: [i64; 2],
     /// Input and output channels.
     pub channels: [i64; 2],
-    /// Rows and columns of the output.
+    /// Rows and columns of the output, estimated where they aren't known.
     pub extents: [i64; 2],
     /// The data's channels are its innermost dim.
     pub channels_last: bool,
 }
 
-/// What an extent counts as.
-pub(super) fn count(extent: &Sym) -> i64 {
-    extent.eval(&|_| Some(TYPICAL)).unwrap_or(TYPICAL)
-}
-
 /// The tile for a convolution in a kernel, if it pays.
 pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<i64> {
-    let extents = conv.extents(kernel).map(|e| count(&e));
+    let extents = conv.extents(kernel).map(|e| kernel.ranges.estimate(&e));
     let (taps, channels) = (conv.taps(), conv.channels());
     Work { taps, channels, extents, channels_last: conv.channels_last }.tile(machine)
 }
@@ -73,7 +65,7 @@ impl Work {
         let mut best = ((h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
         for (m, into, out) in if nested { &NESTED[..] } else { &SMALL[..] } {
             let along = |n: i64| (n + m - 1) / m;
-            let size = Size { tiles: [h, w].map(|n| Some(along(n))), parts, m: *m, inputs: ic, outputs: oc };
+            let size = Size { tiles: [h, w].map(along), parts, m: *m, inputs: ic, outputs: oc };
             let points = ((m + TAPS - 1) * (m + TAPS - 1) * parts[0] * parts[1]) as f64;
             let tiles = (along(h) * along(w)) as f64;
             let into = if scalar { into * i } else { into * vectors(i) };

@@ -18,8 +18,9 @@ use onnxc_ir::kernel::{At, Axis, DefId, Kernel, Lanes, Loop, Schedule, Stage};
 /// The schedule of a rewritten kernel.
 pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<()> {
     let alone = kernel.outputs.first().is_some_and(|last| kernel.defs[*last].name == w.stored);
-    let blocks = || Cut::Blocks(block(machine, &w.size(), w.outputs, w.outputs));
-    let way = if alone { cut(machine, &w.size()).0 } else { blocks() };
+    let size = w.size(kernel);
+    let blocks = || Cut::Blocks(block(machine, &size, w.outputs, w.outputs));
+    let way = if alone { cut(machine, &size).0 } else { blocks() };
     schedule_as(kernel, w, machine, way)
 }
 

@@ -9,8 +9,6 @@
 use super::TAPS;
 use crate::from_kernel::Machine;
 
-/// Tiles along an axis where it isn't known how many there are.
-const TYPICAL: i64 = 12;
 /// Bytes a cycle of weights from memory.
 const FAR: f64 = 5.5;
 /// Bytes a cycle of weights that the last-level cache has kept from the block before.
@@ -25,8 +23,8 @@ const SHARE: i64 = 16;
 
 /// What is cut.
 pub(super) struct Size {
-    /// Tiles along rows and columns, where known.
-    pub tiles: [Option<i64>; 2],
+    /// Tiles along rows and columns, estimated where they aren't known.
+    pub tiles: [i64; 2],
     /// Kernels of three taps along rows and columns.
     pub parts: [i64; 2],
     /// Outputs of a tile along an axis.
@@ -51,11 +49,6 @@ impl Size {
         (self.m + TAPS - 1) * (self.m + TAPS - 1)
     }
 
-    /// Rows and columns, a typical number where they aren't known.
-    fn numbers(&self) -> [i64; 2] {
-        self.tiles.map(|n| n.unwrap_or(TYPICAL))
-    }
-
     /// Bytes of the transformed data of so many rows and columns of tiles.
     fn data(&self, [rows, columns]: [i64; 2]) -> i64 {
         4 * (rows + self.parts[0] - 1) * (columns + self.parts[1] - 1) * self.points() * self.inputs
@@ -74,7 +67,7 @@ impl Size {
 
 /// The best way, and the cycles that it waits for memory.
 pub(super) fn cut(machine: Machine, size: &Size) -> (Cut, f64) {
-    let [rows, columns] = size.numbers();
+    let [rows, columns] = size.tiles;
     let blocks = block(machine, size, PANEL * i64::from(machine.vector_bits / 32), 0);
     let ceil = |a: i64, b: i64| (a + b - 1) / b;
     let times = ceil(rows, blocks[0]) * ceil(columns, blocks[1]);
@@ -96,9 +89,8 @@ pub(super) fn block(machine: Machine, size: &Size, panel: i64, kept: i64) -> [i6
     let ceil = |a: i64, b: i64| (a + b - 1) / b;
     let equal = |n: i64, most: i64| ceil(n, ceil(n, most.max(1)));
     let most_of = |n: i64, fits: &dyn Fn(i64) -> bool| (1..=n).take_while(|k| fits(*k)).last().unwrap_or(1);
-    let Some(columns) = size.tiles[1] else { return [1, most_of(TYPICAL, &|k| fits(1, k))] };
+    let [rows, columns] = size.tiles;
     let wide = equal(columns, most_of(columns, &|k| fits(1, k)));
-    let rows = size.numbers()[0];
     let high = if wide == columns { most_of(rows, &|k| fits(k, columns)) } else { 1 };
     // As many blocks for each thread.
     let blocks = ceil(rows, high) as u64;
@@ -112,7 +104,7 @@ mod tests {
 
     fn of(pixels: i64, channels: i64, m: i64) -> Cut {
         let machine = Machine { l2_bytes: 512 << 10, ..Machine::USUAL };
-        let tiles = [Some((pixels + m - 1) / m); 2];
+        let tiles = [(pixels + m - 1) / m; 2];
         cut(machine, &Size { tiles, parts: [1, 1], m, inputs: channels, outputs: channels }).0
     }
 
@@ -126,9 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_equal_and_cover_unknown_extents() {
-        let size = Size { tiles: [Some(7), Some(7)], parts: [1, 1], m: 4, inputs: 64, outputs: 64 };
+    fn blocks_are_equal() {
+        let size = Size { tiles: [7, 7], parts: [1, 1], m: 4, inputs: 64, outputs: 64 };
         assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 24, 0), [1, 7]);
-        assert_eq!(block(Machine::USUAL, &Size { tiles: [None, None], ..size }, 24, 0)[0], 1);
     }
 }
