@@ -7,6 +7,7 @@ use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::artefact::{runtime_of, uses_objects};
 use onnxc_codegen::files::{replace, write_whole};
 use onnxc_codegen::{Artefact, CompileOptions, Emit, Linker, Target};
+use onnxc_passes::from_kernel::Memory;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -198,7 +199,11 @@ fn write_c(module: &Module, path: &Path, options: &Options) -> Result<(), Diagno
 }
 
 fn write_rust(module: &Module, path: &Path, options: &Options) -> Result<(), Diagnostics> {
-    let text = onnxc_rust::source(&module.program, &module.info, &options.target, &options.rust)?;
+    // rustc writes out loops for small cores and makes up to twice the code of it.
+    let most = u64::from(Memory::SCARCE.code_bytes);
+    let rolled = options.target.small && 2 * module.lowered.code_bytes > most;
+    let rust = onnxc_rust::Options { rolled, ..options.rust.clone() };
+    let text = onnxc_rust::source(&module.program, &module.info, &options.target, &rust)?;
     write_whole(path, |out| out.write_all(text.as_bytes()))
 }
 

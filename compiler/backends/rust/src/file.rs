@@ -1,7 +1,8 @@
 //! The whole module: constants, workspace, the typed entry, functions.
 
 use crate::Options;
-use crate::function::{Module, elements};
+use crate::extents::{Extents, extents};
+use crate::function::{Module, elements, workspace};
 use crate::helpers::{LIBRARY, memory_type};
 use onnxc_base::{Diagnostics, EntityRef, Sym};
 use onnxc_codegen::{ModuleInfo, Target};
@@ -46,10 +47,18 @@ pub(crate) fn write(
         .collect();
     let constants: Vec<String> = program.consts.values().map(|c| names.unique(&c.name.to_uppercase())).collect();
     let mut reserved: Vec<String> = KEYWORDS.split_whitespace().map(String::from).collect();
+    let most = program.funcs.values().map(|f| f.params.len()).max().unwrap_or(0);
+    reserved.extend((0..most).map(|i| format!("part_{i}")));
     reserved.extend(functions.iter().chain(&constants).cloned());
     let pointer_bits = target.pointer_bits;
-    let module =
-        Module { scalars: &scalars, functions, constants, reserved, pointer_bits, unchecked: options.unsafe_fast };
+    let unchecked = options.unsafe_fast;
+    // Indices that are believed need no proofs.
+    let extents = match unchecked {
+        true => Extents::new(),
+        false => extents(&scalars.program, &reached, more, |id| workspace(&scalars.program, id)),
+    };
+    let rolled = options.rolled;
+    let module = Module { scalars: &scalars, functions, constants, reserved, pointer_bits, unchecked, rolled, extents };
     let (mut helpers, mut arenas, mut problems) = (Helpers::new(&LIBRARY), BTreeSet::new(), Diagnostics::new());
     let mut code = String::new();
     for &id in &reached {
@@ -274,4 +283,4 @@ fn weights(p: &Program, module: &Module<'_>, reached: &BTreeSet<FuncId>) -> Stri
 const KEYWORDS: &str = "as break const continue crate else enum extern false fn for if impl in let loop match mod move mut pub ref \
     return self Self static struct super trait true type unsafe use where while async await dyn abstract become box do final \
     macro override priv typeof unsized virtual yield try gen union macro_rules run plan workspace_bytes Workspace Status Dims \
-    min max parts get put bool u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 usize isize str char core std workspace";
+    min max parts get put chunk chunk_mut rolled rest bool u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 usize isize str char core std workspace";

@@ -1,10 +1,11 @@
 //! One function: signature, comment, body.
 
+use crate::extents::Extents;
 use crate::helpers::value_type;
 use crate::lang::Rust;
 use crate::roots::roots;
 use onnxc_base::{DType, Diagnostic, Diagnostics, EntityRef, SecondaryMap};
-use onnxc_ir::loops::{Buf, BufKind, Func, FuncId, ParamKind};
+use onnxc_ir::loops::{Buf, BufKind, Func, FuncId, ParamKind, Program};
 use onnxc_source::flow::{Flow, Style};
 use onnxc_source::helpers::Helpers;
 use onnxc_source::names::Names;
@@ -19,13 +20,13 @@ pub(crate) struct Module<'a> {
     pub reserved: Vec<String>,
     pub pointer_bits: u32,
     pub unchecked: bool,
+    pub rolled: bool,
+    pub extents: Extents,
 }
 
 impl Module<'_> {
-    /// The parameter of `run` that is the workspace.
     fn workspace(&self, id: FuncId) -> Option<u32> {
-        let p = &self.scalars.program;
-        (p.interface.entries.run == Some(id)).then(|| p.funcs[id].params.len().saturating_sub(1) as u32)
+        workspace(&self.scalars.program, id)
     }
 
     /// The whole function.
@@ -63,6 +64,8 @@ impl Module<'_> {
             constants: &self.constants,
             arenas,
             unchecked: self.unchecked,
+            rolled: self.rolled,
+            extents: &self.extents,
             ret: f.ret.map(|t| t.elem),
         };
         let style = Style { narrow: self.pointer_bits <= 32 };
@@ -83,7 +86,10 @@ impl Module<'_> {
             _ if Some(i as u32) == workspace => format!("{}: &mut Workspace", names[i]),
             ParamKind::Scalar(d) => format!("{}: {}", names[i], value_type(d)),
             ParamKind::Buf { dtype, mutable } => {
-                format!("{}: &{}[{}]", names[i], if mutable { "mut " } else { "" }, crate::helpers::memory_type(dtype))
+                let count = self.extents.get(&id).map_or(0, |all| all[i]);
+                let count = if count > 0 { format!("; {count}") } else { String::new() };
+                let (borrow, ty) = (if mutable { "&mut " } else { "&" }, crate::helpers::memory_type(dtype));
+                format!("{}: {borrow}[{ty}{count}]", names[i])
             }
             ParamKind::Table => format!("{}: ()", names[i]),
         };
@@ -91,6 +97,11 @@ impl Module<'_> {
         let ret = f.ret.map_or(String::new(), |t| format!(" -> {}", value_type(t.elem)));
         format!("fn {}({}){ret}", self.functions[id.index()], params.join(", "))
     }
+}
+
+/// The parameter of `run` that is the workspace.
+pub(crate) fn workspace(p: &Program, id: FuncId) -> Option<u32> {
+    (p.interface.entries.run == Some(id)).then(|| p.funcs[id].params.len().saturating_sub(1) as u32)
 }
 
 /// Names of stack buffers, and of the offsets of views and pointers.

@@ -7,14 +7,14 @@ use onnxc_source::helpers::{Library, fill};
 pub(crate) static LIBRARY: Library = Library { name, needs, text };
 
 fn name(op: &str, d: DType) -> String {
-    let generic = matches!(op, "min" | "max" | "parts" | "get" | "put");
+    let generic = matches!(op, "min" | "max" | "parts" | "get" | "put" | "chunk" | "chunk_mut" | "rolled");
     if generic { op.to_string() } else { format!("{op}_{d}") }
 }
 
 /// What a helper calls.
 fn needs(op: &str, d: DType) -> Vec<(&'static str, DType)> {
     match op {
-        "floor" | "ceil" | "round_even" => vec![("trunc", d)],
+        "floor" | "ceil" => vec![("trunc", d)],
         "floordiv" if d.is_float() => vec![("floor", d)],
         _ => vec![],
     }
@@ -74,6 +74,36 @@ fn parts<T, const N: usize>(all: &mut [T], at: [usize; N]) -> [&mut [T]; N] {
         (rest, out[i]) = rest.split_at_mut(at[i]);
     }
     out
+}"
+        }
+        "chunk" => {
+            "
+/// The first elements of a slice.
+#[inline(always)]
+fn chunk<T, const N: usize>(x: &[T]) -> &[T; N] {
+    match x.first_chunk() {
+        Some(c) => c,
+        None => panic!(),
+    }
+}"
+        }
+        "chunk_mut" => {
+            "
+/// The first elements of a slice.
+#[inline(always)]
+fn chunk_mut<T, const N: usize>(x: &mut [T]) -> &mut [T; N] {
+    match x.first_chunk_mut() {
+        Some(c) => c,
+        None => panic!(),
+    }
+}"
+        }
+        "rolled" => {
+            "
+/// Keeps the compiler from writing out the loop that this stands in: flash is scarce.
+#[inline(always)]
+fn rolled() {
+    core::hint::black_box(());
 }"
         }
         "get" => {
@@ -292,15 +322,14 @@ fn ceil_$D(a: $T) -> $T {
     if t < a { t + 1.0 } else { t }
 }"
         }
+        // Beside a number whose last bit is 1 the sum has no room for a fraction, so adding it rounds, ties to even.
         "round_even" => {
             "
 fn round_even_$D(a: $T) -> $T {
-    let t = trunc_$D(a);
-    let (d, half) = (if a < t { t - a } else { a - t }, t * 0.5);
-    if d > 0.5 || (d == 0.5 && trunc_$D(half) != half) {
-        return if a < 0.0 { t - 1.0 } else { t + 1.0 };
-    }
-    t
+    let big = $T::from_bits(($BIAS + $MANTISSA) << $MANTISSA);
+    let sign = a.to_bits() & 1 << ($BITS - 1);
+    let size = $T::from_bits(a.to_bits() ^ sign);
+    if size < big { $T::from_bits(((size + big) - big).to_bits() | sign) } else { a }
 }"
         }
         // Digit by digit in integers: the root of an integer is exact to one bit beyond the mantissa, and never halfway.

@@ -1,5 +1,7 @@
 //! Rust for [`onnxc_source::flow`]: operators where nothing can overflow, wrapping methods where it can.
 
+use crate::borrow::Borrow;
+use crate::extents::Extents;
 use crate::helpers::{memory_type, value_type};
 use crate::roots::Root;
 use onnxc_base::{DType, EntityRef, SecondaryMap};
@@ -7,7 +9,7 @@ use onnxc_ir::loops::{BinOp, Buf, Callee, CmpOp, Func, ParamKind, Program, Scala
 use onnxc_source::expr::{Expr, Prec};
 use onnxc_source::flow::{Header, Known, Language, Passed};
 use onnxc_source::helpers::Helpers;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The writer of one function.
 pub(crate) struct Rust<'a> {
@@ -26,11 +28,15 @@ pub(crate) struct Rust<'a> {
     pub arenas: &'a mut BTreeSet<&'static str>,
     /// Indices are believed.
     pub unchecked: bool,
+    /// Loops stay loops.
+    pub rolled: bool,
+    /// Elements behind the parameters of functions.
+    pub extents: &'a Extents,
     pub ret: Option<DType>,
 }
 
 /// True for the text of a number.
-fn number(text: &str) -> bool {
+pub(crate) fn number(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || ".e".contains(c)) && !text.starts_with('e')
 }
 
@@ -67,7 +73,7 @@ impl Rust<'_> {
     }
 
     /// A slice's name.
-    fn root(&mut self, root: &Root) -> String {
+    pub(crate) fn root(&mut self, root: &Root) -> String {
         match root {
             Root::Param(i) => self.params[*i as usize].clone(),
             Root::Const(c) => self.constants[*c].clone(),
@@ -104,47 +110,7 @@ impl Rust<'_> {
         Some((root, name))
     }
 
-    /// Arguments of a call that are buffers: borrowed apart where they come from one slice.
-    fn borrow(&mut self, bufs: &[(Buf, String, bool)], lines: &mut Vec<String>) -> Result<Vec<String>, String> {
-        let mut by_root: BTreeMap<Root, Vec<usize>> = BTreeMap::new();
-        for (i, (buf, ..)) in bufs.iter().enumerate() {
-            let root = self.roots[*buf].clone().ok_or("a buffer has no memory")?;
-            by_root.entry(root).or_default().push(i);
-        }
-        let mut texts = vec![String::new(); bufs.len()];
-        for (root, users) in by_root {
-            let name = self.root(&root);
-            let mutable = users.iter().any(|&i| bufs[i].2);
-            if mutable && users.len() > 1 {
-                let parts = self.helpers.need("parts", DType::F32);
-                let names: Vec<String> = users.iter().map(|&i| format!("part_{i}")).collect();
-                let at: Vec<&str> =
-                    users.iter().map(|&i| if bufs[i].1.is_empty() { "0" } else { bufs[i].1.as_str() }).collect();
-                let mut sorted = at.clone();
-                sorted.sort_unstable();
-                sorted.dedup();
-                if sorted.len() < at.len() {
-                    return Err("a kernel reads and writes the same memory by two names, which safe Rust can't".into());
-                }
-                lines.push(format!(
-                    "let [{}] = {parts}(&mut {name}{}, [{}]);",
-                    names.join(", "),
-                    self.whole(&root),
-                    at.join(", ")
-                ));
-                users.iter().zip(names).for_each(|(&i, n)| texts[i] = n);
-                continue;
-            }
-            for i in users {
-                let (borrow, at) = (if bufs[i].2 { "&mut " } else { "&" }, &bufs[i].1);
-                let range = if at.is_empty() { "[..]".to_string() } else { format!("[{at}..]") };
-                texts[i] = format!("{borrow}{name}{range}");
-            }
-        }
-        Ok(texts)
-    }
-
-    fn whole(&self, root: &Root) -> &'static str {
+    pub(crate) fn whole(&self, root: &Root) -> &'static str {
         if matches!(root, Root::Param(_)) { "[..]" } else { "" }
     }
 }
@@ -330,10 +296,13 @@ impl Language for Rust<'_> {
     }
 
     fn close_for(&mut self, h: &Header) -> Vec<String> {
-        if h.step == 1 {
-            return vec![];
-        }
         let mut lines = vec![];
+        if self.rolled && h.innermost {
+            lines.push(format!("{}();", self.helpers.need("rolled", DType::F32)));
+        }
+        if h.step == 1 {
+            return lines;
+        }
         if !h.safe {
             let hi = Self::receiver(&cast(&Expr::primary(Self::receiver(&h.hi), h.dtype), DType::U64));
             lines.push(format!("if {hi}.wrapping_sub({} as u64) <= {} {{", h.index, h.step));
@@ -422,7 +391,7 @@ impl Language for Rust<'_> {
         let name = self.functions[id.index()].clone();
         let kinds: Vec<ParamKind> = self.program.funcs[id].params.iter().map(|p| p.kind).collect();
         let mut bufs = vec![];
-        for (arg, kind) in args.iter().zip(&kinds) {
+        for (param, (arg, kind)) in args.iter().zip(&kinds).enumerate() {
             if let (Passed::Buf(buf, offset), ParamKind::Buf { dtype, mutable }) = (arg, kind) {
                 if memory_type(f.bufs[*buf].dtype) != memory_type(*dtype) {
                     return Err(format!(
@@ -430,7 +399,9 @@ impl Language for Rust<'_> {
                         f.bufs[*buf].dtype
                     ));
                 }
-                bufs.push((*buf, self.index(*buf, offset.as_ref()), *mutable));
+                let elements = self.extents.get(&id).map_or(0, |all| all[param]);
+                let at = self.index(*buf, offset.as_ref());
+                bufs.push(Borrow { buf: *buf, at, mutable: *mutable, elements });
             }
         }
         let mut lines = vec![];

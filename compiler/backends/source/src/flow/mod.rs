@@ -53,6 +53,8 @@ pub struct Header {
     pub safe: bool,
     /// True if iterations may run at the same time, and nothing outside of the body is in their way.
     pub parallel: bool,
+    /// True if no loop is inside.
+    pub innermost: bool,
 }
 
 /// How the pieces of a function are written. Operands have the type of the operation already.

@@ -150,7 +150,7 @@ impl<L: Language> Flow<'_, L> {
             hi = Expr::primary(end, dtype);
         }
         let parallel = kind == LoopKind::Parallel && safe && !self.in_parallel && self.is_private(body);
-        let header = Header { index: name.clone(), dtype, lo, hi, step, safe, parallel };
+        let header = Header { index: name.clone(), dtype, lo, hi, step, safe, parallel, innermost: !has_loop(body) };
         let lines = self.lang.open_for(&header);
         lines.into_iter().for_each(|l| self.line(l));
         let around = self.in_parallel;
@@ -213,4 +213,8 @@ impl<L: Language> Flow<'_, L> {
         let made = self.lang.call(func, callee, args, result);
         self.lines_or(made);
     }
+}
+
+fn has_loop(b: &Block) -> bool {
+    b.0.iter().any(|s| matches!(s, Stmt::For { .. } | Stmt::Loop(_)) || blocks(s).into_iter().any(has_loop))
 }
