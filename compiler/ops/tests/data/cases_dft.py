@@ -31,6 +31,11 @@ def cases(add):
     for length in (None, Const(n(6)), Const(n(5)), Const(n(12))):
         add("DFT", 20, [f(2, 4, 2), length, Const(n(1))], inverse=1, onesided=1, **tol)
     add("DFT", 20, [f(2, 6, 2).astype(np.float64)], tolerance=1e-12, by=("ref",))
+    # Composite lengths take two steps.
+    add("DFT", 20, [f(2, 64, 3, 2), None, Const(n(1))], **tol)
+    add("DFT", 20, [f(1, 3, 66, 1), None, Const(n(2))], **tol)
+    add("DFT", 20, [f(2, 72, 1), None, Const(n(1))], onesided=1, **tol)
+    add("DFT", 20, [f(1, 96, 2), None, Const(n(1))], inverse=1, **tol)
     signal, window = f(2, 12, 1), f(4)
     add("STFT", 17, [signal, Const(n(3)), window], **tol)
     add("STFT", 17, [signal, Const(n(3)), Const(window), Const(n(4))], **tol)

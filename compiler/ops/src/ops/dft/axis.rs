@@ -62,6 +62,14 @@ impl Layout {
         Ok(Layout { most: length.clone(), length, terms, sums: out[axis].clone(), along: Along::Known(axis) })
     }
 
+    /// The axis, if it is known.
+    pub(super) fn axis(&self) -> Option<usize> {
+        match &self.along {
+            Along::Known(axis) => Some(*axis),
+            Along::Later(_) => None,
+        }
+    }
+
     /// The index of an element, from that of the output and the number of the summand.
     pub(super) fn element(&self, i: &[Sym], n: &Sym) -> Vec<Sym> {
         let mut from = i.to_vec();

@@ -2,10 +2,11 @@
 //!
 //! DFT since 17 (attribute `axis`), 20 (input 2); STFT since 17. The last axis holds real and imaginary parts, or real
 //! ones alone. The matrix is constant where the length is, so it is computed at compile time; a long one is read from a
-//! table of one turn instead. Inverse and one-sided: from half a spectrum to real elements.
-//! From here down: DFT's axis is input 2. O(n^2): a fast transform is left for later.
+//! table of one turn instead. Known lengths that are composite take two steps (`fast`). Inverse and one-sided: from half a
+//! spectrum to real elements. From here down: DFT's axis is input 2.
 
 mod axis;
+mod fast;
 mod roots;
 mod stft;
 
@@ -15,6 +16,7 @@ use super::elementwise::*;
 use super::movement::*;
 use crate::prelude::*;
 use axis::Layout;
+use fast::Fast;
 use roots::Roots;
 
 /// DFT.
@@ -100,6 +102,12 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let last = shape.len() - 1;
     let real = flag(cx.attrs(), "inverse") && flag(cx.attrs(), "onesided");
     let l = Layout::new(cx)?;
+    let complex = !shape[last].is_one();
+    if let Some(fast) = (!real).then(|| Fast::new(cx, &x, &l, complex)).flatten() {
+        let divisor = flag(cx.attrs(), "inverse").then(|| cast(DType::I64, x.wide(), int(l.length.clone())));
+        map_from(cx, x.wide(), |i| divisor.map_or(fast.at(i), |n| fast.at(i) / n));
+        return Ok(());
+    }
     let (d, whole) = (x.wide(), l.length.clone());
     // Of half a spectrum, what is between its ends stands for two.
     let twice = move |n: &Sym| {
@@ -110,7 +118,6 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
         })
     };
     let roots = Roots::new(cx, d, (l.length.clone(), &l.most), (&l.terms, &l.sums, &out[last]), &twice);
-    let complex = !shape[last].is_one();
     let name = cx.node().name.clone();
     let stored = roots.matrix.is_some();
     let sum = cx.k.reduce(&name, d, &out, ReduceOp::Add, std::slice::from_ref(&l.terms), None, |_, i, r| {
