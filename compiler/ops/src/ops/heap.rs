@@ -32,6 +32,13 @@ pub(super) fn pop(f: &mut FuncBuilder, heap: Buf, count: Value, before: Before) 
     top
 }
 
+/// Puts an index in the place of the first of `count` (at least 1).
+pub(super) fn replace(f: &mut FuncBuilder, heap: Buf, index: Value, count: Value, before: Before) {
+    let zero = f.int(0);
+    f.store(heap, zero, index, None);
+    sink(f, heap, zero, count, before);
+}
+
 /// Lets an index sink to where it belongs.
 fn sink(f: &mut FuncBuilder, heap: Buf, root: Value, count: Value, before: Before) {
     let at = f.var(Ty::I64, &[], "at");

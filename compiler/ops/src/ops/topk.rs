@@ -9,7 +9,7 @@ use super::lengths::expect_one;
 use super::movement::*;
 use super::routines::*;
 use crate::prelude::*;
-use onnxc_ir::loops::{FuncBuilder, Value};
+use onnxc_ir::loops::{FuncBuilder, LoopKind, Value};
 
 /// TopK.
 pub static DEF: OpDef = OpDef {
@@ -83,14 +83,17 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
     let places = if cx.node().outputs.len() > 1 { Some(cx.output(1)) } else { None };
     let axis = axis_of(cx.attrs(), x.shape.len());
     let better = if cx.attrs().int("largest") == Some(0) { CmpOp::Lt } else { CmpOp::Gt };
-    let heap = cx.scratch("order", DType::I64, x.shape[axis].clone());
     let k = cx.output_type(0).shape[axis].clone();
+    let heap = cx.scratch("order", DType::I64, k.clone());
     let f = &mut *cx.f;
     let (outer, inner) = (f.sym(&product(&x.shape[..axis])), f.sym(&product(&x.shape[axis + 1..])));
     let (extent, k) = (f.sym(&x.shape[axis]), f.sym(&k));
     // A guard may be only a warning elsewhere; this is memory.
-    let beyond = f.compare(CmpOp::Gt, k, extent);
+    let (beyond, zero) = (f.compare(CmpOp::Gt, k, extent), f.int(0));
     leave_if(f, beyond);
+    // An empty heap has no first one to compare with.
+    let none = f.compare(CmpOp::Le, k, zero);
+    let outer = f.select(none, zero, outer);
     nest(f, &[outer, inner], &mut |f, at| {
         let row = |f: &mut FuncBuilder, extent: Value, i: Value| {
             let start = f.mul(at[0], extent);
@@ -98,26 +101,33 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
             let start = f.mul(line, inner);
             f.add(start, at[1])
         };
-        let before = |f: &mut FuncBuilder, a: Value, b: Value| {
+        // The heap holds the best so far, the worst of them first: most others are only compared with that one.
+        let worse = |f: &mut FuncBuilder, a: Value, b: Value| {
             let [p, q] = [a, b].map(|i| {
                 let at = row(f, extent, i);
                 load_wide(f, x.buf, x.dtype, at)
             });
-            let (first, equal) = (f.compare(better, p, q), f.compare(CmpOp::Eq, p, q));
-            let earlier = f.compare(CmpOp::Lt, a, b);
-            let tie = f.binary(BinOp::And, equal, earlier);
-            f.binary(BinOp::Or, first, tie)
+            let (last, equal) = (f.compare(better, q, p), f.compare(CmpOp::Eq, p, q));
+            let later = f.compare(CmpOp::Gt, a, b);
+            let tie = f.binary(BinOp::And, equal, later);
+            f.binary(BinOp::Or, last, tie)
         };
-        nest(f, &[extent], &mut |f, i| f.store(heap, i[0], i[0], None));
-        heap::build(f, heap, extent, &before);
+        nest(f, &[k], &mut |f, i| f.store(heap, i[0], i[0], None));
+        heap::build(f, heap, k, &worse);
+        f.for_loop("i", k, extent, 1, LoopKind::Serial, |f, i| {
+            let worst = f.load(heap, zero, 1, None);
+            let replaces = worse(f, worst, i);
+            f.if_else(replaces, |f| heap::replace(f, heap, i, k, &worse), |_| {});
+        });
         nest(f, &[k], &mut |f, i| {
-            let count = f.sub(extent, i[0]);
-            let top = heap::pop(f, heap, count, &before);
-            let (from, to) = (row(f, extent, top), row(f, k, i[0]));
+            let (count, one) = (f.sub(k, i[0]), f.int(1));
+            let place = f.sub(count, one);
+            let worst = heap::pop(f, heap, count, &worse);
+            let (from, to) = (row(f, extent, worst), row(f, k, place));
             let v = f.load(x.buf, from, 1, None);
             f.store(values.buf, to, v, None);
             if let Some(p) = &places {
-                f.store(p.buf, to, top, None);
+                f.store(p.buf, to, worst, None);
             }
         });
     });
