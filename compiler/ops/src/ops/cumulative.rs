@@ -49,30 +49,38 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     Ok(())
 }
 
-/// For each outer and inner index, one run along the axis.
+/// Runs that are side by side, whose elements lie beside each other.
+const LANES: u16 = 16;
+
+/// For each outer and inner index, one run along the axis; inner ones by vectors first.
 fn lower(cx: &mut RoutineCx, op: BinOp, start: i64) -> Result<()> {
     let (x, y) = (cx.input(0), cx.output(0));
     let [exclusive, reverse] = ["exclusive", "reverse"].map(|a| cx.attrs().int(a) == Some(1));
     let d = wide(x.dtype);
     let [outer, n, inner] = sizes(cx, &x.shape)?;
     let f = &mut *cx.f;
-    let acc = f.var(Ty::scalar(d), &[], "acc");
-    let zero = f.int(0);
+    let (zero, lanes) = (f.int(0), f.int(i64::from(LANES)));
+    let chunks = f.binary(BinOp::Div, inner, lanes);
+    let whole = f.mul(chunks, lanes);
     f.for_loop("outer", zero, outer, 1, LoopKind::Serial, |f, o| {
-        f.for_loop("inner", zero, inner, 1, LoopKind::Serial, |f, i| {
-            let start = f.scalar(Scalar::from_i64(d, start));
-            f.set(acc, &[], start);
-            f.for_loop("k", zero, n, 1, LoopKind::Serial, |f, k| {
-                let at = offset(f, [o, k, i], n, inner, reverse);
-                let v = f.load(x.buf, at, 1, None);
-                let v = f.cast(v, d);
-                let before = f.get(acc, &[]);
-                let after = f.binary(op, before, v);
-                let out = f.cast(if exclusive { before } else { after }, y.dtype);
-                f.store(y.buf, at, out, None);
-                f.set(acc, &[], after);
+        for (lo, hi, lanes) in [(zero, whole, LANES), (whole, inner, 1)] {
+            let acc = f.var(Ty::vector(d, lanes), &[], "acc");
+            f.for_loop("inner", lo, hi, i64::from(lanes), LoopKind::Serial, |f, i| {
+                let start = f.scalar(Scalar::from_i64(d, start));
+                let start = f.splat(start, lanes);
+                f.set(acc, &[], start);
+                f.for_loop("k", zero, n, 1, LoopKind::Serial, |f, k| {
+                    let at = offset(f, [o, k, i], n, inner, reverse);
+                    let v = f.load(x.buf, at, lanes, None);
+                    let v = f.cast(v, d);
+                    let before = f.get(acc, &[]);
+                    let after = f.binary(op, before, v);
+                    let out = f.cast(if exclusive { before } else { after }, y.dtype);
+                    f.store(y.buf, at, out, None);
+                    f.set(acc, &[], after);
+                });
             });
-        });
+        }
     });
     Ok(())
 }

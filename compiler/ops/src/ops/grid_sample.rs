@@ -91,11 +91,11 @@ fn position(attrs: &Attrs, g: DType, at: Expr, extent: &Sym) -> Expr {
 
 fn taps(mode: &str, g: DType, w: DType, at: Expr) -> Vec<Tap> {
     if mode == "nearest" {
-        return vec![(cast(g, DType::I64, unary(UnOp::RoundEven, at)), number(w, 1.0))];
+        return vec![(index(g, unary(UnOp::RoundEven, at)), number(w, 1.0))];
     }
     let low = unary(UnOp::Floor, at.clone());
     let t = cast(g, w, at - low.clone());
-    let first = cast(g, DType::I64, low);
+    let first = index(g, low);
     let one = number(w, 1.0);
     if mode == "linear" {
         return vec![(first.clone(), one - t.clone()), (first + int(1), t)];
@@ -104,6 +104,12 @@ fn taps(mode: &str, g: DType, w: DType, at: Expr) -> Vec<Tap> {
     let weight = |k: usize, d: Expr| if k == 1 || k == 2 { near(w, d) } else { far(w, d) };
     let tap = |(k, d): (usize, Expr)| (first.clone() + int(k as i64 - 1), weight(k, d));
     distances.into_iter().enumerate().map(tap).collect()
+}
+
+/// An integer for an element's number. By way of 32 bits, which vectors convert to at once; what is beyond those is beyond
+/// every image.
+fn index(g: DType, at: Expr) -> Expr {
+    cast(DType::I32, DType::I64, cast(g, DType::I32, at))
 }
 
 /// Keys' cubic kernel with a = -0.75 at a distance of at most 1: (a + 2) d^3 - (a + 3) d^2 + 1.

@@ -20,3 +20,6 @@ def cases(add):
         h = X.astype(np.float16)
         add(op, versions[-1], [h, Const(np.array(2))], by=("ref",), tolerance=1e-3)
         add(op, versions[-1], [np.zeros((2, 0), F), Const(np.array(1))], [np.zeros((2, 0), F)])
+        wide = np.resize(X / 4 + 1, (2, 3, 19)).astype(F)
+        for exclusive, reverse in ((0, 0), (1, 1)):
+            add(op, versions[-1], [wide, Const(np.array(1))], by=("ref",), exclusive=exclusive, reverse=reverse)
