@@ -7,8 +7,12 @@ use crate::error::{Res, program};
 use crate::raw;
 use inkwell::IntPredicate as P;
 use inkwell::attributes::{Attribute, AttributeLoc};
+use inkwell::module::Linkage;
 use inkwell::values::{BasicValue, BasicValueEnum, CallSiteValue, InstructionOpcode as I, IntValue, PointerValue};
 use onnxc_base::DType;
+
+/// Bytes of the largest element.
+const MOST_BYTES: u32 = 16;
 
 /// A place in memory: elements of `dtype` from `base` on.
 #[derive(Clone, Copy)]
@@ -82,12 +86,33 @@ impl<'c> Emit<'c> {
             return self.load(at, self.wide_offset(offsets)?, 1, mask);
         }
         let t = vector_of(self.memory_elem(at.dtype)?, n);
-        let args = [self.addresses(at, offsets)?, self.mask_or_all(mask, n)?, t.const_zero().into()];
+        let mut addresses = self.addresses(at, offsets)?;
+        if let Some(mask) = mask {
+            // A processor without gathers would branch for each lane of the mask; what is left out reads a zero instead.
+            let zero = self.splat(self.zero_element().into(), n)?;
+            addresses = self.select(self.as_vector(mask)?, addresses, zero)?;
+        }
+        let args = [addresses, self.mask_or_all(None, n)?, t.const_zero().into()];
         let pointers = self.ptr().vec_type(n.into()).into();
         let call = self.intrinsic_call("llvm.masked.gather", &[t.into(), pointers], &args)?;
         let v = self.result(call, 0, at.dtype, n)?;
         self.mark(v, at)?;
         self.as_value(v, at.dtype)
+    }
+
+    /// The address of an element that is zero whatever its type.
+    fn zero_element(&self) -> PointerValue<'c> {
+        const NAME: &str = "onnxc.zero";
+        let ty = self.cx.i8_type().array_type(MOST_BYTES);
+        let global = self.module.get_global(NAME).unwrap_or_else(|| {
+            let g = self.module.add_global(ty, None, NAME);
+            g.set_linkage(Linkage::Private);
+            g.set_constant(true);
+            g.set_alignment(MOST_BYTES);
+            g.set_initializer(&ty.const_zero());
+            g
+        });
+        global.as_pointer_value()
     }
 
     /// Writes a scalar or vector from an offset on; only the lanes of the mask.
