@@ -4,8 +4,9 @@
 //! (see [`super::tile`]), and constants that the second-level cache can't hold are read once. Holds afterwards: the
 //! schedule is legal (`ir::kernel::verify`). Does NOT change a definition; `winograd` brings a schedule of its own.
 
-use super::expr::{Site, def_loads, loads};
+use super::expr::{Site, def_loads, loads, walk};
 use super::im2col::is_windows;
+use super::inline::cheap;
 use super::pack::{in_panels, is_const};
 use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
@@ -14,7 +15,7 @@ use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
 use onnxc_ir::kernel::reach::{Reached, reached_by};
-use onnxc_ir::kernel::{At, Axis, Cut, DefId, Kernel, Lanes, Loop, Schedule, Src, Stage};
+use onnxc_ir::kernel::{At, Axis, Cut, DefId, Expr, ExprKind, Kernel, Lanes, Loop, Schedule, Src, Stage};
 
 /// Vector accumulators of a row reduction: the latency of an addition times its throughput.
 const ROW_VECTORS: u32 = 4;
@@ -228,6 +229,9 @@ pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at
             panels_outermost(kernel, nest, &mut loops, shared, l);
         }
     }
+    if nest.reduction(kernel).is_none() {
+        repeats_innermost(kernel, nest, &mut loops[shared..], vector.as_ref());
+    }
     if at.is_none() && shared == 0 {
         columns::block(kernel, machine, nest, &mut loops);
     }
@@ -320,6 +324,27 @@ fn panels_outermost(kernel: &Kernel, nest: &Nest, loops: &mut Vec<Loop>, shared:
     let to = (shared..from).rev().take_while(|&i| !in_weights(&loops[i])).last().unwrap_or(from);
     let panel = loops.remove(from);
     loops.insert(to, panel);
+}
+
+/// Axes that dear indices don't depend on go inside of all others, so that such an index is computed once for all of them:
+/// the channels of an image that is sampled where the data says.
+fn repeats_innermost(kernel: &Kernel, nest: &Nest, loops: &mut [Loop], l: Option<&Lanes>) {
+    let mut dear: Vec<Expr> = vec![];
+    walk(kernel.defs[nest.def].value(), &mut |n| {
+        if let ExprKind::Load { index, .. } = n.kind() {
+            dear.extend(index.iter().filter(|i| i.as_sym().is_none() && !cheap(i)).cloned());
+        }
+    });
+    let depends = |axis: &Symbol| {
+        let mut found = false;
+        for e in &dear {
+            walk(e, &mut |n| found |= matches!(n.kind(), ExprKind::Int(s) if s.contains(axis)));
+        }
+        found
+    };
+    if l.is_some_and(|l| depends(&l.axis)) {
+        loops.sort_by_key(|x| !depends(&x.axis));
+    }
 }
 
 /// Vectors that an extent fills.

@@ -289,6 +289,26 @@ fn gathers_by_data() {
 }
 
 #[test]
+fn dear_indices_are_computed_once_for_all_channels() {
+    let mut b = KernelBuilder::new("sample", dims(&[]));
+    let x = b.param("x", DType::F32, syms(&["5", "40"]), None);
+    let at = b.param("at", DType::F32, syms(&["19"]), None);
+    let pad = Scalar::from_i64(DType::F32, 0);
+    let y = b.map("y", DType::F32, &syms(&["5", "19"]), |_, i| {
+        let place = (load(at, &i[1..]) * number(DType::F32, 3.0) + number(DType::F32, 1.0)) * number(DType::F32, 0.5);
+        let place = unary(UnOp::Floor, unary(UnOp::Sqrt, place)) * number(DType::F32, 5.0);
+        load_at(x, vec![int(i[0].clone()), cast(DType::F32, DType::I64, place)], Some(pad))
+    });
+    b.output(y);
+    let places: Vec<f32> = (0..19).map(|i| 3.0 * i as f32).collect();
+    let mut k = b.kernel.clone();
+    optimise(&mut k, MACHINES[0]).expect("no constants");
+    let text = k.schedule.stages.last().expect("one stage").loops.iter().map(|l| l.axis.to_string());
+    assert_eq!(text.collect::<Vec<_>>(), ["i1", "i0"], "{k}");
+    agree(b.kernel, &[], &[numbers(&[5, 40]), Tensor::from_slice(&[19], &places)]);
+}
+
+#[test]
 fn pooling_with_padding_and_other_types() {
     let mut b = KernelBuilder::new("pool", dims(&["h", "w"]));
     let x = b.param("x", DType::F32, syms(&["2", "h", "w"]), None);
