@@ -34,8 +34,9 @@ pub(super) fn typical(kernel: &Kernel, stage: &Stage, depth: usize) -> Domain {
         if let Some(span) = domain.get_mut(&l.axis) {
             let block = i64::from(l.block);
             if span.len.as_int().is_none_or(|n| n > block) {
-                let len =
-                    if span.len.as_int().is_some() { Sym::int(block) } else { Sym::min(&span.len, &Sym::int(block)) };
+                // A loop over points of an empty axis runs for none.
+                let known = block == 1 || span.len.as_int().is_some();
+                let len = if known { Sym::int(block) } else { Sym::min(&span.len, &Sym::int(block)) };
                 *span = Span { lo: block * Sym::var(format!("{}.block", l.axis).as_str()), len };
             }
         }

@@ -47,7 +47,7 @@ fn stages(kernel: &Kernel, machine: Machine) -> Option<Vec<Stage>> {
     let ranges = all_ranges(kernel);
     let mut owner = stage(kernel, &ranges, machine, window, None, 0);
     let row = owner.loops.first().filter(|l| l.block == 1)?.axis.clone();
-    let rows = kernel.defs[window.def].axes.iter().find(|a| a.var == row)?.extent.as_int()?;
+    let rows = kernel.ranges.estimate(&kernel.defs[window.def].axes.iter().find(|a| a.var == row)?.extent).max(1);
     let threads = i64::from(machine.threads.max(1));
     owner.parallel = threads > 1;
     if threads > 1 {
