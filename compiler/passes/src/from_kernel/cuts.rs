@@ -129,16 +129,22 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
             parts
         }
         Kind::Points { even: true, again: true } => {
-            // Nothing overlaps if there is less than one block.
-            let enough = at_most_one(blocks);
-            let tiles = n.ceildiv(&b) * &enough;
-            let done = n * &enough;
+            // About equal blocks, as for a known length, have two sizes if there are enough of them. Else whole blocks
+            // overlap, or points are done one by one.
+            let tiles = n.ceildiv(&b);
+            let larger = n - &(&tiles * (block - 1));
+            let equal = Sym::max(&at_most_one(&larger + 1), &Sym::int(0));
+            let overlap = (Sym::int(1) - &equal) * at_most_one(blocks);
+            let large = &equal * &larger + &overlap * &tiles;
+            let small = &equal * &(&tiles - &larger);
+            let single = (Sym::int(1) - &equal - &overlap) * n;
             let clamped = Part {
-                count: tiles,
+                count: large.clone(),
                 start: Start::Clamped { first: Sym::int(0), step: block, last: n - block },
                 len: b,
             };
-            vec![clamped, every(n - &done, done, 1, Sym::int(1))]
+            let rest = every(small, large * block, block - 1, Sym::int(block - 1));
+            vec![clamped, rest, every(single, Sym::int(0), 1, Sym::int(1))]
         }
         Kind::Points { .. } => {
             vec![every(blocks, Sym::int(0), block, b), every(n - &whole, whole, 1, Sym::int(1))]
@@ -209,7 +215,7 @@ mod tests {
                         assert!(seen.iter().all(|s| *s == 1), "{n} by {block}: {kind:?} {seen:?}");
                     }
                 }
-                let again = [(6, Kind::Points { even: true, again: true })].into_iter();
+                let again = [2, 3, 4, 6].map(|b| (b, Kind::Points { even: true, again: true })).into_iter();
                 for (block, kind) in again.chain([4, 8, 16].map(|b| (b, Kind::Lanes { lanes: 4, again: true }))) {
                     let seen = covered(n, &cut(&len, block, kind));
                     assert!(seen.iter().all(|s| *s >= 1), "{n} by {block}: {seen:?}");

@@ -80,7 +80,7 @@ pub fn register_tile(
     let inner = candidates.iter().rposition(|a| reused(a) > 0 && candidates.iter().all(|b| reused(b) <= reused(a)));
     // A second axis, just outside, fills the registers where the first is short.
     let inner = inner.map(|i| (candidates[i], i.checked_sub(1).map(|o| candidates[o])));
-    let short = |a: &Axis| Rows::of(kernel, a).number <= SHORT;
+    let short = |a: &Axis| a.extent.as_int().is_some_and(|e| e <= SHORT);
     let outer = inner.and_then(|(a, o)| o.filter(|o| short(a) && reused(o) == reused(a)));
     let inner = inner.map(|i| i.0);
     let rows_of = |a: Option<&Axis>| a.map_or(Rows::ONE, |a| Rows::of(kernel, a));
@@ -186,23 +186,28 @@ impl Rows {
         }
     }
 
-    /// Sizes and how many of each, in tiles of at most so many. A known number is cut equally. Of another one the last
-    /// tiles overlap, and fewer than a tile's are done one by one; that is the mean over numbers up to twice the estimate.
+    /// Sizes and how many of each, in tiles of at most so many. A known number is cut equally. Another one as well if there
+    /// are enough tiles, else the last two overlap, and fewer than a tile's are done one by one (see `from_kernel`); that
+    /// is the mean over numbers from the estimate to twice as many.
     pub fn runs(self, most: i64) -> Vec<(u32, f64)> {
         if self.known {
             let parts = equal_parts(self.number, most).into_iter();
             return parts.map(|(a, b, size)| (size as u32, ((b - a) / size) as f64)).collect();
         }
-        let (samples, mut tiles, mut single) = (SAMPLES.min(self.number), 0, 0);
+        let (samples, mut counts) = (SAMPLES.min(self.number), [0; 3]);
         for n in (0..samples).map(|k| self.number + k * self.number / samples) {
-            if n < most {
-                single += n;
-            } else {
-                tiles += (n + most - 1) / most;
-            }
+            let tiles = (n + most - 1) / most;
+            let large = n - tiles * (most - 1);
+            let [a, b, c] = match large {
+                0.. => [large, tiles - large, 0],
+                _ if n >= most => [tiles, 0, 0],
+                _ => [0, 0, n],
+            };
+            counts = [counts[0] + a, counts[1] + b, counts[2] + c];
         }
         let mean = |n: i64| n as f64 / samples as f64;
-        [(most as u32, mean(tiles)), (1, mean(single))].into_iter().filter(|r| r.1 > 0.0).collect()
+        let sizes = [most as u32, (most - 1) as u32, 1];
+        sizes.into_iter().zip(counts.map(mean)).filter(|r| r.0 > 0 && r.1 > 0.0).collect()
     }
 }
 
@@ -266,8 +271,8 @@ mod tests {
     #[test]
     fn numbers_that_are_not_known_are_many() {
         let runs = |number, most| Rows { number, known: false }.runs(most);
-        assert_eq!(runs(7, 4), [(4, 20.0 / 7.0)], "7 and 8 take two tiles, 9 to 12 three, 13 four");
-        assert_eq!(runs(2, 4), [(1, 2.5)], "2 or 3 rows, one by one");
+        assert_eq!(runs(4, 4), [(4, 1.0), (3, 0.75)], "4; 4 and 4, which overlap; 3 and 3; 4 and 3");
+        assert_eq!(runs(2, 4), [(3, 0.5), (1, 1.0)], "2 one by one, or 3");
         assert_eq!(runs(1, 1), [(1, 1.0)]);
     }
 
