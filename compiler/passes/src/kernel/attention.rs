@@ -52,7 +52,7 @@ pub fn attention(kernel: &Kernel, machine: Machine) -> Result<Option<Kernel>, Di
         divide_last(&mut k);
     }
     panels::panels(&mut k, machine);
-    pack::pack(&mut k, machine, &[]);
+    pack::pack(&mut k, machine, &[], &[]);
     precompute::precompute(&mut k)?;
     Ok(schedule(&k, machine).map(|s| {
         k.schedule = s;

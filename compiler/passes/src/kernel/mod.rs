@@ -87,7 +87,8 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
         order::order(kernel, machine);
     }
     let fast = if machine.strict { None } else { winograd::winograd(kernel, machine) };
-    pack::pack(kernel, machine, &dots);
+    let blocks = fast.as_ref().map(|w| w.blocks()).unwrap_or_default();
+    pack::pack(kernel, machine, &dots, &blocks);
     precompute::precompute(kernel)?;
     match fast {
         Some(w) if winograd::schedule(kernel, &w, machine).is_some() => {}

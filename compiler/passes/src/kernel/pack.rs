@@ -22,14 +22,15 @@ use onnxc_ir::scalar::Scalar;
 /// Rows that make up for the copy of an operand that could be read as it is.
 const MANY: i64 = 16;
 
-/// Packs the operands of every reduction that needs it and isn't planned elsewhere.
-pub fn pack(kernel: &mut Kernel, machine: Machine, done_elsewhere: &[dot::Plan]) {
+/// Packs the operands of every reduction that needs it and isn't planned elsewhere. `blocks` are axes of which only so
+/// many points are done at a time.
+pub fn pack(kernel: &mut Kernel, machine: Machine, done_elsewhere: &[dot::Plan], blocks: &[(Symbol, i64)]) {
     let mut fresh = 0;
     let mut done = 0;
     // Inserting a copy renumbers the definitions, so the nests are found anew each time.
     while let Some(nest) = nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).nth(done) {
         let planned = done_elsewhere.iter().any(|p| p.is_of(kernel, &nest));
-        match if planned { None } else { wanted(kernel, machine, &nest, &mut fresh) } {
+        match if planned { None } else { wanted(kernel, machine, &nest, blocks, &mut fresh) } {
             Some(plan) => apply(kernel, plan),
             None => done += 1,
         }
@@ -46,7 +47,7 @@ pub(super) struct Plan {
 }
 
 /// The first load of a nest's reduction that needs a copy.
-fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, fresh: &mut u32) -> Option<Plan> {
+fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, blocks: &[(Symbol, i64)], fresh: &mut u32) -> Option<Plan> {
     let ranges = all_ranges(kernel);
     let r = nest.reduction(kernel)?;
     let (lane, along) = lanes::choose(kernel, &ranges, nest)?;
@@ -55,7 +56,7 @@ fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, fresh: &mut u32) -> Op
     let vars: Vec<Symbol> = kernel.defs[r].axes.iter().chain(axes).map(|a| a.var.clone()).collect();
     loads(value).into_iter().find_map(|site| {
         if !along && (is_const(kernel, site.src) || is_far(kernel, &ranges, machine, r, &site, &lane)) {
-            if let Some(plan) = panels(kernel, &ranges, machine, nest, &lane, r, &site, *fresh + 1) {
+            if let Some(plan) = panels(kernel, &ranges, machine, (nest, blocks), &lane, r, &site, *fresh + 1) {
                 *fresh += 1;
                 return Some(plan);
             }
@@ -112,7 +113,7 @@ fn panels(
     kernel: &Kernel,
     ranges: &Ranges,
     machine: Machine,
-    nest: &Nest,
+    (nest, blocks): (&Nest, &[(Symbol, i64)]),
     lane: &Symbol,
     of: DefId,
     site: &Site,
@@ -126,7 +127,8 @@ fn panels(
     let extent = &axes.iter().find(|a| a.var == chosen)?.extent;
     let lanes = schedule::lane_count(kernel, nest, machine, extent);
     let l = Lanes { axis: chosen.clone(), lanes };
-    let panel = i64::from(tile::register_tile(kernel, ranges, machine, nest, axes, &l).vectors) * i64::from(lanes);
+    let own = schedule::in_blocks(axes, blocks);
+    let panel = i64::from(tile::register_tile(kernel, ranges, machine, nest, &own, &l).vectors) * i64::from(lanes);
     let is = |i: &Option<Sym>, v: &Symbol| i.as_ref().and_then(Sym::as_symbol) == Some(v);
     let at = site.index.iter().position(|i| is(i, lane))?;
     let over = reduction_axes(&kernel.defs[of]);

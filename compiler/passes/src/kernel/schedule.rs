@@ -184,8 +184,40 @@ fn own_level(kernel: &Kernel, nests: &[Nest], n: &Nest, level: usize) -> bool {
 
 /// The stage of a nest; its first `shared` axes are alike in all stages of its group.
 pub fn stage(kernel: &Kernel, ranges: &Ranges, machine: Machine, nest: &Nest, at: Option<At>, shared: usize) -> Stage {
-    let def = &kernel.defs[nest.def];
-    let (outer, own) = def.axes.split_at(shared);
+    let (outer, own) = kernel.defs[nest.def].axes.split_at(shared);
+    stage_of(kernel, ranges, machine, nest, at, [outer, own])
+}
+
+/// The stage of a nest that is done in blocks of so many points along some axes.
+pub fn stage_in_blocks(
+    kernel: &Kernel,
+    ranges: &Ranges,
+    machine: Machine,
+    nest: &Nest,
+    blocks: &[(Symbol, i64)],
+) -> Stage {
+    stage_of(kernel, ranges, machine, nest, None, [&[], &in_blocks(&kernel.defs[nest.def].axes, blocks)])
+}
+
+/// Axes as long as their blocks.
+pub(super) fn in_blocks(axes: &[Axis], blocks: &[(Symbol, i64)]) -> Vec<Axis> {
+    let one = |a: &Axis| match blocks.iter().find(|b| b.0 == a.var) {
+        Some((_, n)) => Axis { extent: Sym::int(a.extent.as_int().map_or(*n, |e| e.min(*n))), ..a.clone() },
+        None => a.clone(),
+    };
+    axes.iter().map(one).collect()
+}
+
+/// The stage of a nest whose axes are those outside, shared with others, and its own.
+fn stage_of(
+    kernel: &Kernel,
+    ranges: &Ranges,
+    machine: Machine,
+    nest: &Nest,
+    at: Option<At>,
+    [outer, own]: [&[Axis]; 2],
+) -> Stage {
+    let shared = outer.len();
     let over: Vec<Axis> = nest.reduction(kernel).map(|r| reduction_axes(&kernel.defs[r]).to_vec()).unwrap_or_default();
     let lane = lanes::choose(kernel, ranges, nest).filter(|(s, along)| *along || own.iter().any(|a| a.var == *s));
     let mut tile = TileShape::default();

@@ -22,24 +22,26 @@
 
 mod cost;
 mod find;
+mod parts;
 mod stages;
 mod traffic;
 mod weights;
 
-pub use stages::{schedule, schedule_as};
+pub use stages::schedule;
 pub use traffic::Cut;
 
 use super::chain;
 use super::pack::insert_before;
 use super::plan;
-use super::toom_cook::{Matrices, matrices};
+use super::toom_cook::matrices;
 use crate::from_kernel::{Machine, all_ranges};
 use cost::Work;
-use find::{Conv, parts};
+use find::Conv;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
-use onnxc_ir::kernel::build::{binary, compare, constant, int, load, select};
-use onnxc_ir::kernel::{Axis, BinOp, Body, CmpOp, Def, DefId, Expr, ExprKind, Kernel, ReduceOp, Scalar, Src};
+use onnxc_ir::kernel::build::{int, load};
+use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Scalar, Src};
+use parts::Parts;
 use traffic::Size;
 
 /// Taps of the kernels along an axis.
@@ -58,27 +60,32 @@ pub struct Winograd {
     stored: String,
     /// Outputs of a tile along an axis.
     m: i64,
-    /// Kernels of three taps along an axis.
-    parts: [i64; 2],
-    /// Tiles along the rows and columns of the output.
-    tiles: [Sym; 2],
-    /// Input channels.
-    inputs: i64,
-    /// Output channels.
-    outputs: i64,
+    /// How it is cut.
+    cut: Cut,
     /// Lanes of the data's transform go along its channels.
     wide: bool,
 }
 
 impl Winograd {
-    fn size(&self, kernel: &Kernel) -> Size {
-        let tiles = [0, 1].map(|t| kernel.ranges.estimate(&self.tiles[t]));
-        Size { tiles, parts: self.parts, m: self.m, inputs: self.inputs, outputs: self.outputs }
+    /// Axes of the products of which only so many points are done at a time.
+    pub fn blocks(&self) -> Vec<(Symbol, i64)> {
+        match self.cut {
+            Cut::Whole => vec![],
+            Cut::Blocks(sizes) => {
+                let name = |part: &str| Symbol::new(&format!("{}.{part}", self.products));
+                ["row", "column"].map(name).into_iter().zip(sizes).collect()
+            }
+        }
     }
 }
 
 /// Rewrites the kernel's convolution where that pays.
 pub fn winograd(kernel: &mut Kernel, machine: Machine) -> Option<Winograd> {
+    winograd_as(kernel, machine, None)
+}
+
+/// As [`winograd`], cut as is asked for: only a result that feeds nothing can be computed as a whole.
+pub fn winograd_as(kernel: &mut Kernel, machine: Machine, cut: Option<Cut>) -> Option<Winograd> {
     let all = plan::nests(kernel);
     let nest = match all[..] {
         [nest] => nest,
@@ -87,7 +94,18 @@ pub fn winograd(kernel: &mut Kernel, machine: Machine) -> Option<Winograd> {
     };
     let conv = find::recognise(kernel, nest.reduction(kernel)?)?;
     let m = cost::choose(kernel, &conv, machine)?;
-    Some(apply(kernel, &conv, nest.def, m))
+    let cut = cut.unwrap_or_else(|| best_cut(kernel, &conv, nest.def, machine, m));
+    Some(apply(kernel, &conv, nest.def, m, cut))
+}
+
+/// How to cut a convolution whose result a definition stores.
+fn best_cut(kernel: &Kernel, conv: &Conv, stored: DefId, machine: Machine, m: i64) -> Cut {
+    let ([inputs, outputs], tiles) = (conv.channels(), tiles(kernel, conv, m));
+    let size = Size { tiles: tiles.map(|n| kernel.ranges.estimate(&n)), parts: conv.parts(), m, inputs, outputs };
+    match kernel.outputs.first() {
+        Some(last) if *last == stored => traffic::cut(machine, &size).0,
+        _ => Cut::Blocks(traffic::block(machine, &size, outputs, outputs)),
+    }
 }
 
 /// How many more rows and columns than the convolution itself tiles may read behind the data: what a border should
@@ -109,7 +127,10 @@ pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64)
 /// planar: its taps and the extents of its output along rows and columns, its input and output channels.
 pub fn nests(machine: Machine, taps: [i64; 2], channels: [i64; 2], extents: [i64; 2]) -> bool {
     let work = Work { taps, channels, extents, channels_last: false };
-    !machine.strict && taps.iter().all(|t| find::fits(*t)) && parts(taps) != [1, 1] && work.tile(machine).is_some()
+    !machine.strict
+        && taps.iter().all(|t| find::fits(*t))
+        && find::parts(taps) != [1, 1]
+        && work.tile(machine).is_some()
 }
 
 /// Tiles along rows and columns.
@@ -132,7 +153,7 @@ fn points(m: i64) -> Vec<f64> {
     }
 }
 
-fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, m: i64) -> Winograd {
+fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, m: i64, cut: Cut) -> Winograd {
     let mats = matrices(m as usize, TAPS as usize, &points(m));
     let (sum, stored) = (kernel.defs[conv.def].name.clone(), kernel.defs[stored].name.clone());
     let tiles = tiles(kernel, conv, m);
@@ -149,7 +170,9 @@ fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, m: i64) -> Winograd {
     };
     let copy = (!whole).then(|| padded_copy(conv, &tiles, m, format!("{sum}.data")));
     let copied = copy.as_ref().map(|def| put(kernel, def.clone()));
-    let parts = Parts { conv, mats: &mats, tiles: &tiles, base: &sum, m };
+    // All tiles of a whole are alike for the products: they are counted by one axis, of more points than each has.
+    let flat = cut == Cut::Whole && conv.parts() == [1, 1];
+    let parts = Parts { conv, mats: &mats, tiles: &tiles, base: &sum, m, flat };
     let r = parts.rows_in(copied);
     let r_at = put(kernel, r.clone());
     let v = parts.columns_in(r_at, &r);
@@ -168,10 +191,7 @@ fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, m: i64) -> Winograd {
         sum,
         stored,
         m,
-        parts: conv.parts(),
-        tiles: tiles.clone(),
-        inputs: conv.channels()[0],
-        outputs: oc,
+        cut,
         wide: conv.channels_last,
     }
 }
@@ -225,146 +245,4 @@ fn data_index(conv: &Conv, outer: &[Sym], place: &[&Sym; 3]) -> Vec<Sym> {
         Some(t) => place[t] + conv.offsets[t],
     };
     conv.data.index.iter().enumerate().map(one).collect()
-}
-
-/// What the definitions are made of.
-struct Parts<'a> {
-    conv: &'a Conv,
-    mats: &'a Matrices,
-    tiles: &'a [Sym; 2],
-    base: &'a str,
-    m: i64,
-}
-
-fn vars(axes: &[Axis]) -> Vec<Sym> {
-    axes.iter().map(|a| Sym::var(a.var.clone())).collect()
-}
-
-impl Parts<'_> {
-    fn axis(&self, part: &str, name: &str, extent: Sym) -> Axis {
-        Axis { var: Symbol::new(&format!("{}.{part}.{name}", self.base)), extent }
-    }
-
-    /// The same axes under the names of another definition.
-    fn renamed(&self, part: &str, of: &[Axis]) -> Vec<Axis> {
-        let last = |a: &Axis| a.var.as_str().rsplit('.').next().unwrap_or_default().to_string();
-        of.iter().map(|a| self.axis(part, &last(a), a.extent.clone())).collect()
-    }
-
-    /// r[a, j, outer.., row, column, q] = sum over i of BT[a, i] * data[outer.., row * m + i, column * m + j, q], where
-    /// `row` and `column` count tiles.
-    fn rows_in(&self, copy: Option<Src>) -> Def {
-        let (conv, parts) = (self.conv, self.conv.parts());
-        let n = Sym::int(self.mats.bt.len() as i64);
-        let mut axes = vec![self.axis("r", "a", n.clone()), self.axis("r", "b", n)];
-        let outer = conv.outer.iter().enumerate();
-        axes.extend(outer.map(|(d, o)| self.axis("r", &format!("n{d}"), o.extent.clone())));
-        axes.push(self.axis("r", "row", &self.tiles[0] + (parts[0] - 1)));
-        axes.push(self.axis("r", "column", &self.tiles[1] + (parts[1] - 1)));
-        axes.push(self.axis("r", "q", Sym::int(conv.channels()[0])));
-        let at = vars(&axes);
-        let (outer, place) = (&at[2..at.len() - 3], &at[at.len() - 3..]);
-        let value = combine(&at[0], &self.mats.bt, &|i| {
-            let (row, column) = (&place[0] * self.m + i, &place[1] * self.m + &at[1]);
-            match copy {
-                Some(copy) => load(copy, &[outer, &[row, column, place[2].clone()]].concat()),
-                None => load(conv.data.src, &data_index(conv, outer, &[&row, &column, &place[2]])),
-            }
-        });
-        Def { name: format!("{}.r", self.base), dtype: DType::F32, axes, body: Body::Map(value) }
-    }
-
-    /// v[a, b, outer.., row, column, q] = sum over j of BT[b, j] * r[a, j, outer.., row, column, q].
-    fn columns_in(&self, r: Src, of: &Def) -> Def {
-        let axes = self.renamed("v", &of.axes);
-        let at = vars(&axes);
-        let value = combine(&at[1], &self.mats.bt, &|j| load(r, &[&[at[0].clone(), Sym::int(j)], &at[2..]].concat()));
-        Def { name: format!("{}.v", self.base), dtype: DType::F32, axes, body: Body::Map(value) }
-    }
-
-    /// m[a, b, outer.., row, column, o] = sum over s, t, q of v[a, b, outer.., row + s, column + t, q] *
-    /// u[a, b, s, t, q, o].
-    fn multiply(&self, v: Src, u: Src, of: &Def, oc: i64) -> Def {
-        let parts = self.conv.parts();
-        let mut axes = self.renamed("m", &of.axes);
-        let q = axes.pop().map_or(Sym::int(1), |q| q.extent);
-        let n = axes.len();
-        axes[n - 2].extent = self.tiles[0].clone();
-        axes[n - 1].extent = self.tiles[1].clone();
-        axes.push(self.axis("m", "o", Sym::int(oc)));
-        let mut over = vec![];
-        if parts != [1, 1] {
-            over.extend([self.axis("m", "s", Sym::int(parts[0])), self.axis("m", "t", Sym::int(parts[1]))]);
-        }
-        over.push(self.axis("m", "q", q));
-        let (at, steps) = (vars(&axes), vars(&over));
-        let mut data = at[..n].to_vec();
-        if let [s, t, _] = &steps[..] {
-            data[n - 2] = &data[n - 2] + s;
-            data[n - 1] = &data[n - 1] + t;
-        }
-        let left = load(v, &[&data[..], &steps[steps.len() - 1..]].concat());
-        let right = load(u, &[&at[..2], &steps[..], &at[n..]].concat());
-        let value = binary(BinOp::Mul, left, right);
-        let body = Body::Reduce { op: ReduceOp::Add, axes: over, init: None, value };
-        Def { name: format!("{}.m", self.base), dtype: DType::F32, axes, body }
-    }
-
-    /// z[i, b, outer.., row, column, o] = sum over a of AT[i, a] * m[a, b, outer.., row, column, o].
-    fn rows_out(&self, products: Src, of: &Def) -> Def {
-        let mut axes = self.renamed("z", &of.axes);
-        axes[0].extent = Sym::int(self.m);
-        let at = vars(&axes);
-        let value = combine(&at[0], &self.mats.at, &|a| load(products, &[&[Sym::int(a)], &at[1..]].concat()));
-        Def { name: format!("{}.z", self.base), dtype: DType::F32, axes, body: Body::Map(value) }
-    }
-
-    /// The value of the convolution: init + sum over b of AT[column mod m, b] * z[row mod m, b, outer.., row div m,
-    /// column div m, o].
-    fn columns_out(&self, result: &Def, z: Src) -> Expr {
-        let at = result.vars();
-        let [row, column, o] = self.conv.axes.map(|i| at[i].clone());
-        let step = Sym::int(self.m);
-        let outer = &at[..self.conv.axes[0]];
-        let tile = [row.floordiv(&step), column.floordiv(&step), o];
-        let sum = combine(&column.modulo(&step), &self.mats.at, &|b| {
-            load(z, &[&[row.modulo(&step), Sym::int(b)], outer, &tile].concat())
-        });
-        match &result.body {
-            Body::Reduce { init: Some(init), .. } => binary(BinOp::Add, sum, init.clone()),
-            _ => sum,
-        }
-    }
-}
-
-/// The row of a matrix that an index says, times what `of` gives for each column. Rows that differ in the signs of odd
-/// columns alone share what they have in common.
-fn combine(row: &Sym, matrix: &[Vec<f64>], of: &dyn Fn(i64) -> Expr) -> Expr {
-    let rows: Vec<Expr> = matrix.iter().map(|r| linear(r, of)).collect();
-    let mut rows = rows.into_iter().enumerate().rev();
-    let (_, last) = rows.next().expect("a matrix has rows");
-    rows.fold(last, |rest, (k, e)| {
-        let is = compare(CmpOp::Eq, int(row.clone()), constant(Scalar::i64(k as i64)));
-        select(is, e, rest)
-    })
-}
-
-/// sum of c[i] * of(i): even columns, then odd ones; a first odd coefficient below zero is taken off.
-fn linear(c: &[f64], of: &dyn Fn(i64) -> Expr) -> Expr {
-    let part = |odd: usize, sign: f64| {
-        let terms = c.iter().enumerate().filter(|(i, c)| i % 2 == odd && **c != 0.0);
-        terms.fold(None, |sum: Option<Expr>, (i, c)| {
-            let (x, c) = (of(i as i64), c * sign);
-            let term = if c == 1.0 { x } else { binary(BinOp::Mul, x, constant(Scalar::f32(c as f32))) };
-            Some(sum.map_or(term.clone(), |s| binary(BinOp::Add, s, term)))
-        })
-    };
-    let first_odd = c.iter().enumerate().find(|(i, c)| i % 2 == 1 && **c != 0.0).map_or(1.0, |(_, c)| c.signum());
-    match (part(0, 1.0), part(1, first_odd)) {
-        (Some(e), Some(o)) => binary(if first_odd < 0.0 { BinOp::Sub } else { BinOp::Add }, e, o),
-        (Some(e), None) => e,
-        (None, Some(o)) if first_odd > 0.0 => o,
-        (None, Some(o)) => binary(BinOp::Mul, o, constant(Scalar::f32(-1.0))),
-        (None, None) => constant(Scalar::f32(0.0)),
-    }
 }

@@ -71,10 +71,11 @@ fn all_tiles_at_once() {
         for machine in [Machine::USUAL, MACHINES[2]] {
             let mut scheduled = k.clone();
             inline::inline(&mut scheduled);
-            let rewritten = winograd::winograd(&mut scheduled, machine).expect("it pays");
-            pack::pack(&mut scheduled, machine, &[]);
+            let whole = Some(winograd::Cut::Whole);
+            let rewritten = winograd::winograd_as(&mut scheduled, machine, whole).expect("it pays");
+            pack::pack(&mut scheduled, machine, &[], &rewritten.blocks());
             precompute::precompute(&mut scheduled).expect("constants evaluate");
-            winograd::schedule_as(&mut scheduled, &rewritten, machine, winograd::Cut::Whole).expect("it feeds nothing");
+            winograd::schedule(&mut scheduled, &rewritten, machine).expect("it feeds nothing");
             assert!(scheduled.schedule.stages.iter().all(|s| s.at.is_none() && s.parallel), "{scheduled}");
             agree_scheduled(
                 &scheduled,

@@ -6,33 +6,24 @@
 //! decide whether to transform, nor change a definition.
 
 use super::Winograd;
-use super::traffic::{Cut, block, cut};
+use super::traffic::Cut;
 use crate::from_kernel::{Machine, all_ranges};
 use crate::kernel::chain;
 use crate::kernel::plan::Nest;
-use crate::kernel::schedule::stage;
+use crate::kernel::schedule::{stage, stage_in_blocks};
 use onnxc_base::Ranges;
 use onnxc_base::sym::Symbol;
 use onnxc_ir::kernel::{At, Axis, DefId, Kernel, Lanes, Loop, Schedule, Stage};
 
 /// The schedule of a rewritten kernel.
 pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<()> {
-    let alone = kernel.outputs.first().is_some_and(|last| kernel.defs[*last].name == w.stored);
-    let size = w.size(kernel);
-    let blocks = || Cut::Blocks(block(machine, &size, w.outputs, w.outputs));
-    let way = if alone { cut(machine, &size).0 } else { blocks() };
-    schedule_as(kernel, w, machine, way)
-}
-
-/// The schedule for a way to cut: only a result that feeds nothing can be computed as a whole.
-pub fn schedule_as(kernel: &mut Kernel, w: &Winograd, machine: Machine, way: Cut) -> Option<()> {
     let ranges = all_ranges(kernel);
     let find = |name: &String| kernel.defs.iter().find(|(_, d)| d.name == *name).map(|(id, _)| id);
     let (v, m, sum, stored) = (find(&w.transformed)?, find(&w.products)?, find(&w.sum)?, find(&w.stored)?);
     let last = *kernel.outputs.first()?;
     let nest = |def: DefId| Nest { def, acc: None };
 
-    let products = stage(kernel, &ranges, machine, &nest(m), None, 0);
+    let products = stage_in_blocks(kernel, &ranges, machine, &nest(m), &w.blocks());
     let lanes = products.vector.clone()?;
     let panel = products.tile(&lanes.axis);
     let result = result_stage(kernel, w, (sum, stored), lanes.lanes, panel)?;
@@ -44,7 +35,7 @@ pub fn schedule_as(kernel: &mut Kernel, w: &Winograd, machine: Machine, way: Cut
     let at = |depth: usize| Some(At { owner: last, depth: depth as u32, rolls: false });
     let lanes_in = if w.wide { lanes.lanes } else { 1 };
     let products = products_order(products, kernel, m);
-    if let Cut::Blocks(sizes) = way {
+    if let Cut::Blocks(sizes) = w.cut {
         stages.push(transform_stage(kernel, v, at(outside), lanes_in)?);
         // The next point's weights follow this one's.
         let ahead = products.ahead.as_ref().map(|_| kernel.defs[m].axes[1].var.clone());
