@@ -50,6 +50,8 @@ impl Work {
         let lanes = f64::from(machine.vector_bits / 32);
         let ([ic, oc], parts) = (self.channels, parts(self.taps));
         let nested = parts != [1, 1];
+        // Other tiles give other roundings: the choice is that for one thread, however many there are.
+        let machine = Machine { threads: 1, ..machine };
         let scalar = !self.channels_last || ic < FEWEST;
         // Where memory is scarce, transformed weights and tiles are memory and code that isn't there. The transforms of few
         // channels go one element after the other: only a long kernel makes up for that.
@@ -76,5 +78,21 @@ impl Work {
             }
         }
         best.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Results are the same bits for any number of threads.
+    #[test]
+    fn threads_have_no_say_in_tiles() {
+        let machine = |threads| Machine { threads, l2_bytes: 512 << 10, ..Machine::USUAL };
+        for (n, i, o) in (4..60).flat_map(|n| [(n, 16, 64), (n, 32, 128), (n, 48, 192), (n, 256, 256), (n, 512, 512)]) {
+            let work = Work { taps: [3, 3], channels: [i, o], extents: [n, n], channels_last: true };
+            let alone = work.tile(machine(1));
+            assert!([2, 3, 4, 8].iter().all(|t| work.tile(machine(*t)) == alone), "{n} x {n}, {i} to {o}");
+        }
     }
 }
