@@ -3,7 +3,7 @@
 //! Since 18. Input [n, c * block, blocks] (also without n); input 1 says the image's spatial extents, input 2 the block's.
 //! Of bool, the sum is "or". Narrow floats sum in f32.
 
-use super::elementwise::wide;
+use super::elementwise::{Class, tensor, wide};
 use super::lengths::{declared_rank, expect_length};
 use super::movement::*;
 use super::window::{at_node, list};
@@ -56,7 +56,7 @@ fn infer(cx: &mut InferCx) -> Result<()> {
         expect_length(cx, 1, n);
         expect_length(cx, 2, n);
     }
-    let x = any(cx, 0)?;
+    let x = tensor(cx, 0, Class::Machine)?;
     let (n, of_block) = (list_length(cx, 1)?, list_length(cx, 2)?);
     if n != of_block || n == 0 || !(2..=3).contains(&x.rank()) {
         let found = format!("columns of rank {}, {n} extents of the image, {of_block} of the block", x.rank());

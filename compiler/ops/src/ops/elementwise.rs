@@ -13,6 +13,8 @@ use onnxc_ir::graph::TensorType;
 pub(super) enum Class {
     /// Floats.
     Float,
+    /// Floats, also those that are only stored.
+    AnyFloat,
     /// Floats and signed integers.
     Signed,
     /// Floats and integers.
@@ -32,7 +34,7 @@ pub(super) enum Class {
 impl Class {
     fn holds(self, d: DType) -> bool {
         match self {
-            Class::Float => d.is_float(),
+            Class::Float | Class::AnyFloat => d.is_float(),
             Class::Signed => d.is_float() || d.is_signed_int(),
             Class::Number => d.is_float() || d.is_int(),
             Class::Int => d.is_int(),
@@ -43,7 +45,7 @@ impl Class {
 
     fn words(self) -> &'static str {
         match self {
-            Class::Float => "a float type",
+            Class::Float | Class::AnyFloat => "a float type",
             Class::Signed => "a float or a signed integer type",
             Class::Number => "a float or an integer type",
             Class::Int => "an integer type",
@@ -63,7 +65,7 @@ pub(super) fn tensor(cx: &InferCx, i: usize, class: Class) -> Result<TensorType>
     }
     // Whatever takes any element only moves them, and strings are moved as the numbers that stand for them.
     let text = t.dtype == DType::String && matches!(class, Class::Any | Class::Comparable);
-    let moved = text || class == Class::Any && Scalar::holds(t.dtype);
+    let moved = text || matches!(class, Class::Any | Class::AnyFloat) && Scalar::holds(t.dtype);
     if !Scalar::is_machine(t.dtype) && !moved {
         return Err(cx
             .error("E2020", format!("input {i} is of dtype {}, with which the operator doesn't compute", t.dtype))
@@ -83,7 +85,7 @@ pub(super) fn tensor_of(cx: &InferCx, i: usize, dtype: DType) -> Result<TensorTy
 
 /// The dtype in which arithmetic on a dtype is done.
 pub(super) fn wide(d: DType) -> DType {
-    if matches!(d, DType::F16 | DType::BF16) { DType::F32 } else { d }
+    if matches!(d, DType::F16 | DType::BF16) || d.is_small() && d.is_float() { DType::F32 } else { d }
 }
 
 /// An input as it is read by an elementwise formula.

@@ -77,7 +77,7 @@ fn import_dropout(n: &mut NodeReader, bool_mask: bool) -> Result<Attrs> {
 }
 
 fn infer_dropout(cx: &mut InferCx) -> Result<()> {
-    let x = tensor(cx, 0, Class::Float)?;
+    let x = tensor(cx, 0, Class::AnyFloat)?;
     let mask = if cx.attrs().int("bool_mask") == Some(1) { DType::Bool } else { x.dtype };
     cx.set_tensor(1, mask, x.shape.clone());
     cx.set_output(0, Type::Tensor(x));

@@ -19,6 +19,14 @@ pub(super) fn expect_length(cx: &mut InferCx, i: usize, n: usize) {
     }
 }
 
+/// The length of input `i`, a list, if it is there and its length isn't open.
+pub(super) fn known_length(cx: &InferCx, i: usize) -> Option<usize> {
+    match cx.input_type(i).ok()?.shape.as_slice() {
+        [d] => usize::try_from(d.as_int()?).ok(),
+        _ => None,
+    }
+}
+
 /// Input `i`, if it is there, is one element.
 pub(super) fn expect_one(cx: &mut InferCx, i: usize) {
     let Ok(t) = cx.input_type(i) else { return };

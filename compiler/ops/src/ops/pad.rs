@@ -5,7 +5,7 @@
 //! From here down: the inputs of the newest versions, attribute `mode`. Pads that are known only when the model runs
 //! are symbols that `extents` gives values to.
 
-use super::lengths::{self, Beside, expect_length, expect_one, open_length};
+use super::lengths::{self, Beside, expect_length, expect_one, known_length, open_length};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_base::Ranges;
@@ -68,6 +68,11 @@ fn infer_pad(cx: &mut InferCx) -> Result<()> {
     expect_one(cx, 2);
     if cx.opt(3).is_none() {
         expect_length(cx, 1, 2 * cx.shape(0)?.len());
+    }
+    match (known_length(cx, 1), known_length(cx, 3)) {
+        (Some(pads), None) => expect_length(cx, 3, pads / 2),
+        (None, Some(axes)) => expect_length(cx, 1, 2 * axes),
+        _ => {}
     }
     let x = any(cx, 0)?;
     let open = cx.opt(3).is_some() && open_length(&cx.shape(3)?);

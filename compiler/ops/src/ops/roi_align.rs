@@ -5,9 +5,9 @@
 //! which `output_half_pixel` is that and `half_pixel`, the default, moves by half a pixel. Input: images [n, c, h, w],
 //! regions [r, 4] as x, y, x, y, and for each the number of its image. `sampling_ratio` 0: as many points as a cell has
 //! pixels. `max` takes the greatest of the four weighted neighbours, as ONNX Runtime does. Images without pixels are an
-//! error.
+//! error. Narrow floats are computed with as f32.
 
-use super::elementwise::{Class, tensor, tensor_of};
+use super::elementwise::{Class, tensor, tensor_of, wide};
 use super::routines::*;
 use crate::prelude::*;
 use crate::routine::TensorBuf;
@@ -43,8 +43,8 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn infer(cx: &mut InferCx) -> Result<()> {
-    let x = tensor_of(cx, 0, DType::F32)?;
-    let (rois, batch) = (tensor_of(cx, 1, DType::F32)?, tensor(cx, 2, Class::Int)?);
+    let x = tensor(cx, 0, Class::Float)?;
+    let (rois, batch) = (tensor_of(cx, 1, x.dtype)?, tensor(cx, 2, Class::Int)?);
     if (x.rank(), rois.rank(), batch.rank()) != (4, 2, 1) {
         let found = format!("images, regions, numbers of rank {}, {}, {}", x.rank(), rois.rank(), batch.rank());
         return Err(cx.error("E2005", found).expected("ranks 4, 2, 1"));
@@ -65,14 +65,16 @@ struct Span {
     points: Value,
     /// The image's extent.
     extent: Value,
+    /// Of `start`, `cell` and the weights.
+    dtype: DType,
 }
 
 fn lower(cx: &mut RoutineCx) -> Result<()> {
     let (x, rois, batch, y) = (cx.input(0), cx.input(1), cx.input(2), cx.output(0));
-    let attrs = cx.attrs();
+    let (attrs, d) = (cx.attrs(), wide(x.dtype));
     let f = &mut *cx.f;
     let (dims, cells) = (extents(f, &x.shape), extents(f, &y.shape));
-    let sum = f.var(Ty::scalar(DType::F32), &[], "sum");
+    let sum = f.var(Ty::scalar(d), &[], "sum");
     let pixels = f.mul(dims[2], dims[3]);
     let zero = f.int(0);
     let empty = f.compare(CmpOp::Le, pixels, zero);
@@ -84,10 +86,10 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
         let count = f.mul(rows.points, columns.points);
         let one = f.int(1);
         let count = f.binary(BinOp::Max, count, one);
-        let count = f.cast(count, DType::F32);
+        let count = f.cast(count, d);
         nest(f, &cells[1..], &mut |f, i| {
             let max = attrs.int("max") == Some(1);
-            let start = f.scalar(if max { Scalar::least(DType::F32) } else { Scalar::f32(0.0) });
+            let start = f.scalar(if max { Scalar::least(d) } else { Scalar::from_f64(d, 0.0) });
             f.set(sum, &[], start);
             let plane = f.mul(image, dims[1]);
             let plane = f.add(plane, i[0]);
@@ -100,7 +102,7 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
                         let at = offset(f, &dims[2..], &[row, column]);
                         let start = f.mul(plane, pixels);
                         let at = f.add(start, at);
-                        let e = f.load(x.buf, at, 1, None);
+                        let e = load_wide(f, x.buf, x.dtype, at);
                         let weight = f.mul(wr, wc);
                         let e = f.mul(e, weight);
                         new = f.binary(if max { BinOp::Max } else { BinOp::Add }, new, e);
@@ -110,14 +112,15 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
             });
             let total = f.get(sum, &[]);
             let value = if max {
-                let least = f.scalar(Scalar::least(DType::F32));
+                let least = f.scalar(Scalar::least(d));
                 let none = f.compare(CmpOp::Eq, total, least);
-                let zero = f.scalar(Scalar::f32(0.0));
+                let zero = f.scalar(Scalar::from_f64(d, 0.0));
                 f.select(none, zero, total)
             } else {
                 f.binary(BinOp::Div, total, count)
             };
             let at = offset(f, &cells, &[r[0], i[0], i[1], i[2]]);
+            let value = f.cast(value, y.dtype);
             f.store(y.buf, at, value, None);
         });
     });
@@ -134,24 +137,24 @@ fn span(
     extent: Value,
     cells: Value,
 ) -> Span {
-    let half_pixel = attrs.int("half_pixel") == Some(1);
-    let scale = f.scalar(Scalar::f32(attrs.float("spatial_scale").unwrap_or(1.0)));
-    let half = f.scalar(Scalar::f32(if half_pixel { 0.5 } else { 0.0 }));
+    let (half_pixel, d) = (attrs.int("half_pixel") == Some(1), wide(rois.dtype));
+    let scale = f.scalar(Scalar::from_f64(d, f64::from(attrs.float("spatial_scale").unwrap_or(1.0))));
+    let half = f.scalar(Scalar::from_f64(d, if half_pixel { 0.5 } else { 0.0 }));
     let four = f.int(4);
     let base = f.mul(row, four);
     let [start, end] = [corner, corner + 2].map(|k| {
         let k = f.int(k);
         let at = f.add(base, k);
-        let v = f.load(rois.buf, at, 1, None);
+        let v = load_wide(f, rois.buf, rois.dtype, at);
         let v = f.mul(v, scale);
         f.sub(v, half)
     });
     let mut length = f.sub(end, start);
     if !half_pixel {
-        let one = f.scalar(Scalar::f32(1.0));
+        let one = f.scalar(Scalar::from_f64(d, 1.0));
         length = f.binary(BinOp::Max, length, one);
     }
-    let cells = f.cast(cells, DType::F32);
+    let cells = f.cast(cells, d);
     let cell = f.binary(BinOp::Div, length, cells);
     let points = match attrs.int("sampling_ratio") {
         Some(n) if n > 0 => f.int(n),
@@ -163,20 +166,21 @@ fn span(
             f.binary(BinOp::Min, n, most)
         }
     };
-    Span { start, cell, points, extent }
+    Span { start, cell, points, extent, dtype: d }
 }
 
 /// The two elements around point `k` of a cell, with weights; 0 where the point is more than one element outside.
 fn neighbours(f: &mut FuncBuilder, s: Span, cell: Value, k: Value) -> [(Value, Value); 2] {
-    let [zero, half, one, minus] = [0.0, 0.5, 1.0, -1.0].map(|v| f.scalar(Scalar::f32(v)));
-    let (cell, k, points) = (f.cast(cell, DType::F32), f.cast(k, DType::F32), f.cast(s.points, DType::F32));
+    let d = s.dtype;
+    let [zero, half, one, minus] = [0.0, 0.5, 1.0, -1.0].map(|v| f.scalar(Scalar::from_f64(d, v)));
+    let (cell, k, points) = (f.cast(cell, d), f.cast(k, d), f.cast(s.points, d));
     let from = f.mul(cell, s.cell);
     let from = f.add(s.start, from);
     let k = f.add(k, half);
     let step = f.mul(k, s.cell);
     let step = f.binary(BinOp::Div, step, points);
     let at = f.add(from, step);
-    let extent = f.cast(s.extent, DType::F32);
+    let extent = f.cast(s.extent, d);
     let (low, high) = (f.compare(CmpOp::Ge, at, minus), f.compare(CmpOp::Le, at, extent));
     let near = f.binary(BinOp::And, low, high);
     let at = f.binary(BinOp::Max, at, zero);
@@ -187,7 +191,7 @@ fn neighbours(f: &mut FuncBuilder, s: Span, cell: Value, k: Value) -> [(Value, V
     let first = f.binary(BinOp::Max, first, none);
     let after = f.add(first, next);
     let second = f.select(edge, first, after);
-    let whole = f.cast(first, DType::F32);
+    let whole = f.cast(first, d);
     let part = f.sub(at, whole);
     let part = f.select(edge, zero, part);
     let rest = f.sub(one, part);

@@ -5,7 +5,7 @@
 //! From here down: inputs 1 to 4. What is known as symbols is sliced symbolically; else `extents` computes first, step
 //! and length of each axis.
 
-use super::lengths::{self, Beside, open_length};
+use super::lengths::{self, Beside, expect_length, known_length, open_length};
 use super::movement::*;
 use crate::prelude::*;
 use onnxc_base::Ranges;
@@ -68,6 +68,10 @@ fn infer(cx: &mut InferCx) -> Result<()> {
 }
 
 fn cuts(cx: &mut InferCx, x: &[Sym]) -> Result<Vec<Cut>> {
+    // One list whose length is known says that of the others.
+    if let Some(n) = (1..=4).find_map(|i| known_length(cx, i)) {
+        (1..=4).for_each(|i| expect_length(cx, i, n));
+    }
     if open_length(&cx.shape(1)?) {
         return open_cuts(cx, x);
     }

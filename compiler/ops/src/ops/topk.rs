@@ -1,4 +1,5 @@
 //! TopK: the k greatest (or least) elements along an axis and where they are, in order; equal ones by rising index.
+//! NaN counts as greater than any number, as in NumPy and PyTorch.
 //!
 //! Since 1: k is an attribute; since 10: an input; since 11: `largest`, `sorted`. Unsorted output may be in any order,
 //! so it is sorted, too.
@@ -107,7 +108,7 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
                 let at = row(f, extent, i);
                 load_wide(f, x.buf, x.dtype, at)
             });
-            let (last, equal) = (f.compare(better, q, p), f.compare(CmpOp::Eq, p, q));
+            let (last, equal) = order(f, better, q, p);
             let later = f.compare(CmpOp::Gt, a, b);
             let tie = f.binary(BinOp::And, equal, later);
             f.binary(BinOp::Or, last, tie)
@@ -132,6 +133,19 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
         });
     });
     Ok(())
+}
+
+/// Is `p` before `q`, and are they equal? NaN is greater than any number, and equal to itself.
+fn order(f: &mut FuncBuilder, better: CmpOp, p: Value, q: Value) -> (Value, Value) {
+    let (first, equal) = (f.compare(better, p, q), f.compare(CmpOp::Eq, p, q));
+    if !f.ty(p).elem.is_float() {
+        return (first, equal);
+    }
+    let (p, q) = (f.compare(CmpOp::Ne, p, p), f.compare(CmpOp::Ne, q, q));
+    let (nan, number) = if better == CmpOp::Gt { (p, q) } else { (q, p) };
+    let number = f.unary(UnOp::Not, number);
+    let (apart, alike) = (f.binary(BinOp::And, nan, number), f.binary(BinOp::And, p, q));
+    (f.binary(BinOp::Or, first, apart), f.binary(BinOp::Or, equal, alike))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub static IS_NAN: OpDef = OpDef {
     domain: "",
     name: "IsNaN",
     versions: &[(9, no_attrs), (13, no_attrs), (20, no_attrs)],
-    infer: |cx| infer_unary(cx, Class::Float, Some(DType::Bool)),
+    infer: |cx| infer_unary(cx, Class::AnyFloat, Some(DType::Bool)),
     lower: Lower::Compute(|cx| lower_unary(cx, |_, _, x| compare(CmpOp::Ne, x.clone(), x))),
     extents: None,
 };
@@ -75,7 +75,7 @@ pub static IS_INF: OpDef = OpDef {
     domain: "",
     name: "IsInf",
     versions: &[(10, import_is_inf), (20, import_is_inf)],
-    infer: |cx| infer_unary(cx, Class::Float, Some(DType::Bool)),
+    infer: |cx| infer_unary(cx, Class::AnyFloat, Some(DType::Bool)),
     lower: Lower::Compute(|cx| lower_unary(cx, is_inf)),
     extents: None,
 };

@@ -20,3 +20,6 @@ def cases(add):
         add("Dropout", v, [X, np.array(0.9, F)], tolerance=0, seed=7)
         add("Dropout", v, [X, Const(np.array(0, F)), Const(np.array(True))], [X, np.ones(X.shape, bool)], outputs=2, tolerance=0)
     add("Identity", 25, [Followed([3, 0])], [np.array([3, 0])], tolerance=0)
+    import ml_dtypes
+    small = X.astype(ml_dtypes.float8_e4m3fn)
+    add("Dropout", 22, [small], [small, np.ones(X.shape, bool)], outputs=2, tolerance=0)

@@ -15,3 +15,8 @@ def cases(add):
                 add("RoiAlign", opset, [x, rois, at], tolerance=1e-4, **kw, **mode)
         add("RoiAlign", opset, [x, rois[:2], at[:2]], mode="max", output_height=2, output_width=2, sampling_ratio=2,
             tolerance=1e-4)
+    for opset in (10, 16, 22):
+        add("RoiAlign", opset, [x.astype(np.float64), rois.astype(np.float64), at], output_width=2, tolerance=1e-6)
+    half = [x.astype(np.float16), rois.astype(np.float16), at]
+    add("RoiAlign", 16, half, output_width=2, mode="max", tolerance=4e-3, by=("ref",))
+    add("RoiAlign", 22, half, output_width=2, tolerance=4e-3, by=("ref",))

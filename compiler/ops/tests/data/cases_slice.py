@@ -48,3 +48,6 @@ def cases(add):
     for t in (MIN, MAX, -7):
         y = X[:, :1] if t > 0 else X[:, -1:]
         add("Slice", 13, [X, Const(I(0 if t > 0 else -1)), Const(I(MAX if t > 0 else MIN)), Const(I(1)), Const(I(t))], expect=[y])
+    # The length of one list says those of the others.
+    add("Slice", 13, [X, I(1), Const(I(4)), I(1), I(2)], [cut(X, [1], [4], [1], [2])])
+    add("Slice", 13, [X, I(1, 2), I(4, 5), Const(I(1, 0))], [cut(X, [1, 2], [4, 5], [1, 0], None)])

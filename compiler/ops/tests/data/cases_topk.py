@@ -26,3 +26,9 @@ def cases(add):
     add("TopK", 11, [x, Const(K(17))], axis=1, outputs=2, expect=top(x, 17, 1))
     add("TopK", 11, [X, Const(K(0))], outputs=2, expect=top(X, 0))
     add("TopK", 11, [X.astype(np.float16), Const(K(2))], outputs=2, expect=top(X.astype(np.float16), 2))
+    nan = np.array([[2, np.nan, 1, 3], [np.nan, 5, np.nan, -np.inf]], np.float32)
+    at = [[1, 3, 0], [0, 2, 1]]
+    add("TopK", 11, [nan, Const(K(3))], outputs=2, expect=[np.take_along_axis(nan, np.array(at), 1), np.array(at, np.int64)])
+    at = [[2, 0, 3], [3, 1, 0]]
+    add("TopK", 11, [nan, Const(K(3))], outputs=2, largest=0,
+        expect=[np.take_along_axis(nan, np.array(at), 1), np.array(at, np.int64)])

@@ -53,3 +53,7 @@ def cases(add):
     for t in (np.int8, np.uint8, np.int32, np.uint64):
         add("BitwiseNot", 18, [np.array([0, 1, 77], t)], by=("ref",))
     add("Neg", 13, [Followed([3, 0])], [np.array([-3, 0])])
+    import ml_dtypes
+    for t in (ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn):
+        add("IsNaN", 20, [NAN.astype(t)], by=("ref",))
+    add("IsInf", 20, [NAN.astype(ml_dtypes.float8_e5m2)], [np.isinf(NAN)])

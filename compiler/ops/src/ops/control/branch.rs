@@ -13,17 +13,7 @@ use onnxc_ir::graph::TensorType;
 pub static IF: OpDef = OpDef {
     domain: "",
     name: "If",
-    versions: &[
-        (1, import),
-        (11, import),
-        (13, import),
-        (16, import),
-        (19, import),
-        (21, import),
-        (23, import),
-        (24, import),
-        (25, import),
-    ],
+    versions: &versions(import),
     infer,
     lower: Lower::Control(Control::If),
     extents: None,

@@ -13,17 +13,7 @@ use crate::infer::content_of;
 pub static LOOP: OpDef = OpDef {
     domain: "",
     name: "Loop",
-    versions: &[
-        (1, import),
-        (11, import),
-        (13, import),
-        (16, import),
-        (19, import),
-        (21, import),
-        (23, import),
-        (24, import),
-        (25, import),
-    ],
+    versions: &versions(import),
     infer,
     lower: Lower::Control(Control::Loop),
     extents: None,

@@ -14,9 +14,16 @@ pub use branch::IF;
 pub use loops::LOOP;
 pub use scan::SCAN;
 
+use crate::Import;
 use crate::prelude::*;
 use onnxc_ir::graph::{Graph, NodeId, Region, SymbolInfo, SymbolSource, ValueId};
 use std::collections::BTreeSet;
+
+/// The versions of If and Loop, which differ in dtypes.
+const fn versions(import: Import) -> [(i64, Import); 9] {
+    let i = import;
+    [(1, i), (11, i), (13, i), (16, i), (19, i), (21, i), (23, i), (24, i), (25, i)]
+}
 
 /// The nodes and parameters of a region and of those inside it.
 #[derive(Default)]

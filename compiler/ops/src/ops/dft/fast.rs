@@ -8,6 +8,7 @@
 //! Does NOT transform what is cut, filled up or half a spectrum, nor lengths without a divisor near the root.
 
 use super::axis::Layout;
+use super::part_at;
 use super::roots::Roots;
 use crate::ops::elementwise::Operand;
 use crate::prelude::*;
@@ -23,8 +24,8 @@ pub(super) struct Fast {
 }
 
 impl Fast {
-    /// The transform of an input whose elements have two parts (`complex`) or one.
-    pub(super) fn new(cx: &mut ComputeCx, x: &Operand, l: &Layout, complex: bool) -> Option<Fast> {
+    /// The transform of an input, if there is a faster one than by the matrix.
+    pub(super) fn new(cx: &mut ComputeCx, x: &Operand, l: &Layout) -> Option<Fast> {
         let (n, axis) = (l.length.as_int()?, l.axis()?);
         let (shape, d) = (cx.shape(0), x.wide());
         let a = (1..=n).take_while(|a| a * a <= n).filter(|a| n % a == 0).last()?;
@@ -32,6 +33,7 @@ impl Fast {
             return None;
         }
         let last = shape.len() - 1;
+        let complex = !shape[last].is_one();
         let others: Vec<Sym> = (0..last).filter(|&i| i != axis).map(|i| shape[i].clone()).collect();
         let [whole, a_, b_] = [n, a, n / a].map(Sym::int);
         let two = Sym::int(2);
@@ -49,9 +51,8 @@ impl Fast {
                 let mut from = i[..at].to_vec();
                 from.insert(axis, &r[0] * &b_ + &i[at + 1]);
                 from.push(Sym::int(0));
-                let mut part = |p: i64| {
-                    from[last] = Sym::int(p);
-                    x.at(&from) * first.at(p as usize, &r[0], &i[at], &Sym::int(c))
+                let part = |p: usize| {
+                    part_at(x, &shape[last], from.clone(), p) * first.at(p, &r[0], &i[at], &Sym::int(c))
                 };
                 if complex { part(0) + part(1) } else { part(0) }
             })

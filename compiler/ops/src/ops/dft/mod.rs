@@ -44,13 +44,20 @@ fn flag(attrs: &Attrs, name: &str) -> bool {
     attrs.int(name).unwrap_or(0) != 0
 }
 
-/// The last axis: 1 or 2 parts. One that isn't known is taken to be 2.
+/// The last axis: 1 or 2 parts.
 fn parts(cx: &mut InferCx, shape: &[Sym]) -> Result<()> {
-    let last = &shape[shape.len() - 1];
-    if !last.is_one() {
-        cx.unify(last, &Sym::int(2), "parts of an element, unless it is one")?;
+    cx.fit_extent(&shape[shape.len() - 1], &Sym::int(2), "parts of an element")
+}
+
+/// Part `p` of the element at an index, whose last is that of the part. Of parts that only a run counts there may be one.
+fn part_at(x: &Operand, parts: &Sym, mut index: Vec<Sym>, p: usize) -> Expr {
+    let last = index.len() - 1;
+    if p == 0 || parts.as_int().is_some() {
+        index[last] = Sym::int(p as i64);
+        return x.at(&index);
     }
-    Ok(())
+    index[last] = parts - 1;
+    select(compare(CmpOp::Gt, int(parts.clone()), int(1)), x.at(&index), number(x.wide(), 0.0))
 }
 
 fn half(n: &Sym) -> Sym {
@@ -102,8 +109,8 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let last = shape.len() - 1;
     let real = flag(cx.attrs(), "inverse") && flag(cx.attrs(), "onesided");
     let l = Layout::new(cx)?;
-    let complex = !shape[last].is_one();
-    if let Some(fast) = (!real).then(|| Fast::new(cx, &x, &l, complex)).flatten() {
+    let (complex, parts) = (!shape[last].is_one(), shape[last].clone());
+    if let Some(fast) = (!real).then(|| Fast::new(cx, &x, &l)).flatten() {
         let divisor = flag(cx.attrs(), "inverse").then(|| cast(DType::I64, x.wide(), int(l.length.clone())));
         map_from(cx, x.wide(), |i| divisor.map_or(fast.at(i), |n| fast.at(i) / n));
         return Ok(());
@@ -121,12 +128,7 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let name = cx.node().name.clone();
     let stored = roots.matrix.is_some();
     let sum = cx.k.reduce(&name, d, &out, ReduceOp::Add, std::slice::from_ref(&l.terms), None, |_, i, r| {
-        let from = l.element(i, &r[0]);
-        let part = |p: usize| {
-            let mut from = from.clone();
-            from[last] = Sym::int(p as i64);
-            x.at(&from) * roots.at(p, &r[0], &l.sum(i), &i[last])
-        };
+        let part = |p: usize| part_at(&x, &parts, l.element(i, &r[0]), p) * roots.at(p, &r[0], &l.sum(i), &i[last]);
         let term = if complex { part(0) + part(1) } else { part(0) };
         match twice(&r[0]) {
             Some(w) if !stored => term * w,

@@ -4,7 +4,7 @@
 //! real.
 
 use super::roots::Roots;
-use super::{flag, half, parts};
+use super::{flag, half, part_at, parts};
 use crate::ops::elementwise::*;
 use crate::ops::movement::*;
 use crate::prelude::*;
@@ -89,8 +89,9 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let sum = cx.k.reduce(&name, d, &out, ReduceOp::Add, &[length], None, |_, i, r| {
         let at = &i[1] * &step + &r[0];
         let part = |p: usize| {
-            let from = [i[0].clone(), at.clone(), Sym::int(p as i64)];
-            x.at(&from[..rank]) * roots.at(p, &r[0], &i[2], &i[3])
+            let from = vec![i[0].clone(), at.clone(), Sym::int(0)];
+            let v = if rank == 2 { x.at(&from[..2]) } else { part_at(&x, &shape[2], from, p) };
+            v * roots.at(p, &r[0], &i[2], &i[3])
         };
         let term = if complex { part(0) + part(1) } else { part(0) };
         match weight(&r[0]) {
