@@ -7,7 +7,7 @@ mod driver;
 mod names;
 
 pub use agree::{agreed, agreement};
-pub use branches::{UNDECIDED, chosen, guard};
+pub use branches::{UNDECIDED, assume, chosen, guard};
 pub use driver::{REPORTED, infer_graph, infer_node};
 pub use names::loosen_names;
 

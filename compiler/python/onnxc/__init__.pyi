@@ -37,6 +37,7 @@ def compile(
     *,
     dims: Optional[Mapping[str, Dim]] = None,
     inputs: Optional[Mapping[str, Shape]] = None,
+    branches: Optional[Mapping[str, str]] = None,
     backend: Optional[str] = None,
     threads: Union[int, str, None] = None,
     opt_level: int = 2,
@@ -50,6 +51,7 @@ def build(
     *,
     dims: Optional[Mapping[str, Dim]] = None,
     inputs: Optional[Mapping[str, Shape]] = None,
+    branches: Optional[Mapping[str, str]] = None,
     backend: Optional[str] = None,
     threads: Union[int, str, None] = None,
     opt_level: int = 2,
@@ -64,6 +66,7 @@ def check(
     *,
     dims: Optional[Mapping[str, Dim]] = None,
     inputs: Optional[Mapping[str, Shape]] = None,
+    branches: Optional[Mapping[str, str]] = None,
     folder: Optional[Path] = None,
 ) -> List[Diagnostic]: ...
 

@@ -11,8 +11,8 @@ from ._model import Model, threads_of
 from ._unsettled import Unsettled
 
 
-#: The warning that inputs with defaults are constants.
-_HAS_DEFAULT = "E2033"
+#: The warnings that inputs with defaults are constants, and that one branch was chosen.
+_OPEN = {"E2033", "E2053"}
 
 
 def _source(model):
@@ -43,11 +43,12 @@ def _input(name, shape):
     return f"{name}=" + ",".join("?" if d is None else str(d) for d in shape)
 
 
-def _how(dims, inputs, backend, threads, opt_level, target, target_cpu, name, folder):
+def _how(dims, inputs, branches, backend, threads, opt_level, target, target_cpu, name, folder):
     return SimpleNamespace(
         folder=None if folder is None else os.fspath(folder),
         dims=[_dim(n, e) for n, e in dict(dims or {}).items()],
         inputs=[_input(n, s) for n, s in dict(inputs or {}).items()],
+        branches=[f"{n}={b}" for n, b in dict(branches or {}).items()],
         backend=backend,
         level=opt_level,
         target=target,
@@ -62,6 +63,7 @@ def compile(
     *,
     dims=None,
     inputs=None,
+    branches=None,
     backend=None,
     threads=None,
     opt_level=2,
@@ -75,6 +77,8 @@ def compile(
     dims: extents of symbolic dims by name: ``{"n": 1, "h": (1, 1024), "w": "1.."}``.
     inputs: extents of inputs that the model gives no rank, numbers, names or None: ``{"x": ("n", 3, None, None)}``; with
         None for an initializer, runs give it.
+    branches: for an If whose branches have different ranks, the one to compile for: ``{"If_0": "else"}``. Left out, a run
+        that needs the other one has the model compiled for it.
     backend: ``"llvm"`` or ``"cranelift"``; the preferred one of :data:`backends` if left out.
     threads: how many threads a run may use, 1 if left out; ``"auto"`` for as many as this process may.
     opt_level: 0 (compiles fastest) to 3 (runs fastest).
@@ -87,7 +91,7 @@ def compile(
 
     Raises :class:`OnnxcError` with all problems found.
     """
-    how = _how(dims, inputs, backend, threads, opt_level, None, target_cpu, name, folder)
+    how = _how(dims, inputs, branches, backend, threads, opt_level, None, target_cpu, name, folder)
     source = _source(model)
     try:
         module = _onnxc.compile(source, how)
@@ -96,7 +100,7 @@ def compile(
         if later is None:
             raise
         return later
-    if any(d.code == _HAS_DEFAULT for d in module.warnings):
+    if any(d.code in _OPEN for d in module.warnings):
         return Unsettled(source, how, module)
     return Model(module)
 
@@ -107,6 +111,7 @@ def build(
     *,
     dims=None,
     inputs=None,
+    branches=None,
     backend=None,
     threads=None,
     opt_level=2,
@@ -120,7 +125,7 @@ def build(
     target: the machine, such as ``aarch64-unknown-linux-gnu``; this one if left out. The others are those of
     :func:`compile`. Gives back the warnings.
     """
-    how = _how(dims, inputs, backend, threads, opt_level, target, target_cpu, name, folder)
+    how = _how(dims, inputs, branches, backend, threads, opt_level, target, target_cpu, name, folder)
     return _onnxc.build(_source(model), os.fspath(path), how)
 
 
@@ -135,6 +140,6 @@ def load(path, *, threads=None):
     return model
 
 
-def check(model, *, dims=None, inputs=None, folder=None):
+def check(model, *, dims=None, inputs=None, branches=None, folder=None):
     """Every problem of a model, as a list of :class:`Diagnostic`, without compiling it."""
-    return _onnxc.check(_source(model), _how(dims, inputs, None, None, 2, None, None, None, folder))
+    return _onnxc.check(_source(model), _how(dims, inputs, branches, None, None, 2, None, None, None, folder))

@@ -30,6 +30,7 @@ pub struct How {
     folder: Option<PathBuf>,
     dims: Vec<String>,
     inputs: Vec<String>,
+    branches: Vec<String>,
     backend: Option<String>,
     level: u8,
     target: Option<String>,
@@ -52,6 +53,9 @@ impl How {
         }
         for word in &self.inputs {
             problems.extend(options.import.add_input(word).err());
+        }
+        for word in &self.branches {
+            problems.extend(options.import.add_branch(word).err());
         }
         match Target::parse(self.target.as_deref(), self.target_cpu.as_deref()) {
             Ok(target) => options.target = target,

@@ -167,6 +167,31 @@ class Unsettled(unittest.TestCase):
             onnxc.compile(both, inputs={"b": None})(a=a)
 
 
+    def test_a_run_may_need_the_other_branch(self):
+        lower = helper.make_graph([helper.make_node("Squeeze", ["x", "at"], ["r"])], "t", [], [])
+        same = helper.make_graph([helper.make_node("Identity", ["x"], ["s"])], "e", [], [])
+        for graph, name in ((lower, "r"), (same, "s")):
+            graph.output.append(onnx.ValueInfoProto(name=name))
+        ranks = model(
+            [
+                helper.make_node("If", ["c"], ["h"], "which", then_branch=lower, else_branch=same),
+                helper.make_node("Relu", ["h"], ["y"]),
+            ],
+            [("c", TensorProto.BOOL, []), ("x", TensorProto.FLOAT, [1, 4])],
+            [("y", TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(np.array([0]), "at")],
+        )
+        m, x = onnxc.compile(ranks), np.arange(4, dtype=np.float32).reshape(1, 4)
+        for c in (True, False, False, True):
+            np.testing.assert_array_equal(m(np.array(c), x), x[0] if c else x)
+        chosen = onnxc.compile(ranks, branches={"which": "else"})
+        np.testing.assert_array_equal(chosen(np.array(False), x), x)
+        with self.assertRaisesRegex(onnxc.OnnxcError, "compiled for the other branch"):
+            chosen(np.array(True), x)
+        with self.assertRaisesRegex(onnxc.OnnxcError, "E2035"):
+            onnxc.compile(ranks, branches={"that": "else"})
+
+
 class Errors(unittest.TestCase):
     def test_all_problems_at_once_with_their_places(self):
         nodes = [helper.make_node("Nope", ["a"], ["x"], "first"), helper.make_node("Nono", ["x"], ["c"], "second")]

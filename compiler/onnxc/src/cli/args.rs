@@ -113,6 +113,9 @@ pub struct BuildArgs {
     /// Give an input without a rank its extents (x=n,3,224,224), or make an initializer an input (w); may be repeated
     #[arg(long = "input", value_name = "NAME[=EXTENT,..]")]
     pub given: Vec<String>,
+    /// Compile for one branch of an If whose branches have different ranks (If_0=else); may be repeated
+    #[arg(long = "branch", value_name = "NODE=then|else")]
+    pub branches: Vec<String>,
     /// Extents (h=256,w=256) that get kernels of their own, beside the general ones; may be repeated
     #[arg(long = "hot", value_name = "NAME=EXTENT,..")]
     pub hot: Vec<String>,
@@ -252,6 +255,9 @@ pub struct CheckArgs {
     /// Give an input without a rank its extents (x=n,3,224,224), or make an initializer an input (w); may be repeated
     #[arg(long = "input", value_name = "NAME[=EXTENT,..]")]
     pub given: Vec<String>,
+    /// Compile for one branch of an If whose branches have different ranks (If_0=else); may be repeated
+    #[arg(long = "branch", value_name = "NODE=then|else")]
+    pub branches: Vec<String>,
     /// An operator that is a C function; may be repeated
     #[arg(long = "custom", value_name = "DOMAIN.OP=SYMBOL")]
     pub custom: Vec<String>,
@@ -336,6 +342,9 @@ pub struct QuantizeArgs {
     /// Give an input without a rank its extents (x=n,3,224,224), or make an initializer an input (w); may be repeated
     #[arg(long = "input", value_name = "NAME[=EXTENT,..]")]
     pub given: Vec<String>,
+    /// Compile for one branch of an If whose branches have different ranks (If_0=else); may be repeated
+    #[arg(long = "branch", value_name = "NODE=then|else")]
+    pub branches: Vec<String>,
     /// What runs the models [default: the best one of this build]
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,

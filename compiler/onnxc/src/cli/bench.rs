@@ -37,7 +37,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let loaded = session::load(&args.module, &args.build, args.profile)?;
     let module = &loaded.module;
     let values = if args.inputs.is_empty() {
-        inputs::random(module, &resolve::import(&args.build.dims, &args.build.given)?)?
+        inputs::random(module, &resolve::import(&args.build.dims, &args.build.given, &args.build.branches)?)?
             .into_iter()
             .map(Into::into)
             .collect()

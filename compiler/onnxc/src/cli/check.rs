@@ -12,7 +12,7 @@ use onnxc_base::Severity;
 /// Every problem.
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let options = Options {
-        import: resolve::import(&args.dims, &args.given)?,
+        import: resolve::import(&args.dims, &args.given, &args.branches)?,
         registry: resolve::registry(&args.custom)?,
         ..Options::default()
     };

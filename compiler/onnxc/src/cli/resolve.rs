@@ -26,7 +26,7 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
     if let Err(d) = backends::find(args.backend.as_deref()) {
         kept(d);
     }
-    let import = import(&args.dims, &args.given).map_err(&mut kept).ok();
+    let import = import(&args.dims, &args.given, &args.branches).map_err(&mut kept).ok();
     let registry = registry(&args.custom).map_err(&mut kept).ok();
     let hot = hot(&args.hot).map_err(&mut kept).ok();
     let mut problems = problems.into_result(Diagnostics::new())?;
@@ -103,15 +103,16 @@ pub fn source(
     Ok(())
 }
 
-/// What `--dim` and `--input` say.
+/// What `--dim`, `--input` and `--branch` say.
 ///
 /// # Errors
 /// Every one that is malformed.
-pub fn import(dims: &[String], inputs: &[String]) -> Result<ImportOptions, Diagnostics> {
+pub fn import(dims: &[String], inputs: &[String], branches: &[String]) -> Result<ImportOptions, Diagnostics> {
     let mut import = ImportOptions::default();
     let mut problems = Diagnostics::new();
     problems.extend(dims.iter().filter_map(|d| import.add_dim(d).err()));
     problems.extend(inputs.iter().filter_map(|i| import.add_input(i).err()));
+    problems.extend(branches.iter().filter_map(|b| import.add_branch(b).err()));
     problems.into_result(import)
 }
 
@@ -148,7 +149,7 @@ pub fn hot(words: &[String]) -> Result<Vec<Vec<(String, i64)>>, Diagnostics> {
     let mut problems = Diagnostics::new();
     let mut all: Vec<Vec<(String, i64)>> = vec![];
     for word in words {
-        let extents = import(&word.split(',').map(String::from).collect::<Vec<_>>(), &[]);
+        let extents = import(&word.split(',').map(String::from).collect::<Vec<_>>(), &[], &[]);
         let fixed = extents.ok().and_then(|e| e.dims.into_iter().map(|(n, r)| Some((n, r.fixed()?))).collect());
         match fixed {
             Some(list) if all.contains(&list) => {

@@ -15,7 +15,7 @@
 //!
 //! Codes: `E2013` attribute not asked for · `E2014` unknown operator · `E2015` operator not in that opset · `E2016`
 //! domain without opset · `E2017` undefined value · `E2018` value defined twice · `E2019` attribute or Constant in a
-//! form that isn't supported · `E2027` input without a usable type · `E2028` `--dim` · `E2023` functions too deep or
+//! form that isn't supported · `E2027` input without a usable type · `E2028` `--dim` · `E2035` `--branch` · `E2023` functions too deep or
 //! too many nodes · [`E2024`] an extent below 1 of an input.
 
 mod attrs;
@@ -35,7 +35,7 @@ pub use options::{DimRange, ImportOptions};
 pub use reader::{Composed, NodeReader};
 
 use crate::Registry;
-use crate::infer::unknown_type;
+use crate::infer::{assume, unknown_type};
 use names::Names;
 use onnxc_base::{Diagnostic, Diagnostics, IndexMap, Sym};
 use onnxc_ir::graph::{Graph, Node, NodeId, OpName, Region, Type, ValueData, ValueDef, ValueId};
@@ -149,6 +149,22 @@ impl<'m> Importer<'m> {
             }
         }
         self.graph.body = Region { params, nodes, results };
+        self.assume_branches();
+    }
+
+    /// Takes for granted that branches run where the user says so.
+    fn assume_branches(&mut self) {
+        let options = self.options;
+        for (name, &which) in &options.branches {
+            let conditional = |n: &Node| n.name == *name && n.op == OpName::onnx("If");
+            match self.graph.nodes.keys().find(|&n| conditional(&self.graph.nodes[n])) {
+                Some(n) => assume(&mut self.graph, n, which),
+                None => self.report(
+                    Diagnostic::error("E2035", format!("--branch {name}: the model has no If of that name"))
+                        .help("warnings about branches (E2053) say the names"),
+                ),
+            }
+        }
     }
 
     /// A value of an output's name: the value itself, or a copy where a function hands back what it got.

@@ -255,11 +255,21 @@ fn unknown_operator(node: &str, op: &OpName) -> Diagnostic {
     let standard = op.domain.is_empty() || op.domain.starts_with("ai.onnx");
     let domain = if op.domain.is_empty() { "ai.onnx" } else { &op.domain };
     let what = if standard { "isn't supported yet" } else { "is unknown" };
+    let own = format!(
+        "supply it as a C function: --custom {domain}.{}=C_SYMBOL, or in Rust through `Registry::add`",
+        op.name
+    );
+    // ONNX Runtime writes these for the processor at hand, in a layout whose blocks the file doesn't say.
+    let help = match domain {
+        "com.microsoft.nchwc" => {
+            "save the model at ONNX Runtime's optimisation level ORT_ENABLE_EXTENDED: what it adds \
+                                  above that is for one processor"
+                .into()
+        }
+        _ => own,
+    };
     Diagnostic::error("E2014", format!("operator {op} {what}"))
         .node(node, op.to_string())
         .expected("a built-in operator (`onnxc list-ops`), a function of the model, or a custom operator")
-        .help(format!(
-            "supply it as a C function: --custom {domain}.{}=C_SYMBOL, or in Rust through `Registry::add`",
-            op.name
-        ))
+        .help(help)
 }

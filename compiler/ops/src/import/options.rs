@@ -1,4 +1,5 @@
-//! What the user may say about a model's dims (`h=256`, `h=1..1024`, `h=1..`) and inputs (`x=n,3,224,224`, `w`).
+//! What the user may say about a model's dims (`h=256`, `h=1..1024`, `h=1..`) and inputs (`x=n,3,224,224`, `w`) and branches
+//! (`If_0=else`).
 
 use onnxc_base::{Diagnostic, IndexMap};
 
@@ -10,6 +11,8 @@ pub struct ImportOptions {
     /// Inputs by name, with the extents that the user gives them: numbers, names, or `?` for what has no name. An
     /// initializer of that name is an input, too, and not a constant.
     pub inputs: IndexMap<String, Option<Vec<String>>>,
+    /// By an If's name, the branch that it is compiled for: 0, `then`, or 1, `else`. Runs that need the other are refused.
+    pub branches: IndexMap<String, usize>,
 }
 
 /// The extents a dim may have, both ends included.
@@ -44,6 +47,18 @@ impl ImportOptions {
                 .help("for example --input x=n,3,224,224"));
         }
         self.inputs.insert(name.trim().into(), extents);
+        Ok(())
+    }
+
+    /// Adds what `--branch` was given: `NODE=then` or `NODE=else`.
+    pub fn add_branch(&mut self, text: &str) -> Result<(), Diagnostic> {
+        let (name, word) = text.rsplit_once('=').unwrap_or((text, ""));
+        let which = ["then", "else"].iter().position(|w| *w == word.trim());
+        let which = which.filter(|_| !name.trim().is_empty()).ok_or_else(|| {
+            Diagnostic::error("E2035", format!("--branch {text}: not a node with its branch"))
+                .expected("NODE=then or NODE=else")
+        })?;
+        self.branches.insert(name.trim().into(), which);
         Ok(())
     }
 
@@ -106,6 +121,18 @@ mod tests {
         "#);
         for text in ["=3", "x=3,,4", "x=-1"] {
             assert_eq!(o.add_input(text).map_err(|d| d.code), Err("E2034"), "{text}");
+        }
+    }
+
+    #[test]
+    fn branches_have_words() {
+        let mut o = ImportOptions::default();
+        for text in ["If_0=then", "a=b = else"] {
+            o.add_branch(text).expect("well-formed");
+        }
+        assert_eq!((o.branches["If_0"], o.branches["a=b"]), (0, 1));
+        for text in ["If_0", "If_0=", "=else", "If_0=1"] {
+            assert_eq!(o.add_branch(text).map_err(|d| d.code), Err("E2035"), "{text}");
         }
     }
 

@@ -16,7 +16,7 @@ use onnxc_ir::graph::{Graph, Guard, Node, NodeId, OpName, Region, Relation, Symb
 /// Says that the branches of an If have different ranks and that one of them could be assumed.
 pub const UNDECIDED: &str = "E2053";
 
-/// The attribute of an If that says which region is assumed to run: [`Choices`] sets it.
+/// The attribute of an If that says which region is assumed to run: [`Choices`] and the user's wishes set it.
 const ASSUMED: &str = "assumed";
 
 /// Models with more undecided branches than this many tries can settle are refused.
@@ -30,6 +30,11 @@ pub fn chosen(graph: &Graph, node: NodeId) -> Option<usize> {
         Some([c]) if c.as_int().is_some() => c.as_int().map(|c| usize::from(c == 0)),
         _ => node.attrs.int(ASSUMED).map(|which| which as usize),
     }
+}
+
+/// Takes for granted that an If runs a region: a run that needs the other is refused.
+pub fn assume(graph: &mut Graph, node: NodeId, which: usize) {
+    graph.nodes[node].attrs.set(ASSUMED, onnxc_ir::graph::Attr::Int(which as i64));
 }
 
 /// What a run must fulfil for an assumed region to be the one that its condition takes. Where extents say what the
@@ -113,7 +118,7 @@ impl Choices {
     pub(super) fn apply(&self, graph: &Graph) -> Graph {
         let mut trial = graph.clone();
         for &(n, which, _) in &self.made {
-            trial.nodes[n].attrs.set(ASSUMED, onnxc_ir::graph::Attr::Int(which as i64));
+            assume(&mut trial, n, which);
         }
         trial
     }
@@ -141,14 +146,20 @@ impl Choices {
     /// What the user should know of the assumptions.
     pub(super) fn warnings(&self, graph: &Graph) -> Vec<Diagnostic> {
         let warn = |&(n, which, other_tried): &(NodeId, usize, bool)| {
-            let branch = ["then", "else"][which];
+            let (branch, other) = if which == 0 { ("then", "else") } else { ("else", "then") };
+            let name = &graph.nodes[n].name;
+            let dims = "give the dims in question their sizes (--dim), or export the model with them fixed";
+            let help = match other_tried {
+                true => dims.to_string(),
+                false => format!("{dims}; --branch {name}={other} compiles it for the other"),
+            };
             let found = match other_tried {
                 true => format!("only the '{branch}' branch fits the model"),
                 false => format!("the branches give tensors of different ranks; the '{branch}' branch is taken"),
             };
             Diagnostic::warning(UNDECIDED, format!("{found}: runs that need the other are refused"))
-                .node(graph.nodes[n].name.clone(), "If")
-                .help("give the dims in question their sizes (--dim), or export the model with them fixed")
+                .node(name.clone(), "If")
+                .help(help)
         };
         self.made.iter().map(warn).collect()
     }

@@ -19,7 +19,7 @@ unary_operators! {
     CEIL "Ceil" [1, 6, 13] Float {} |_, _, x| unary(UnOp::Ceil, x);
     COS "Cos" [7, 22] Float {} |_, _, x| unary(UnOp::Cos, x);
     COSH "Cosh" [9, 22] Float {} |_, _, x| unary(UnOp::Cosh, x);
-    ERF "Erf" [9, 13] Float {} |_, _, x| unary(UnOp::Erf, x);
+    ERF "Erf" [9, 13] Number {} erf;
     EXP "Exp" [1, 6, 13] Float {} |_, _, x| unary(UnOp::Exp, x);
     FLOOR "Floor" [1, 6, 13] Float {} |_, _, x| unary(UnOp::Floor, x);
     LOG "Log" [1, 6, 13] Float {} |_, _, x| unary(UnOp::Log, x);
@@ -31,6 +31,14 @@ unary_operators! {
     SQRT "Sqrt" [1, 6, 13] Float {} |_, _, x| unary(UnOp::Sqrt, x);
     TAN "Tan" [7, 22] Float {} |_, _, x| unary(UnOp::Tan, x);
     TANH "Tanh" [1, 6, 13] Float {} |_, _, x| unary(UnOp::Tanh, x);
+}
+
+/// Of integers, what is before the point.
+fn erf(_: &Attrs, d: DType, x: Expr) -> Expr {
+    match d.is_float() {
+        true => unary(UnOp::Erf, x),
+        false => cast(DType::F32, d, unary(UnOp::Erf, cast(d, DType::F32, x))),
+    }
 }
 
 /// -1, 0 or 1; a NaN stays.

@@ -57,3 +57,4 @@ def cases(add):
     for t in (ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn):
         add("IsNaN", 20, [NAN.astype(t)], by=("ref",))
     add("IsInf", 20, [NAN.astype(ml_dtypes.float8_e5m2)], [np.isinf(NAN)])
+    add("Erf", 13, [np.array([-9, -1, 0, 4, 100], np.int8)], [np.array([-1, 0, 0, 1, 1], np.int8)])

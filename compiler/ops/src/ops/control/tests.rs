@@ -199,6 +199,11 @@ fn a_known_condition_takes_one_branch_of_any_rank() {
 
 /// "Squeeze axis 0 of x[n, 4] if it is 1", concatenated with a value of rank 1 or 2: which branch is left, with its guard.
 fn squeezed(rank: usize, declared: Option<usize>) -> String {
+    squeezed_with(rank, declared, None)
+}
+
+/// The same with a branch that the user has chosen.
+fn squeezed_with(rank: usize, declared: Option<usize>, chosen: Option<usize>) -> String {
     let mut b = Build::default();
     let x = b.input("x", DType::F32, &["n", "4"]);
     let y = b.input("y", DType::F32, &["k", "4"][2 - rank..]);
@@ -221,6 +226,7 @@ fn squeezed(rank: usize, declared: Option<usize>) -> String {
     };
     b.graph.body.nodes.extend([shape, n, equal, either, last]);
     b.graph.body.results.extend([b.out(last), dims]);
+    chosen.into_iter().for_each(|which| crate::infer::assume(&mut b.graph, either, which));
     let found = infer_graph(&mut b.graph, &Registry::new());
     let guards = b.graph.guards.iter().map(|g| format!("; {} == {}", g.left, g.right)).collect::<String>();
     let codes = found.0.iter().map(|d| format!("; {}", d.code)).collect::<String>();
@@ -233,6 +239,12 @@ fn branches_of_different_ranks_are_chosen_by_what_fits() {
     assert_eq!(squeezed(2, None), "f32[k + n, 4]; -min(1, max(-n + 1, n - 1)) + 1 == 0; E2053");
     assert_eq!(squeezed(1, Some(1)), "f32[4]; n == 1; n == 1; E2053");
     assert_eq!(squeezed(1, Some(2)), "f32[n, 4]; -min(1, max(-n + 1, n - 1)) + 1 == 0; E2053");
+}
+
+#[test]
+fn the_user_may_choose_a_branch() {
+    assert_eq!(squeezed_with(1, Some(1), Some(0)), "f32[4]; n == 1; n == 1");
+    assert_eq!(squeezed_with(1, Some(1), Some(1)), "f32[n, 4]; -min(1, max(-n + 1, n - 1)) + 1 == 0; E2025");
 }
 
 #[test]

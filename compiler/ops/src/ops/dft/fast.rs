@@ -51,9 +51,8 @@ impl Fast {
                 let mut from = i[..at].to_vec();
                 from.insert(axis, &r[0] * &b_ + &i[at + 1]);
                 from.push(Sym::int(0));
-                let part = |p: usize| {
-                    part_at(x, &shape[last], from.clone(), p) * first.at(p, &r[0], &i[at], &Sym::int(c))
-                };
+                let part =
+                    |p: usize| part_at(x, &shape[last], from.clone(), p) * first.at(p, &r[0], &i[at], &Sym::int(c));
                 if complex { part(0) + part(1) } else { part(0) }
             })
         });
