@@ -72,6 +72,26 @@ def decoder(add):
     eye, none = np.eye(24, dtype=F), np.zeros(24, F)
     both, result = np.stack(past), np.stack([keys, values])
     add(ms("DecoderMaskedSelfAttention"), 1, [packed, Const(eye), Const(none), mask, both], [y, result], outputs=2, num_heads=n, tolerance=2e-5)
+    # Caches with room for more than they hold: what is new is written behind that.
+    room = [np.concatenate([x, draw(b, n, 2, d)], 2) for x in past]
+    full = [np.copy(x) for x in room]
+    for buffer, new in zip(full, (k, v)):
+        buffer[:, :, p] = heads(new)[:, :, 0]
+    at, shared = np.array([p], np.int32), dict(past_present_share_buffer=1, tolerance=2e-5)
+    add(name, 1, [q, k, v, mask, None, *room, at], [y, *full], outputs=3, num_heads=n, **shared)
+    add(ms("DecoderMaskedSelfAttention"), 1, [packed, Const(eye), Const(none), mask, np.stack(room), None, at],
+        [y, np.stack(full)], outputs=2, num_heads=n, **shared)
+    add(ms("Attention"), 1, [packed, Const(eye), Const(none), mask, np.stack(room), None, at],
+        [y, np.stack(full)], outputs=2, num_heads=n, unidirectional=1, **shared)
+    name = ms("MultiHeadAttention")
+    add(name, 1, [q, k, v, None, mask, None, *room, at], [y, *full], outputs=3, num_heads=n, tolerance=2e-5)
+    q, k, v = (draw(b, 2, n * d) for _ in range(3))
+    keys, values = np.concatenate([past[0], heads(k)], 2), np.concatenate([past[1], heads(v)], 2)
+    sees = np.arange(5) <= np.arange(2)[:, None] + p
+    scores = np.where(sees, heads(q) @ keys.transpose(0, 1, 3, 2) / 2, -np.inf)
+    y = (softmax(scores) @ values).transpose(0, 2, 1, 3).reshape(b, 2, n * d).astype(F)
+    add(name, 1, [q, k, v, None, None, None, *room, at], [y, keys, values], outputs=3, num_heads=n, unidirectional=1,
+        tolerance=2e-5)
 
 
 def cases(add):

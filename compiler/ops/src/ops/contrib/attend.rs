@@ -2,8 +2,8 @@
 //! of ONNX's own Attention.
 //!
 //! They differ in where q, k and v come from: given, packed into one tensor, or a product of the input and weights.
-//! What they have in common is [`Call`]. Caches that are longer than what they hold (`past_present_share_buffer`) and
-//! beams aren't supported.
+//! What they have in common is [`Call`]. A cache that is longer than what it holds (`past_present_share_buffer`) stays as
+//! long as it is: new keys and values are written behind those it holds. Beams aren't supported.
 
 use super::super::attention::{Parts, inner as attention_part};
 use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, plus, rank, reshape, slice, unsupported};
@@ -34,6 +34,8 @@ struct Call {
     /// What is added to the scores.
     bias: Option<ValueId>,
     past: Option<[ValueId; 2]>,
+    /// How many keys the past holds, where it has room for more.
+    held: Option<ValueId>,
     scale: Option<f32>,
     causal: bool,
     filter: f32,
@@ -42,17 +44,25 @@ struct Call {
 impl Call {
     /// The result, then keys and values as [batch, heads, sequence, size] where they are asked for.
     fn emit(mut self, n: &mut NodeReader, presents: bool) -> Result<[ValueId; 3]> {
-        if self.past.is_some() || presents {
+        let lengths = match (self.past, self.held) {
+            (Some(past), Some(held)) => Some(self.write(n, past, held)?),
+            _ => None,
+        };
+        if lengths.is_none() && (self.past.is_some() || presents) {
             let heads = [("heads", Attr::Int(self.heads))];
             let past = self.past.map_or([None, None], |p| p.map(Some));
             for (tensor, past) in [(&mut self.k, past[0]), (&mut self.v, past[1])] {
                 *tensor = n.emit(attention_part("AttentionCache"), &heads, &[Some(*tensor), past], 1)?[0];
             }
         }
+        let seen = match lengths {
+            Some(lengths) if self.mask.is_some() => first(n, self.k, lengths)?,
+            _ => self.k,
+        };
         let mask = match self.mask {
             Some(m) => {
                 let filter = [("filter", Attr::Float(self.filter))];
-                Some(n.emit(inner("AttentionMask"), &filter, &[Some(m), Some(self.k)], 1)?[0])
+                Some(n.emit(inner("AttentionMask"), &filter, &[Some(m), Some(seen)], 1)?[0])
             }
             None => None,
         };
@@ -62,7 +72,8 @@ impl Call {
         };
         let parts = Parts {
             mask,
-            past: self.past.map(|p| p[0]),
+            lengths,
+            past: self.past.map(|p| p[0]).filter(|_| lengths.is_none()),
             heads: Some((self.heads, self.heads)),
             scale: self.scale,
             causal: self.causal,
@@ -70,6 +81,28 @@ impl Call {
         };
         Ok([parts.emit(n)?.y, self.k, self.v])
     }
+
+    /// Makes k and v those of the past, with the new ones behind the `held` ones. Gives how many each sample has then.
+    fn write(&mut self, n: &mut NodeReader, past: [ValueId; 2], held: ValueId) -> Result<ValueId> {
+        let held = emit(n, "Cast", &[("to", Attr::Int(7))], &[held])?;
+        let held = reshape(n, held, &[1])?;
+        let samples = emit(n, "Shape", &[("start", Attr::Int(0)), ("end", Attr::Int(1))], &[past[0]])?;
+        let at = emit(n, "Expand", &[], &[held, samples])?;
+        let heads = [("heads", Attr::Int(self.heads))];
+        for (tensor, past) in [&mut self.k, &mut self.v].into_iter().zip(past) {
+            let new = n.emit(attention_part("AttentionCache"), &heads, &[Some(*tensor), None], 1)?[0];
+            *tensor = emit(n, "TensorScatter", &[("axis", Attr::Int(2))], &[past, new, at])?;
+        }
+        let new = emit(n, "Shape", &[("start", Attr::Int(1)), ("end", Attr::Int(2))], &[self.q])?;
+        emit(n, "Add", &[], &[at, new])
+    }
+}
+
+/// The keys of [batch, heads, sequence, size] that every sample has: all have equally many.
+fn first(n: &mut NodeReader, keys: ValueId, lengths: ValueId) -> Result<ValueId> {
+    let zero = ints(n, "zero", &[0]);
+    let count = emit(n, "Gather", &[("axis", Attr::Int(0))], &[lengths, zero])?;
+    slice(n, keys, zero, count, 2)
 }
 
 /// The number of heads.
@@ -132,7 +165,6 @@ fn queries_keys_values(n: &mut NodeReader, bias: usize) -> Result<[ValueId; 3]> 
 }
 
 fn import_multi_head(n: &mut NodeReader) -> Result<Attrs> {
-    unsupported(n, 8, "the length of a cache that is longer than what it holds")?;
     unsupported(n, 9, "beams")?;
     let [q, k, v] = queries_keys_values(n, 3)?;
     let call = Call {
@@ -143,6 +175,7 @@ fn import_multi_head(n: &mut NodeReader) -> Result<Attrs> {
         mask: opt(n, 4),
         bias: opt(n, 5),
         past: opt(n, 6).zip(opt(n, 7)).map(|(k, v)| [k, v]),
+        held: opt(n, 8),
         scale: scale(n)?,
         causal: n.int("unidirectional", 0)? != 0,
         filter: n.float("mask_filter_value", -10000.0)?,
@@ -152,15 +185,16 @@ fn import_multi_head(n: &mut NodeReader) -> Result<Attrs> {
     n.become_values(vec![y, k, v])
 }
 
-fn no_shared_buffer(n: &mut NodeReader) -> Result<()> {
-    if n.int("past_present_share_buffer", 0)? != 0 {
-        return Err(n.error("E2020", "a cache that is longer than what it holds is not supported yet"));
+/// Input `i`, how many keys the past holds, where that is longer.
+fn held(n: &mut NodeReader, i: usize) -> Result<Option<ValueId>> {
+    match n.int("past_present_share_buffer", 0)? {
+        0 => Ok(None),
+        _ => need(n, i).map(Some),
     }
-    Ok(())
 }
 
 fn import_decoder_multi_head(n: &mut NodeReader) -> Result<Attrs> {
-    no_shared_buffer(n)?;
+    let held = held(n, 7)?;
     n.ignore(&["output_qk"]);
     unsupported(n, 9, "beams")?;
     let q = need(n, 0)?;
@@ -182,6 +216,7 @@ fn import_decoder_multi_head(n: &mut NodeReader) -> Result<Attrs> {
         mask: opt(n, 3),
         bias: opt(n, 4),
         past: opt(n, 5).zip(opt(n, 6)).map(|(k, v)| [k, v]),
+        held,
         scale: scale(n)?,
         causal: false,
         filter: n.float("mask_filter_value", -10000.0)?,
@@ -224,7 +259,6 @@ struct Places {
 }
 
 fn import_attention(n: &mut NodeReader) -> Result<Attrs> {
-    unsupported(n, 6, "the length of a cache that is longer than what it holds")?;
     self_attention(n, &Places { mask: 3, past: 4, bias: 5 })
 }
 
@@ -234,7 +268,7 @@ fn import_decoder_self(n: &mut NodeReader) -> Result<Attrs> {
 }
 
 fn self_attention(n: &mut NodeReader, at: &Places) -> Result<Attrs> {
-    no_shared_buffer(n)?;
+    let held = held(n, 6)?;
     n.ignore(&["rotary_embedding_dim"]);
     if n.int("do_rotary", 0)? != 0 {
         return Err(n.error("E2020", "'do_rotary' is not supported yet").help("export with RotaryEmbedding nodes"));
@@ -256,6 +290,7 @@ fn self_attention(n: &mut NodeReader, at: &Places) -> Result<Attrs> {
         mask: opt(n, at.mask),
         bias: opt(n, at.bias),
         past,
+        held,
         scale: scale(n)?,
         causal: n.int("unidirectional", 0)? != 0,
         filter: n.float("mask_filter_value", -10000.0)?,
