@@ -91,10 +91,10 @@ fn is_far(kernel: &Kernel, ranges: &Ranges, machine: Machine, of: DefId, site: &
         return false;
     }
     let offset = ranges.simplify(&offset(kernel, site));
-    let row = def.axes.iter().find(|a| a.var == *lane).and_then(|a| a.extent.as_int()).unwrap_or(1);
+    let row = def.axes.iter().find(|a| a.var == *lane).map_or(1, |a| ranges.estimate(&a.extent));
     let bytes = |a: &Axis| {
         let (step, _) = offset.split_linear(&a.var)?;
-        let rows = step.as_int()?.max(row).saturating_mul(a.extent.as_int()?);
+        let rows = ranges.estimate(&step).max(row).saturating_mul(ranges.estimate(&a.extent));
         Some(rows.saturating_mul(kernel.src_dtype(site.src).size() as i64))
     };
     reduction_axes(def).iter().filter(|a| mentions(a)).filter_map(bytes).any(|b| b > i64::from(machine.l2_bytes / 2))

@@ -333,8 +333,8 @@ pub(super) fn weights_bytes(kernel: &Kernel, nest: &Nest) -> i64 {
     let bytes = |s: &Site| match s.src {
         Src::Param(p) => kernel.params[p].value.as_ref().map_or(0, |t| t.bytes().len() as i64),
         Src::Def(_) if lane.is_some_and(|v| in_panels(s, v)) => {
-            let elements: Option<i64> = kernel.src_shape(s.src).iter().map(Sym::as_int).product();
-            elements.unwrap_or(0).saturating_mul(kernel.src_dtype(s.src).size() as i64)
+            let elements = kernel.ranges.estimate(&kernel.src_shape(s.src).iter().product());
+            elements.saturating_mul(kernel.src_dtype(s.src).size() as i64)
         }
         Src::Def(_) => 0,
     };
