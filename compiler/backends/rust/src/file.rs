@@ -155,14 +155,7 @@ fn public(p: &Program, module: &Module<'_>, arenas: &BTreeSet<&'static str>) -> 
     params.push(("workspace".into(), "&mut Workspace".into()));
     passed.push("workspace".into());
     let list = |all: &[(String, String)]| all.iter().map(|(n, t)| format!("{n}: {t}")).collect::<Vec<_>>().join(", ");
-    let shape = |port: &Port| {
-        format!("{}[{}]", port.dtype, port.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-    };
-    out += "\n/// Runs the model.\n///\n";
-    for ((name, _), port) in inputs.iter().chain(&outputs).zip(face.inputs.iter().chain(&face.outputs)) {
-        out += &format!("/// - `{name}`: {} `{}`\n", port.name.replace('\n', " "), shape(port));
-    }
-    out += "///\n/// # Errors\n/// What [`Status`] lists.\n";
+    out += &run_doc(inputs.iter().chain(&outputs).map(|(name, _)| name).zip(face.inputs.iter().chain(&face.outputs)));
     out += &format!(
         "pub fn run({}) -> Result<(), Status> {{\n    Status::check({}({}))\n}}\n",
         list(&params),
@@ -184,6 +177,16 @@ fn public(p: &Program, module: &Module<'_>, arenas: &BTreeSet<&'static str>) -> 
         );
     }
     out
+}
+
+/// What `run` takes.
+fn run_doc<'a>(ports: impl Iterator<Item = (&'a String, &'a Port)>) -> String {
+    let mut out = String::from("\n/// Runs the model.\n///\n");
+    for (name, port) in ports {
+        let shape: Vec<String> = port.shape.iter().map(ToString::to_string).collect();
+        out += &format!("/// - `{name}`: {} `{}[{}]`\n", port.name.replace('\n', " "), port.dtype, shape.join(", "));
+    }
+    out + "///\n/// # Errors\n/// What [`Status`] lists.\n"
 }
 
 fn status_type() -> String {

@@ -59,6 +59,21 @@ impl Helpers {
     }
 }
 
+/// The template of a helper among many in one text. Each begins with a line `@ KIND NAME`, a kind being that of types, and goes
+/// on with remarks (`# ..`) before its text; the first of `kinds` that has one counts. Empty if there is none.
+pub fn template(all: &'static str, kinds: &[&str], name: &str) -> &'static str {
+    let of = |kind: &&str| {
+        let head = format!("{kind} {name}");
+        let mut pieces = all.split("\n@ ").skip(1).filter_map(|piece| piece.split_once('\n'));
+        let (_, mut text) = pieces.find(|(first, _)| *first == head)?;
+        while let Some((_, after)) = text.strip_prefix("# ").and_then(|t| t.split_once('\n')) {
+            text = after;
+        }
+        Some(text.trim_end())
+    };
+    kinds.iter().find_map(of).unwrap_or_default()
+}
+
 /// A template with what every language says alike: `$D` the type's name in loops IR, `$BITS` its bits, and of the format of a
 /// float `$MANTISSA` (bits), `$EXPONENT` (the greatest) and `$BIAS`.
 pub fn fill(template: &str, d: DType) -> String {

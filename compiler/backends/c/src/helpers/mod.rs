@@ -3,13 +3,8 @@
 //! Each gives the bits that `onnxc_ir::scalar` says, on every C99 compiler: no library call, no reliance on flags. Names are
 //! `onnxc_OP_TYPE`; texts are templates over the types. What a helper calls comes before it.
 
-mod float;
-mod integer;
-
-use float::{ROUND_32, SQRT_32, SQRT_64, float};
-use integer::integer;
 use onnxc_base::DType;
-use onnxc_source::helpers::{Library, fill};
+use onnxc_source::helpers::{Library, fill, template};
 
 /// The helpers of C.
 pub(crate) static LIBRARY: Library = Library { name: |op, d| format!("onnxc_{op}_{d}"), needs, text };
@@ -41,41 +36,30 @@ pub(crate) fn unsigned(d: DType) -> &'static str {
     }
 }
 
-fn text(op: &str, d: DType) -> String {
-    let template = if d.is_float() { float(op, d) } else { integer(op, d) };
-    let wide = d == DType::F64;
-    let limit = |signed: bool| match d {
-        DType::I64 => {
-            if signed {
-                "(-INT64_C(9223372036854775807) - 1)"
-            } else {
-                "INT64_C(9223372036854775807)"
-            }
-        }
-        DType::I32 => {
-            if signed {
-                "(-INT32_C(2147483647) - 1)"
-            } else {
-                "INT32_C(2147483647)"
-            }
-        }
-        DType::I16 => {
-            if signed {
-                "-32768"
-            } else {
-                "32767"
-            }
-        }
-        DType::I8 => {
-            if signed {
-                "-128"
-            } else {
-                "127"
-            }
-        }
-        _ => "0",
+/// The first of the kinds of types that a template is for.
+fn find(op: &str, d: DType) -> &'static str {
+    let kinds = match (d.is_float(), d.is_signed_int()) {
+        (true, _) => ["float", ""],
+        (_, true) => ["signed", "integer"],
+        _ => ["unsigned", "integer"],
     };
-    let template = template.replace("$SQRT_HERE", if wide { SQRT_64 } else { SQRT_32 });
+    template(include_str!("templates.txt"), &[d.name(), kinds[0], kinds[1]], op)
+}
+
+/// The least and the greatest number of a signed type.
+fn limits(d: DType) -> (&'static str, &'static str) {
+    match d {
+        DType::I64 => ("(-INT64_C(9223372036854775807) - 1)", "INT64_C(9223372036854775807)"),
+        DType::I32 => ("(-INT32_C(2147483647) - 1)", "INT32_C(2147483647)"),
+        DType::I16 => ("-32768", "32767"),
+        DType::I8 => ("-128", "127"),
+        _ => ("0", "0"),
+    }
+}
+
+fn text(op: &str, d: DType) -> String {
+    let wide = d == DType::F64;
+    let float = if wide { DType::F64 } else { DType::F32 };
     // The direction is the last letter of Arm's instruction.
     let letter = match op {
         "floor" => "m",
@@ -83,12 +67,17 @@ fn text(op: &str, d: DType) -> String {
         "trunc" => "z",
         _ => "n",
     };
-    let (here, otherwise) = if wide { (String::new(), "") } else { (ROUND_32.replace("$WAY", letter), "#endif\n") };
-    fill(&template.replace("$ROUND_HERE", &here).replace("$ROUND_ELSE", otherwise), d)
+    let here = if wide { String::new() } else { format!("{}\n", find("round_here", float).replace("$WAY", letter)) };
+    let text = find(op, d)
+        .replace("$SQRT_HERE", find("sqrt_here", float))
+        .replace("$ROUND_HERE", &here)
+        .replace("$ROUND_ELSE", if wide { "" } else { "#endif\n" });
+    let (least, greatest) = limits(d);
+    fill(&text, d)
         .replace("$T", c_type(d))
         .replace("$U", unsigned(d))
-        .replace("$MIN", limit(true))
-        .replace("$MAX", limit(false))
+        .replace("$MIN", least)
+        .replace("$MAX", greatest)
         .replace("$ONE", if wide { "UINT64_C(1)" } else { "UINT32_C(1)" })
         .replace("$Q", if wide { "" } else { "f" })
 }

@@ -4,7 +4,7 @@ use super::{Flow, Known, LONGEST, Language, Pending, lanes};
 use crate::expr::Expr;
 use crate::range::Range;
 use onnxc_base::DType;
-use onnxc_ir::loops::{BinOp, Buf, BufKind, Op, Place, Value, Var};
+use onnxc_ir::loops::{BinOp, Buf, BufKind, CmpOp, Op, Place, Value, Var};
 
 /// What an expression depends on.
 #[derive(Default)]
@@ -113,6 +113,52 @@ impl<L: Language> Flow<'_, L> {
         Known { dtype, a: ra, b: rb, exact: natural.is_some_and(|r| r.fits(dtype)) }
     }
 
+    /// `update`: set if the value changes a variable in place.
+    fn binary(
+        &mut self,
+        v: Value,
+        (op, a, b): (BinOp, Value, Value),
+        deps: &mut Deps,
+        update: &mut Option<(String, &'static str, Expr)>,
+    ) -> Expr {
+        let repr = self.repr(v);
+        let known = self.known(v, a, b);
+        if let (BinOp::Min, Some(e)) = (op, self.within_limits(v, known, deps)) {
+            return e;
+        }
+        let of = self.pending.iter().find(|p| p.value == a).and_then(|p| p.place.clone());
+        let (a, b) = (self.operand_as(a, repr, deps), self.operand_as(b, repr, deps));
+        let sign = match op {
+            BinOp::Add => "+=",
+            BinOp::Sub => "-=",
+            BinOp::Mul => "*=",
+            _ => "",
+        };
+        if let (Some(of), true) = (of, !sign.is_empty() && (repr.is_float() || known.exact && repr.bits() >= 32)) {
+            *update = Some((of, sign, b.clone()));
+        }
+        self.lang.binary(op, a, b, known)
+    }
+
+    fn compare(&mut self, op: CmpOp, a: Value, b: Value, deps: &mut Deps) -> Expr {
+        let (mut d, narrow) = (self.func.values[a].ty.elem, DType::I32);
+        if d == DType::I64 && self.style.narrow && self.ranges[a].fits(narrow) && self.ranges[b].fits(narrow) {
+            d = narrow;
+        }
+        let (a, b) = (self.operand_as(a, d, deps), self.operand_as(b, d, deps));
+        self.lang.compare(op, a, b)
+    }
+
+    fn load(&mut self, buf: Buf, offset: Value, mask: Option<Value>, deps: &mut Deps) -> Expr {
+        let func = self.func;
+        let offset = self.operand(offset, deps);
+        let mask = mask.map(|m| self.operand(m, deps));
+        if !matches!(func.bufs[buf].kind, BufKind::Const(_)) {
+            deps.loads.push(buf);
+        }
+        self.lang.load(func, buf, offset, mask)
+    }
+
     fn expression(
         &mut self,
         v: Value,
@@ -132,26 +178,7 @@ impl<L: Language> Flow<'_, L> {
                 let a = self.operand_as(*a, repr, deps);
                 self.lang.unary(*op, a, known)
             }
-            Op::Binary(op, a, b) => {
-                let known = self.known(v, *a, *b);
-                if let (BinOp::Min, Some(e)) = (op, self.within_limits(v, known, deps)) {
-                    return e;
-                }
-                let of = self.pending.iter().find(|p| p.value == *a).and_then(|p| p.place.clone());
-                let (a, b) = (self.operand_as(*a, repr, deps), self.operand_as(*b, repr, deps));
-                let sign = match op {
-                    BinOp::Add => "+=",
-                    BinOp::Sub => "-=",
-                    BinOp::Mul => "*=",
-                    _ => "",
-                };
-                if let (Some(of), true) =
-                    (of, !sign.is_empty() && (repr.is_float() || known.exact && repr.bits() >= 32))
-                {
-                    *update = Some((of, sign, b.clone()));
-                }
-                self.lang.binary(*op, a, b, known)
-            }
+            Op::Binary(op, a, b) => self.binary(v, (*op, *a, *b), deps, update),
             Op::Fma(a, b, c) => {
                 let [a, b, c] = [*a, *b, *c].map(|x| self.operand(x, deps));
                 self.lang.fma(a, b, c)
@@ -160,15 +187,7 @@ impl<L: Language> Flow<'_, L> {
                 let [a, b, c] = [*a, *b, *c].map(|x| self.operand(x, deps));
                 self.lang.dot(a, b, c).unwrap_or_else(|| self.left_over(repr))
             }
-            Op::Compare(op, a, b) => {
-                let (mut d, narrow) = (func.values[*a].ty.elem, DType::I32);
-                if d == DType::I64 && self.style.narrow && self.ranges[*a].fits(narrow) && self.ranges[*b].fits(narrow)
-                {
-                    d = narrow;
-                }
-                let (a, b) = (self.operand_as(*a, d, deps), self.operand_as(*b, d, deps));
-                self.lang.compare(*op, a, b)
-            }
+            Op::Compare(op, a, b) => self.compare(*op, *a, *b, deps),
             Op::Select(c, a, b) => {
                 let c = self.operand(*c, deps);
                 let (a, b) = (self.operand_as(*a, repr, deps), self.operand_as(*b, repr, deps));
@@ -183,14 +202,7 @@ impl<L: Language> Flow<'_, L> {
                 let a = self.operand_as(*a, from, deps);
                 self.lang.bitcast(a, repr)
             }
-            Op::Load { buf, offset, mask } => {
-                let offset = self.operand(*offset, deps);
-                let mask = mask.map(|m| self.operand(m, deps));
-                if !matches!(func.bufs[*buf].kind, BufKind::Const(_)) {
-                    deps.loads.push(*buf);
-                }
-                self.lang.load(func, *buf, offset, mask)
-            }
+            Op::Load { buf, offset, mask } => self.load(*buf, *offset, *mask, deps),
             Op::Get(p) => {
                 let e = self.variable(p, deps);
                 deps.reads.push(p.var);

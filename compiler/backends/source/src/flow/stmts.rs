@@ -76,6 +76,19 @@ impl<L: Language> Flow<'_, L> {
                 let line = self.lang.comment(text);
                 self.line(line);
             }
+            Stmt::View { .. } | Stmt::Entry { .. } | Stmt::Assign { .. } | Stmt::Alloc { .. } | Stmt::Free(_) => {
+                self.memory(s)
+            }
+            Stmt::Scatter { .. } => self.fail("a vector is left".into()),
+            Stmt::Fork { .. } => self.fail("a fork is left".into()),
+        }
+    }
+
+    /// Where buffers are.
+    fn memory(&mut self, s: &Stmt) {
+        let func = self.func;
+        let mut deps = Deps::default();
+        match s {
             Stmt::View { buf, base, byte_offset, .. } => {
                 let at = self.operand(*byte_offset, &mut deps);
                 self.flush(|p| !p.loads.is_empty());
@@ -103,8 +116,7 @@ impl<L: Language> Flow<'_, L> {
                 let made = self.lang.free(func, *buf);
                 self.lines_or(made);
             }
-            Stmt::Scatter { .. } => self.fail("a vector is left".into()),
-            Stmt::Fork { .. } => self.fail("a fork is left".into()),
+            _ => {}
         }
     }
 

@@ -95,6 +95,27 @@ impl Splitter<'_> {
             }
             Op::Cast(a) => self.of(*a).into_iter().map(|a| self.cast(a, elem)).collect(),
             Op::Bitcast(a) => self.bitcast(*a, elem, n),
+            Op::Load { .. } | Op::Gather { .. } => self.loads(&def.op, n),
+            Op::Get(place) => (0..n)
+                .map(|lane| {
+                    let place = self.place(place, lane);
+                    let v = self.define(elem, Op::Get(place), Range::of(elem), &def.name);
+                    self.stmt(Stmt::Let(v));
+                    v
+                })
+                .collect(),
+            Op::Extract(a, i) => vec![self.lanes[*a][usize::from(*i)]],
+            Op::Reduce(op, a) => vec![self.reduce(*op, *a)],
+            Op::Shuffle(a, b, pick) => {
+                let both = [self.of(*a), self.of(*b)].concat();
+                pick.iter().map(|&p| both[usize::from(p)]).collect()
+            }
+        }
+    }
+
+    /// Elements of a buffer, beside each other or not.
+    fn loads(&mut self, op: &Op, n: usize) -> Vec<Value> {
+        match op {
             Op::Load { buf, offset, mask } => {
                 let (offset, masks) = (self.one(*offset), mask.map(|m| self.of(m)));
                 let mut all = Vec::with_capacity(n);
@@ -114,20 +135,7 @@ impl Splitter<'_> {
                 }
                 all
             }
-            Op::Get(place) => (0..n)
-                .map(|lane| {
-                    let place = self.place(place, lane);
-                    let v = self.define(elem, Op::Get(place), Range::of(elem), &def.name);
-                    self.stmt(Stmt::Let(v));
-                    v
-                })
-                .collect(),
-            Op::Extract(a, i) => vec![self.lanes[*a][usize::from(*i)]],
-            Op::Reduce(op, a) => vec![self.reduce(*op, *a)],
-            Op::Shuffle(a, b, pick) => {
-                let both = [self.of(*a), self.of(*b)].concat();
-                pick.iter().map(|&p| both[usize::from(p)]).collect()
-            }
+            _ => vec![],
         }
     }
 

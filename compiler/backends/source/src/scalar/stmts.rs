@@ -27,6 +27,36 @@ impl Splitter<'_> {
     fn statement(&mut self, s: &Stmt) {
         match s {
             Stmt::Let(v) => self.compute(*v),
+            Stmt::Set(..) | Stmt::Store { .. } | Stmt::Scatter { .. } => self.write(s),
+            Stmt::For { index, lo, hi, step, kind, body } => self.for_loop(*index, *lo, *hi, *step, *kind, body),
+            Stmt::Loop(body) => {
+                let body = self.block(body);
+                self.stmt(Stmt::Loop(body));
+            }
+            Stmt::If { cond, then, els } => self.branch(*cond, then, els),
+            Stmt::Call { .. } | Stmt::Fork { .. } => self.call(s),
+            Stmt::Return(v) => {
+                let v = v.map(|v| self.one(v));
+                self.stmt(Stmt::Return(v));
+            }
+            Stmt::Alloc { buf, count, space, bound } => {
+                let count = self.one(*count);
+                self.stmt(Stmt::Alloc { buf: *buf, count, space: *space, bound: bound.clone() });
+            }
+            Stmt::View { buf, base, byte_offset, count } => {
+                let byte_offset = self.one(*byte_offset);
+                self.stmt(Stmt::View { buf: *buf, base: *base, byte_offset, count: count.clone() });
+            }
+            Stmt::Prefetch { .. } => {}
+            Stmt::Free(_) | Stmt::Entry { .. } | Stmt::Assign { .. } | Stmt::Break | Stmt::Comment(_) => {
+                self.stmt(s.clone());
+            }
+        }
+    }
+
+    /// Variables and memory.
+    fn write(&mut self, s: &Stmt) {
+        match s {
             Stmt::Set(place, v) if self.kept.vars[place.var] => {
                 let v = self.whole(*v);
                 let place = self.place(place, 0);
@@ -56,12 +86,12 @@ impl Splitter<'_> {
                 let ats: Vec<Value> = offsets.into_iter().map(|v| self.cast(v, DType::I64)).collect();
                 self.stores(*buf, &ats, *value, mask);
             }
-            Stmt::For { index, lo, hi, step, kind, body } => self.for_loop(*index, *lo, *hi, *step, *kind, body),
-            Stmt::Loop(body) => {
-                let body = self.block(body);
-                self.stmt(Stmt::Loop(body));
-            }
-            Stmt::If { cond, then, els } => self.branch(*cond, then, els),
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, s: &Stmt) {
+        match s {
             Stmt::Call { callee, args, result } => {
                 let args = args.iter().map(|a| self.arg(a)).collect();
                 let result = result.map(|r| {
@@ -79,22 +109,7 @@ impl Splitter<'_> {
                 let args = own.into_iter().chain(args.iter().map(|a| self.arg(a))).collect();
                 self.stmt(Stmt::Call { callee: Callee::Func(*callee), args, result: None });
             }
-            Stmt::Return(v) => {
-                let v = v.map(|v| self.one(v));
-                self.stmt(Stmt::Return(v));
-            }
-            Stmt::Alloc { buf, count, space, bound } => {
-                let count = self.one(*count);
-                self.stmt(Stmt::Alloc { buf: *buf, count, space: *space, bound: bound.clone() });
-            }
-            Stmt::View { buf, base, byte_offset, count } => {
-                let byte_offset = self.one(*byte_offset);
-                self.stmt(Stmt::View { buf: *buf, base: *base, byte_offset, count: count.clone() });
-            }
-            Stmt::Prefetch { .. } => {}
-            Stmt::Free(_) | Stmt::Entry { .. } | Stmt::Assign { .. } | Stmt::Break | Stmt::Comment(_) => {
-                self.stmt(s.clone());
-            }
+            _ => {}
         }
     }
 
