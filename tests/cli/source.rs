@@ -194,7 +194,7 @@ fn a_budget_is_met_or_refused_with_what_stands_in_its_way() {
         assert!(ram.code == 1 && ram.err.contains(word), "{}", ram.err);
     }
     let flash = refused(&["--max-flash", "1000"]);
-    for word in ["E5032", "at most 1000 bytes", "the largest: '"] {
+    for word in ["E5032", "at most 1000 bytes", "the largest tensors of the model: '", "stored as: '"] {
         assert!(flash.code == 1 && flash.err.contains(word), "{}", flash.err);
     }
 }

@@ -1,12 +1,14 @@
-//! Budgets: how much RAM and flash a module needs, and compiling within what there is.
+//! Budgets: how much RAM a module needs, and compiling within what there is; `flash` is the other one.
 //!
 //! RAM is the workspace, which the caller provides; the stack is reported beside it. A budget that isn't met as it stands is
 //! tried again more thriftily: tensors in the place of larger ones, operands read through copies so that results can take
 //! their place, chains of kernels strip by strip. What can't be met is refused, with what stands in its way.
 
+use crate::flash;
 use crate::options::Options;
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::Frames;
+use onnxc_ir::graph::Graph;
 use onnxc_ir::loops::Program;
 use onnxc_passes::from_kernel::{Machine, Memory};
 use onnxc_passes::loops;
@@ -15,7 +17,7 @@ use onnxc_passes::manager::Stop;
 use onnxc_passes::pipeline::Lowered;
 
 /// How many tensors or constants an error names.
-const NAMED: usize = 12;
+pub(crate) const NAMED: usize = 12;
 
 /// Bytes of weights and tables, as they are aligned in an object.
 pub fn constant_bytes(program: &Program) -> u64 {
@@ -27,12 +29,13 @@ pub fn stack_bytes(program: &Program, frames: Option<&Frames>) -> u64 {
     program.interface.entries.run.map_or(0, |run| loops::stack::bound(program, run, frames))
 }
 
-/// Lowers within the budgets of the options: `attempt` for one machine after the other.
+/// Lowers within the budgets of the options: `attempt` for one machine after the other. `model`: as imported.
 ///
 /// # Errors
 /// What `attempt` reports, and a budget that can't be met.
 pub(crate) fn within(
     options: &Options,
+    model: &Graph,
     machine: Machine,
     mut attempt: impl FnMut(Machine) -> Result<Lowered, Stop>,
 ) -> Result<Lowered, Stop> {
@@ -44,8 +47,14 @@ pub(crate) fn within(
         let lowered = attempt(machine)?;
         let ram = ram(options, &lowered)?;
         let Some(most) = options.max_ram.filter(|most| ram > *most) else {
-            flash(options, &lowered)?;
-            return Ok(lowered);
+            let Err(beyond) = flash::within(options.max_flash, model, &lowered) else { return Ok(lowered) };
+            // Weights of convolutions in a transformed domain are up to four times as large.
+            let plain = Machine { strict: true, ..machine };
+            if plain == machine {
+                return Err(beyond.into());
+            }
+            ways.insert(tried, plain);
+            continue;
         };
         if tried == ways.len() {
             ways.extend(thriftier(machine, &lowered.assembled.peaks, most));
@@ -96,7 +105,8 @@ fn too_much_ram(plan: &Plan, most: u64) -> Diagnostic {
         .help(format!("the smallest budget that works is --max-ram {need}"))
 }
 
-fn rest(count: usize) -> String {
+/// What a list of so many doesn't name.
+pub(crate) fn rest(count: usize) -> String {
     if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() }
 }
 
@@ -106,27 +116,4 @@ fn at_peak(plan: &Plan) -> Vec<(&Placed, i64)> {
     let bytes = |t: usize| alive(t).map(|(_, b)| b).sum::<i64>();
     let when = plan.placed.iter().map(|p| p.from).max_by_key(|&t| (bytes(t), std::cmp::Reverse(t)));
     when.map(|t| alive(t).collect()).unwrap_or_default()
-}
-
-fn flash(options: &Options, lowered: &Lowered) -> Result<(), Diagnostic> {
-    let Some(most) = options.max_flash else { return Ok(()) };
-    let program = &lowered.assembled.program;
-    // Nobody has compiled it yet.
-    let (weights, code) = (constant_bytes(program), lowered.code_bytes);
-    if weights + code <= most {
-        return Ok(());
-    }
-    let mut all: Vec<_> = program.consts.values().collect();
-    all.sort_by_key(|c| std::cmp::Reverse(c.data.len()));
-    let names: Vec<String> = all.iter().take(NAMED).map(|c| format!("'{}' {} bytes", c.name, c.data.len())).collect();
-    let need = weights + code;
-    let names = format!("{}{}", names.join(", "), rest(all.len()));
-    Err(Diagnostic::error(
-        "E5032",
-        format!(
-            "the model needs {need} bytes of flash: {weights} of weights, about {code} of code; the largest: {names}"
-        ),
-    )
-    .expected(format!("at most {most} bytes (--max-flash)"))
-    .help("quantise the model: weights of 8 bits are a quarter"))
 }

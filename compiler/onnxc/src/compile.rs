@@ -235,7 +235,7 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
         tuner: options.tuner.as_deref().map(|t| t as _),
         ..Wishes::new(chosen, options.opt_level)
     };
-    let lowered = budget::within(options, chosen, |machine| {
+    let lowered = budget::within(options, &source.graph, chosen, |machine| {
         (editor, graph, wishes.machine) = (new_editor(), source.graph.clone(), machine);
         pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)
     })?;

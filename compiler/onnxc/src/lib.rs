@@ -19,6 +19,7 @@ pub mod backends;
 pub mod budget;
 pub mod cli;
 pub mod compile;
+mod flash;
 pub mod options;
 pub mod output;
 pub mod quantize;
