@@ -4,6 +4,9 @@
 //! inside, and the border is filled before. The border is as wide as the widest window needs, and holds what most of
 //! them want: zeros if any wants zeros. What can't be served reads as it did. Where RAM is scarce there are no borders:
 //! kernels copy what their windows see, strip by strip.
+//!
+//! Pixels of many channels may lie at such a distance that those of a window and a tile meet in a few sets of the first-level
+//! cache, which can't hold them all. Behind such channels there is a line more.
 
 use super::regions::{Seen, owners, region};
 use crate::assemble::lower_alone;
@@ -12,7 +15,7 @@ use crate::kernel::expr::{Site, def_loads};
 use crate::kernel::winograd;
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::sym::Symbol;
-use onnxc_base::{Diagnostics, Ranges, Sym};
+use onnxc_base::{DType, Diagnostics, Ranges, Sym};
 use onnxc_ir::graph::{Border, Graph, NodeId, ValueId};
 use onnxc_ir::kernel::{Body, Kernel, Src};
 use onnxc_ir::scalar::Scalar;
@@ -24,6 +27,11 @@ pub const PASS: GraphPass =
 
 /// A wider border than this costs more than it saves.
 const WIDEST: i64 = 16;
+
+/// Pixels at a multiple of this many bytes meet in one or two sets of the usual first-level cache, whose ways have 4 KiB.
+const ALIASED: i64 = 2048;
+/// Bytes of a line of the usual cache.
+const LINE: i64 = 64;
 
 /// Widths before and behind, for each dim in memory.
 type Widths = Vec<(i64, i64)>;
@@ -47,7 +55,8 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
             }
         }
         for (v, fills) in wanted {
-            let Some((fill, widths)) = chosen(fills) else { continue };
+            let Some((fill, mut widths)) = chosen(fills) else { continue };
+            apart(graph, v, &mut widths);
             if cx.editor.note(PASS.name, &graph.values[v].name.clone()) {
                 let layout = graph.layout_or_plain(v);
                 let mut width = vec![(0, 0); widths.len()];
@@ -57,6 +66,16 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
         }
     }
     Ok(())
+}
+
+/// Adds a line behind channels that make pixels meet in a few sets of a cache.
+fn apart(graph: &Graph, v: ValueId, widths: &mut Widths) {
+    let (Some(t), Some(shape)) = (graph.tensor_type(v), graph.stored_shape(v)) else { return };
+    let (Some(innermost), Some(extent)) = (widths.last_mut(), shape.last().and_then(Sym::as_int)) else { return };
+    let size = t.dtype.size() as i64;
+    if t.dtype == DType::F32 && *innermost == (0, 0) && extent * size % ALIASED == 0 {
+        innermost.1 = LINE / size;
+    }
 }
 
 /// Tensors that have their memory to themselves.

@@ -298,6 +298,21 @@ fn windows_read_the_border() {
     assert_eq!(padded.iter().sum::<usize>(), 1, "only the image is padded: {padded:?}");
 }
 
+/// Pixels of 512 channels would meet in the same sets of a cache; of 256 in more, and of 480 they don't.
+#[test]
+fn pixels_whose_distance_is_a_power_of_two_are_apart() {
+    for (channels, line) in [(512, 16), (256, 0), (480, 0)] {
+        let mut net = Net::new(7);
+        let x = net.b.tensor_input("x", DType::F32, &["1", "16", "4", "4"]);
+        let a = net.conv(x, [16, channels], 1, 1);
+        let b = net.conv(a, [channels, 16], 1, 1);
+        let mut dice = Dice(5);
+        let (graph, _) = lowered(&net.b.finish(&[b]), &[dice.tensor(&[1, 16, 4, 4])], "apart");
+        let behind = graph.layouts.values().filter_map(|l| l.border()).map(|b| b.width[1].1).max();
+        assert_eq!(behind, Some(line), "{graph}");
+    }
+}
+
 #[test]
 fn what_is_put_together_lies_together() {
     let mut net = Net::new(5);
