@@ -10,6 +10,11 @@ use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
 use onnxc_ir::kernel::{Axis, Body, DefId, Kernel, Lanes, Src};
 
+/// Groups in a line of the cache that are many.
+const MANY: i64 = 4;
+/// Bytes of a line of the usual cache.
+const LINE: i64 = 64;
+
 /// How a load moves along an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
@@ -127,6 +132,23 @@ pub fn own_axis(kernel: &Kernel, nest: &Nest, axis: &Symbol) -> Option<Symbol> {
     let site = def_loads(&kernel.defs[nest.def]).into_iter().find(|s| s.src == Src::Def(acc))?;
     let at = site.index.iter().position(|i| i.as_ref().and_then(Sym::as_symbol) == Some(axis))?;
     kernel.defs[acc].axes.get(at).map(|a| a.var.clone())
+}
+
+/// The axis of the groups of channels that lanes go along, where a line of the data holds channels of many groups: rows
+/// stay for all of them.
+pub fn groups(kernel: &Kernel, ranges: &Ranges, nest: &Nest, lane: &Symbol) -> Option<Symbol> {
+    let axes = &kernel.defs[nest.def].axes;
+    let at = axes.iter().position(|a| a.var == *lane)?.checked_sub(1)?;
+    let group = own_axis(kernel, nest, &axes[at].var)?;
+    let is_const = |s: &Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
+    let sites = loads(kernel.defs[nest.reduction(kernel)?].value());
+    let knows = |s: &Site| is_const(s) && s.index.iter().flatten().any(|i| i.contains(&group));
+    let shares = |s: &Site| {
+        let step = ranges.simplify(&offset(kernel, s)).split_linear(&group).and_then(|(step, _)| step.as_int());
+        let size = kernel.src_dtype(s.src).size() as i64;
+        !is_const(s) && step.is_some_and(|n| n > 0 && MANY * n * size <= LINE)
+    };
+    (sites.iter().any(knows) && sites.iter().any(shares)).then(|| axes[at].var.clone())
 }
 
 fn is_acc(nest: &Nest, site: &Site) -> bool {

@@ -122,15 +122,8 @@ fn panels(
     if site.pad.is_some() && !in_range(kernel, ranges, site) {
         return None;
     }
-    let (chosen, _) = lanes::choose(kernel, ranges, nest)?;
-    let axes = &kernel.defs[nest.def].axes;
-    let extent = &axes.iter().find(|a| a.var == chosen)?.extent;
-    let lanes = schedule::lane_count(kernel, nest, machine, extent);
-    let l = Lanes { axis: chosen.clone(), lanes };
-    let own = schedule::in_blocks(axes, blocks);
-    let panel = i64::from(tile::register_tile(kernel, ranges, machine, nest, &own, &l).vectors) * i64::from(lanes);
-    let is = |i: &Option<Sym>, v: &Symbol| i.as_ref().and_then(Sym::as_symbol) == Some(v);
-    let at = site.index.iter().position(|i| is(i, lane))?;
+    let (extent, panel) = panel_width(kernel, ranges, machine, nest, blocks)?;
+    let (at, group) = lane_dim(kernel, of, site, lane, &extent)?;
     let over = reduction_axes(&kernel.defs[of]);
     let (mut outer, mut inner) = (vec![], vec![]);
     for (d, i) in site.index.iter().enumerate().filter(|(d, _)| *d != at) {
@@ -146,7 +139,8 @@ fn panels(
     }
     inner.sort();
     let shape = kernel.src_shape(site.src);
-    let used: Vec<&Symbol> = outer.iter().chain(&inner).map(|x| &x.2).collect();
+    let grouped = group.as_ref().map(|(v, _)| v);
+    let used: Vec<&Symbol> = outer.iter().chain(&inner).map(|x| &x.2).chain(grouped).collect();
     if used.iter().enumerate().any(|(i, v)| used[..i].contains(v) || *v == lane) {
         return None;
     }
@@ -161,17 +155,62 @@ fn panels(
         source[*d] = axis(format!("p{n}_{d}"), shape[*d].clone(), Sym::var(v.clone()));
     }
     let lane_at = Sym::var(lane.clone());
-    let number = axis(format!("p{n}_panel"), shape[at].ceildiv(&Sym::int(panel)), lane_at.floordiv(&Sym::int(panel)));
+    let (first, width) = match &group {
+        Some((v, size)) => {
+            let number = axis(format!("p{n}_group"), shape[at].ceildiv(&Sym::int(*size)), Sym::var(v.clone()));
+            (number * *size, Sym::int(*size))
+        }
+        None => (Sym::int(0), shape[at].clone()),
+    };
+    let number = axis(format!("p{n}_panel"), width.ceildiv(&Sym::int(panel)), lane_at.floordiv(&Sym::int(panel)));
     for (_, d, v) in &inner {
         source[*d] = axis(format!("p{n}_{d}"), shape[*d].clone(), Sym::var(v.clone()));
     }
     let element = axis(format!("p{n}_element"), Sym::int(panel), lane_at.modulo(&Sym::int(panel)));
-    source[at] = number * panel + element;
+    source[at] = first + number * panel + element;
     let dtype = kernel.src_dtype(site.src);
     let pad = site.pad.unwrap_or(Scalar::from_i64(dtype, 0));
     let load = ExprKind::Load { src: site.src, index: source.into_iter().map(int).collect(), pad: Some(pad) };
     let def = Def { name: format!("panels{n}"), dtype, axes, body: Body::Map(Expr::new(load)) };
     Some(Plan { of, site: site.clone(), def, index })
+}
+
+/// The dim of a constant that the lanes run along, and where it holds groups of an axis of their own, that axis and how many
+/// elements a group has.
+fn lane_dim(
+    kernel: &Kernel,
+    of: DefId,
+    site: &Site,
+    lane: &Symbol,
+    extent: &Sym,
+) -> Option<(usize, Option<(Symbol, i64)>)> {
+    let at = site.index.iter().position(|i| i.as_ref().is_some_and(|i| i.contains(lane)))?;
+    let (step, rest) = site.index[at].as_ref()?.split_linear(lane)?;
+    if !step.is_one() || rest.is_zero() {
+        return (step.is_one()).then_some((at, None));
+    }
+    let group = |a: &Axis| {
+        let (size, rest) = rest.split_linear(&a.var)?;
+        Some((a.var.clone(), size.as_int().filter(|_| rest.is_zero() && size == *extent)?))
+    };
+    Some((at, Some(kernel.defs[of].axes.iter().find_map(group)?)))
+}
+
+/// The extent of a nest's lane axis, and how many of its elements are in the register tile.
+pub(super) fn panel_width(
+    kernel: &Kernel,
+    ranges: &Ranges,
+    machine: Machine,
+    nest: &Nest,
+    blocks: &[(Symbol, i64)],
+) -> Option<(Sym, i64)> {
+    let (axis, _) = lanes::choose(kernel, ranges, nest)?;
+    let axes = &kernel.defs[nest.def].axes;
+    let extent = axes.iter().find(|a| a.var == axis)?.extent.clone();
+    let lanes = schedule::lane_count(kernel, nest, machine, &extent);
+    let own = schedule::in_blocks(axes, blocks);
+    let tile = tile::register_tile(kernel, ranges, machine, nest, &own, &Lanes { axis, lanes });
+    Some((extent, i64::from(tile.vectors) * i64::from(lanes)))
 }
 
 /// Padding that can't be proved away, or a gather that pays to avoid.

@@ -11,12 +11,11 @@ use super::expr::{Site, loads};
 use super::lanes::{self, Access};
 use super::pack::{self, Plan};
 use super::plan::{Nest, nests};
-use super::{schedule, tile};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::Sym;
 use onnxc_base::sym::Symbol;
 use onnxc_ir::kernel::build::int;
-use onnxc_ir::kernel::{Axis, Body, Def, Expr, ExprKind, Kernel, Lanes, Src};
+use onnxc_ir::kernel::{Axis, Body, Def, Expr, ExprKind, Kernel, Src};
 use onnxc_ir::scalar::Scalar;
 
 /// Rows that make up for the copy of what could be read as it is.
@@ -58,11 +57,7 @@ fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, fresh: u32) -> Option<
             }
     };
     let site = loads(value).into_iter().find(again)?;
-    let axes = &kernel.defs[nest.def].axes;
-    let extent = &axes.iter().find(|a| a.var == chosen)?.extent;
-    let lanes = schedule::lane_count(kernel, nest, machine, extent);
-    let l = Lanes { axis: chosen, lanes };
-    let width = i64::from(tile::register_tile(kernel, &ranges, machine, nest, axes, &l).vectors) * i64::from(lanes);
+    let (_, width) = pack::panel_width(kernel, &ranges, machine, nest, &[])?;
     copy(kernel, nest, &site, &lane, width, fresh)
 }
 

@@ -255,9 +255,11 @@ fn stage_of(
     if let (false, Some(l)) = (tile.rows.is_empty(), &vector) {
         let (row_loops, others) = loops.into_iter().partition(|x: &Loop| rows_of(&x.axis).is_some());
         loops = others;
-        let to = loops.iter().position(|x| x.axis == l.axis).unwrap_or(loops.len());
+        let far = weights_bytes(kernel, nest) > i64::from(machine.l2_bytes / 2);
+        let inner = lanes::groups(kernel, ranges, nest, &l.axis).filter(|_| !far).unwrap_or_else(|| l.axis.clone());
+        let to = loops.iter().position(|x| x.axis == inner).unwrap_or(loops.len());
         loops.splice(to..to, row_loops as Vec<Loop>);
-        if weights_bytes(kernel, nest) > i64::from(machine.l2_bytes / 2) {
+        if far {
             panels_outermost(kernel, nest, &mut loops, shared, l);
         }
     }

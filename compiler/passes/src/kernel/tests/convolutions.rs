@@ -51,12 +51,12 @@ fn convolutions() {
 }
 
 /// Convolution of `groups` groups of 4 input and `out` output channels, and ReLU.
-fn grouped(groups: i64, out: i64, channels_last: bool) -> Kernel {
+fn grouped(groups: i64, out: i64, channels_last: bool, weights: Option<Tensor>) -> Kernel {
     let mut b = KernelBuilder::new("grouped", dims(&[]));
     let order = |v: [Sym; 3]| if channels_last { [v[1].clone(), v[2].clone(), v[0].clone()] } else { v };
     let size = |c: i64, n: i64| order([Sym::int(c), Sym::int(n), Sym::int(n)]);
     let x = b.param("x", DType::F32, size(4 * groups, 9).to_vec(), None);
-    let w = b.param("w", DType::F32, syms(&[&(groups * out).to_string(), "4", "3", "3"]), None);
+    let w = b.param("w", DType::F32, syms(&[&(groups * out).to_string(), "4", "3", "3"]), weights);
     let over = syms(&["4", "3", "3"]);
     let c = b.reduce("c", DType::F32, &size(groups * out, 7), ReduceOp::Add, &over, None, |_, i, r| {
         let i = if channels_last { [&i[2], &i[0], &i[1]] } else { [&i[0], &i[1], &i[2]] };
@@ -78,12 +78,36 @@ fn groups_become_an_axis() {
             numbers(&if last { [9, 9, 4 * groups as usize] } else { [4 * groups as usize, 9, 9] }),
             numbers(&[(groups * out) as usize, 4, 3, 3]),
         ];
-        let kernel = grouped(groups, out, last);
+        let kernel = grouped(groups, out, last, None);
         let mut k = kernel.clone();
         crate::kernel::split::split(&mut k);
         assert_eq!(!k.to_string().contains("floordiv"), out >= 4, "{k}");
         agree(kernel, &[], &inputs);
     }
+}
+
+/// A group's constant weights lie in the order of their use, whole vectors or not.
+#[test]
+fn weights_of_groups_are_packed_in_panels() {
+    for (groups, out) in [(3, 8), (2, 40), (3, 4), (2, 12)] {
+        let weights = numbers(&[(groups * out) as usize, 4, 3, 3]);
+        let kernel = grouped(groups, out, true, Some(weights));
+        let mut k = kernel.clone();
+        optimise(&mut k, Machine::USUAL).expect("constants evaluate");
+        assert!(k.to_string().contains(&format!("const panels1: f32[{groups}, ")), "{k}");
+        agree(kernel, &[], &[numbers(&[9, 9, 4 * groups as usize])]);
+    }
+}
+
+/// A line of the data is read for the channels of all groups in it before the next one.
+#[test]
+fn a_tile_of_pixels_meets_all_small_groups() {
+    let mut k = grouped(32, 4, true, Some(numbers(&[128, 4, 3, 3])));
+    optimise(&mut k, Machine::USUAL).expect("constants evaluate");
+    let stage = k.schedule.stages.last().expect("a convolution");
+    let position = |axis: usize| stage.loops.iter().position(|l| l.axis == k.defs[stage.def].axes[axis].var);
+    let [pixels, groups, lanes] = [1, 2, 3].map(position);
+    assert!(pixels < groups && groups < lanes, "{k}");
 }
 
 #[test]
