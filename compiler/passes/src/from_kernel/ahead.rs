@@ -102,8 +102,13 @@ impl Cx<'_> {
         let first = stage.loops.iter().rposition(|l| l.axis == *axis).map_or(stage.loops.len(), |i| i + 1);
         for (at, l) in stage.loops.iter().enumerate().skip(first) {
             let last = stage.loops[at + 1..].iter().all(|x| x.axis != l.axis);
-            let (Some(lo), Some(region)) = (tile.env.get(&l.axis), self.regions.get(&stage.def)) else { continue };
-            let Some(span) = region.get(&l.axis).filter(|_| last && !in_constants(&l.axis)) else { continue };
+            let inside = first + stage.loops[first..].iter().position(|x| x.axis == l.axis).unwrap_or(0);
+            let (Some(lo), Some(span)) = (tile.env.get(&l.axis), self.begun.get(&(stage.def, inside))) else {
+                continue;
+            };
+            if !last || in_constants(&l.axis) {
+                continue;
+            }
             let (corner, block) = (coordinate(&l.axis), i64::from(l.block));
             let from = lo.subst(&|v| (*v == corner).then(|| Sym::int(0))) - &span.lo;
             let (count, own) = match span.len.as_int() {

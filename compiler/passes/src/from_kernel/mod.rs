@@ -113,10 +113,8 @@ struct Cx<'a> {
     loops: u32,
     /// Within a parallel loop.
     threaded: bool,
-    /// What of its definition a stage is computing.
-    regions: BTreeMap<DefId, span::Domain>,
-    /// Where the loops that are open began, by stage and number.
-    begun: BTreeMap<(DefId, usize), Sym>,
+    /// What the loops that are open go over, by stage and number.
+    begun: BTreeMap<(DefId, usize), span::Span>,
 }
 
 /// Lowers a kernel whose schedule is legal.
@@ -221,7 +219,6 @@ impl<'a> Cx<'a> {
             defs: SecondaryMap::new(),
             loops: 0,
             threaded: false,
-            regions: BTreeMap::new(),
             begun: BTreeMap::new(),
         }
     }

@@ -74,7 +74,7 @@ impl Cx<'_> {
         let (Some(ring), Some(at)) = (ring, stage.at) else { return Ok(region) };
         let axis = &self.kernel.defs[stage.def].axes[ring.dim].var;
         let depth = at.depth as usize;
-        let begun = self.begun.get(&(owner.def, depth - 1)).cloned().unwrap_or(Sym::int(0));
+        let begun = self.begun.get(&(owner.def, depth - 1)).map_or(Sym::int(0), |s| s.lo.clone());
         let moving = self.ranges.simplify(&(&domain[&owner.loops[depth - 1].axis].lo - &begun));
         let later = if moving.is_zero() { Sym::int(0) } else { Sym::min(&moving, &Sym::int(1)) };
         let known = later * (ring.len - ring.step);

@@ -17,7 +17,6 @@ const IN_FLIGHT: u32 = 8;
 impl<'k> Cx<'k> {
     /// Lowers a stage for the points of a domain.
     pub(super) fn stage(&mut self, stage: &'k Stage, domain: Domain) -> Result<(), Diagnostic> {
-        self.regions.insert(stage.def, domain.clone());
         if self.machine.threads > 1 && stage.at.is_none() {
             // A loop that is worth no fork is none.
             let outside = std::mem::replace(&mut self.threaded, true);
@@ -69,10 +68,11 @@ impl<'k> Cx<'k> {
         Ok(())
     }
 
-    /// Remembers where a loop begins.
+    /// Remembers what a loop goes over.
     pub(super) fn begin(&mut self, stage: &Stage, at: usize, domain: &Domain) {
-        let lo = domain.get(&stage.loops[at].axis).map_or(Sym::int(0), |s| s.lo.clone());
-        self.begun.insert((stage.def, at), lo);
+        if let Some(span) = domain.get(&stage.loops[at].axis) {
+            self.begun.insert((stage.def, at), span.clone());
+        }
     }
 
     /// The parts that a loop cuts what is left of its axis into.

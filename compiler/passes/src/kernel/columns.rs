@@ -72,7 +72,7 @@ fn rows(kernel: &Kernel, nest: &Nest, site: &Site) -> Option<(Symbol, i64)> {
 }
 
 /// Points of a block, in whole tiles and at most so many; none if that is too few. Blocks that divide the axis are better.
-fn size(n: i64, tile: i64, most: i64) -> Option<i64> {
+pub(super) fn size(n: i64, tile: i64, most: i64) -> Option<i64> {
     let most = most / tile * tile;
     if most < FEWEST * tile || n <= most {
         return None;

@@ -8,6 +8,7 @@
 
 pub mod along;
 pub mod attention;
+pub mod bands;
 pub mod candidates;
 pub mod chain;
 pub mod collapse;

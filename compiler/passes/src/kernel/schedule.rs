@@ -10,7 +10,7 @@ use super::inline::cheap;
 use super::pack::{in_panels, is_const};
 use super::plan::{Nest, nests};
 use super::tile::{TileShape, may_unroll, register_tile};
-use super::{along, columns, lanes, transpose};
+use super::{along, bands, columns, lanes, transpose};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
@@ -20,7 +20,7 @@ use onnxc_ir::kernel::{At, Axis, Cut, DefId, Expr, ExprKind, Kernel, Lanes, Loop
 /// Vector accumulators of a row reduction: the latency of an addition times its throughput.
 const ROW_VECTORS: u32 = 4;
 /// Up to so many uses of a panel it is worth fetching the next one meanwhile.
-const PASSES: i64 = 64;
+pub(super) const PASSES: i64 = 64;
 /// Steps of a reduction that are written out.
 const UNROLL: i64 = 4;
 /// A reduction axis of up to this extent is written out whole.
@@ -39,7 +39,11 @@ pub fn schedule(kernel: &mut Kernel, machine: Machine) {
     let attached = |n: &Nest, h: bool| !h && shared > 0 && Some(n.def) != owner;
     let stages = nests.iter().zip(&hoisted).map(|(n, &h)| {
         let at = owner.filter(|_| attached(n, h)).map(|owner| At { owner, depth: shared as u32, rolls: false });
-        stage(kernel, &ranges, machine, n, at, if h { 0 } else { shared })
+        let mut s = stage(kernel, &ranges, machine, n, at, if h { 0 } else { shared });
+        if h || shared == 0 {
+            bands::band(kernel, machine, n, &mut s);
+        }
+        s
     });
     kernel.schedule = Schedule { stages: stages.collect() };
 }
