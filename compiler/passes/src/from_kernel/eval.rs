@@ -105,7 +105,7 @@ impl<'c, 'k> Eval<'c, 'k> {
     }
 
     /// An index expression in terms of loops, tile coordinates and the lane.
-    fn resolve(&self, s: &Sym) -> Sym {
+    pub(super) fn resolve(&self, s: &Sym) -> Sym {
         if self.env.is_empty() { s.clone() } else { self.cx.ranges.simplify(&s.subst(&|v| self.env.get(v).cloned())) }
     }
 

@@ -13,6 +13,7 @@ mod edges;
 mod eval;
 mod frame;
 mod machine;
+mod planes;
 mod roll;
 mod rows;
 mod share;
@@ -20,6 +21,7 @@ mod span;
 mod stage;
 mod strided;
 mod tile;
+mod together;
 mod transpose;
 mod visits;
 
@@ -32,6 +34,7 @@ use onnxc_ir::kernel::reach::reached;
 use onnxc_ir::kernel::{Axis, Body, Check, Def, DefId, Expr, Kernel, ParamId, Src, Stage};
 use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, LoopKind, Stmt, Ty};
 use onnxc_ir::scalar::Scalar;
+use planes::{elements, spread};
 use roll::Ring;
 pub use roll::{Cost, cost, ring_dim};
 use span::{Domain, whole};
@@ -258,8 +261,12 @@ impl<'a> Cx<'a> {
                     Some((owner, depth)) => self.region_shape(stage.def, owner, depth)?,
                     None => self.kernel.defs[stage.def].shape(),
                 };
-                let (buf, arg) = self.scratch(stage, &shape);
-                self.defs[stage.def] = Some(Storage { ring: self.ring(stage)?, ..at_start(buf, shape) });
+                let strides = match self.machine.memory.scarce {
+                    true => row_major(&shape),
+                    false => spread(&shape, self.kernel.defs[stage.def].dtype.size() as i64),
+                };
+                let (buf, arg) = self.scratch(stage, &elements(&shape, &strides));
+                self.defs[stage.def] = Some(Storage { ring: self.ring(stage)?, strides, ..at_start(buf, shape) });
                 args.extend(arg);
             }
         }
@@ -281,16 +288,16 @@ impl<'a> Cx<'a> {
     }
 
     /// Memory for a definition that doesn't leave the kernel; an argument if it isn't on the stack.
-    fn scratch(&mut self, stage: &Stage, shape: &[Sym]) -> (Buf, Option<KernelArg>) {
+    fn scratch(&mut self, stage: &Stage, count: &Sym) -> (Buf, Option<KernelArg>) {
         let def = &self.kernel.defs[stage.def];
-        let count = shape.iter().fold(Sym::int(1), |n, d| &n * d);
         let fixed = count.as_int().filter(|&n| {
             n * def.dtype.size() as i64 <= i64::from(self.machine.memory.stack_bytes) && !self.per_thread(stage)
         });
         match fixed {
             Some(n) => (self.f.buf(def.dtype, BufKind::Stack(n.max(1) as u32), &def.name), None),
             None => {
-                let count = if self.per_thread(stage) { count * i64::from(self.machine.threads) } else { count };
+                let count =
+                    if self.per_thread(stage) { count * i64::from(self.machine.threads) } else { count.clone() };
                 let arg = KernelArg::Scratch { name: def.name.clone(), dtype: def.dtype, count };
                 (self.f.param_buf(&def.name, def.dtype, true), Some(arg))
             }
@@ -307,8 +314,8 @@ impl<'a> Cx<'a> {
                 let thread = Symbol::new("thread");
                 let v = self.f.op(Ty::I64, onnxc_ir::loops::Op::ThreadId);
                 self.f.bind(thread.clone(), v);
-                let shape = self.defs[stage.def].as_ref().map(|s| s.shape.clone()).unwrap_or_default();
-                shape.iter().fold(Sym::var(thread), |n, d| &n * d)
+                let of_one = self.defs[stage.def].as_ref().map_or(Sym::int(1), |s| elements(&s.shape, &s.strides));
+                Sym::var(thread) * of_one
             }
             false => Sym::int(0),
         };

@@ -48,6 +48,9 @@ impl<'k> Cx<'k> {
         let acc = self.accumulate(stage, &tile)?;
         let guarded = self.guarded(stage, domain);
         let mut memo = Memo::default();
+        if let (Body::Map(value), None) = (&self.kernel.defs[stage.def].body, acc) {
+            memo = self.together(&tile, &tile.env, value, memo)?;
+        }
         for point in tile.points() {
             if !guarded.is_empty() {
                 self.store_guarded(stage, &tile, point, acc, &guarded)?;
@@ -221,7 +224,7 @@ impl<'k> Cx<'k> {
         let ty = Ty::vector(self.kernel.defs[d].dtype, tile.lane.as_ref().map_or(1, |l| l.lanes));
         let var = self.f.var(ty, &[tile.rows.len() as u32, tile.vectors], &self.kernel.defs[d].name);
         let env = self.reduced_env(stage, &tile.env)?;
-        let mut memo = Memo::default();
+        let mut memo = self.together(tile, &env, value, Memo::default())?;
         for point in tile.points() {
             let mut e = Eval::new(self, tile.lane.clone(), env.clone());
             e.memo = memo;

@@ -97,7 +97,8 @@ fn wants(graph: &Graph, kernel: &Kernel, machine: Machine, v: ValueId, fills: &m
     let further = winograd::overhang(kernel, machine).filter(|o| o.0 == Src::Param(p)).map(|o| o.1);
     for d in kernel.defs.values().filter(|d| matches!(d.body, Body::Reduce { .. })) {
         for site in def_loads(d).into_iter().filter(|s| s.src == Src::Param(p)) {
-            if let (Some(fill), Some(mut needs)) = (site.pad, widths(&ranges, &vars, &site, &kernel.params[p].shape)) {
+            let fill = site.pad.or(further.map(|_| Scalar::f32(0.0)));
+            if let (Some(fill), Some(mut needs)) = (fill, widths(&ranges, &vars, &site, &kernel.params[p].shape)) {
                 further.iter().flatten().for_each(|(d, more)| needs[*d].1 += more);
                 let all = fills.entry(fill).or_insert_with(|| vec![(0, 0); needs.len()]);
                 all.iter_mut().zip(needs).for_each(|(a, n)| *a = (a.0.max(n.0), a.1.max(n.1)));

@@ -239,7 +239,10 @@ fn stage_of(
                 }
             } else if let Some(l) = vector.as_ref().filter(|_| nest.reduction(kernel).is_some()) {
                 tile = register_tile(kernel, ranges, machine, nest, own, l);
-            } else if let Some(rows) = transpose::rows(kernel, ranges, nest, own, &axis) {
+            } else if let Some((rows, most)) = transpose::rows(kernel, ranges, nest, own, &axis) {
+                // As many lanes as rows, so that they swap places.
+                let lanes = lanes.min(most);
+                vector = Some(Lanes { axis: axis.clone(), lanes });
                 tile = TileShape { rows: vec![(rows, u32::from(lanes))], cut: Cut::Aligned, ..tile };
             }
         }

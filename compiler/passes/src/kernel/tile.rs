@@ -236,13 +236,20 @@ pub(super) fn cycles(arithmetic: f64, loads: f64, uops: f64) -> f64 {
     (arithmetic / 2.0).max(loads / 2.0).max(uops / 6.0) + 0.02 * uops
 }
 
-/// True if no vector load of the reduction goes along a reduction axis and the rows at once, so that writing its steps
-/// out keeps no more values alive.
+/// True if no load of the reduction goes along a reduction axis and the rows at once, but where each step goes beyond all
+/// rows: then writing its steps out keeps no more values alive.
 pub fn may_unroll(kernel: &Kernel, nest: &Nest, rows: &[(Symbol, u32)], over: &Symbol) -> bool {
     let Some(r) = nest.reduction(kernel) else { return true };
     let own = |a: &Symbol| lanes::own_axis(kernel, nest, a);
-    let rows: Vec<Symbol> = rows.iter().filter_map(|(a, _)| own(a)).collect();
-    let both = |i: &Option<Sym>| i.as_ref().is_some_and(|s| rows.iter().any(|r| s.contains(r)) && s.contains(over));
+    let rows: Vec<(Symbol, i64)> = rows.iter().filter_map(|(a, n)| Some((own(a)?, i64::from(*n)))).collect();
+    let step = |i: &Sym, v: &Symbol| i.split_linear(v)?.0.as_int();
+    let beyond = |i: &Sym| {
+        let far: Option<i64> = rows.iter().filter(|r| i.contains(&r.0)).map(|r| Some((r.1 - 1) * step(i, &r.0)?)).sum();
+        step(i, over).zip(far).is_some_and(|(step, far)| step > far && far >= 0)
+    };
+    let both = |i: &Option<Sym>| {
+        i.as_ref().is_some_and(|s| rows.iter().any(|r| s.contains(&r.0)) && s.contains(over) && !beyond(s))
+    };
     !loads(kernel.defs[r].value()).iter().any(|s| s.index.iter().any(both))
 }
 

@@ -12,9 +12,12 @@ use onnxc_ir::kernel::{Axis, Kernel};
 
 /// The least extent of the rows: below it, gathers are as good.
 const LEAST: i64 = 4;
+/// The most rows.
+const MOST: u16 = 64;
 
-/// The axis along which a load that gathers across lanes goes element by element.
-pub fn rows(kernel: &Kernel, ranges: &Ranges, nest: &Nest, own: &[Axis], lane: &Symbol) -> Option<Symbol> {
+/// The axis along which a load that gathers across lanes goes element by element, and the most rows of a tile along it: a
+/// power of two.
+pub fn rows(kernel: &Kernel, ranges: &Ranges, nest: &Nest, own: &[Axis], lane: &Symbol) -> Option<(Symbol, u16)> {
     let gathers = def_loads(&kernel.defs[nest.def]).into_iter().filter(|s| {
         s.index.iter().all(Option::is_some)
             && offset(kernel, s).contains(lane)
@@ -24,6 +27,7 @@ pub fn rows(kernel: &Kernel, ranges: &Ranges, nest: &Nest, own: &[Axis], lane: &
         let beside = |a: &&Axis| {
             a.var != *lane && lanes::wide(a, LEAST) && lanes::access(kernel, ranges, &s, &a.var) == Access::Unit
         };
-        own.iter().rev().find(beside).map(|a| a.var.clone())
+        let most = |a: &Axis| a.extent.as_int().map_or(MOST, |n| n.min(i64::from(MOST)) as u16);
+        own.iter().rev().find(beside).map(|a| (a.var.clone(), 1 << most(a).ilog2()))
     })
 }

@@ -1,10 +1,10 @@
-//! Whether a convolution pays in the transformed domain, and by how large a tile.
+//! Whether a convolution pays in the transformed domain, and in which form.
 //!
 //! Cycles of the transforms and the bandwidth of weights that the second-level cache can't hold are measured ones of
 //! cores with two multiply-add units; only the ranking counts.
 
-use super::TAPS;
-use super::find::{Conv, parts};
+use super::find::Conv;
+use super::form::{Form, is_long};
 use super::traffic::{Size, cut};
 use crate::from_kernel::Machine;
 use onnxc_ir::kernel::Kernel;
@@ -16,14 +16,17 @@ const EFFICIENCY: f64 = 0.95;
 /// Bytes a cycle of weights that come from beyond the second-level cache.
 const STREAM: f64 = 5.5;
 
-/// A way to compute it: outputs of a tile along an axis, cycles of the two transforms of a tile for one vector of
-/// channels.
-type Way = (i64, f64, f64);
+/// Cycles to copy an element of the data to where lanes of its transform find it.
+const COPY: f64 = 1.5;
 
-/// Kernels of three taps.
-const SMALL: [Way; 2] = [(4, 213.0, 110.0), (2, 90.0, 45.0)];
-/// Longer ones are sums of such kernels, as far apart as a tile is large, which so share the transforms of the data.
-const NESTED: [Way; 1] = [(3, 140.0, 75.0)];
+/// A way to compute it: the form, cycles of the two transforms of a tile for one vector.
+type Way = (Form, f64, f64);
+
+const WAYS: [Way; 3] = [
+    (Form { m: 4, taps: 3 }, 213.0, 110.0),
+    (Form { m: 2, taps: 3 }, 90.0, 45.0),
+    (Form { m: 4, taps: 5 }, 380.0, 180.0),
+];
 
 /// What the estimate knows of a convolution.
 pub(super) struct Work {
@@ -37,44 +40,55 @@ pub(super) struct Work {
     pub channels_last: bool,
 }
 
-/// The tile for a convolution in a kernel, if it pays.
-pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<i64> {
+/// True if lanes of the data's transform can't go across its channels.
+pub(super) fn planar(channels_last: bool, channels: i64) -> bool {
+    !channels_last || channels < FEWEST
+}
+
+/// The form for a convolution in a kernel, if it pays.
+pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<Form> {
     let extents = conv.extents(kernel).map(|e| kernel.ranges.estimate(&e));
     let (taps, channels) = (conv.taps(), conv.channels());
-    Work { taps, channels, extents, channels_last: conv.channels_last }.tile(machine)
+    Work { taps, channels, extents, channels_last: conv.channels_last }.form(machine)
 }
 
 impl Work {
-    /// The tile that takes the fewest cycles, if that beats a direct sum.
-    pub fn tile(&self, machine: Machine) -> Option<i64> {
+    /// The form that takes the fewest cycles, if that beats a direct sum.
+    pub fn form(&self, machine: Machine) -> Option<Form> {
         let lanes = f64::from(machine.vector_bits / 32);
-        let ([ic, oc], parts) = (self.channels, parts(self.taps));
-        let nested = parts != [1, 1];
+        let ([ic, oc], planar) = (self.channels, planar(self.channels_last, self.channels[0]));
         // Other tiles give other roundings: the choice is that for one thread, however many there are.
         let machine = Machine { threads: 1, ..machine };
-        let scalar = !self.channels_last || ic < FEWEST;
-        // Where memory is scarce, transformed weights and tiles are memory and code that isn't there. The transforms of few
-        // channels go one element after the other: only a long kernel makes up for that.
-        if machine.memory.scarce || lanes < 4.0 || oc < FEWEST || (scalar && !(nested && ic < FEWEST)) {
+        // Where memory is scarce, transformed weights and tiles are memory and code that isn't there. Planar data must be
+        // copied first: only a long kernel makes up for that.
+        if machine.memory.scarce || lanes < 4.0 || oc < FEWEST || (planar && !is_long(self.taps)) {
             return None;
         }
         let [h, w] = self.extents;
         let (i, o) = (ic as f64, oc as f64);
         let fma = 2.0 * lanes * EFFICIENCY;
-        let vectors = |c: f64| (c / lanes).ceil();
         let stream = |bytes: f64| if bytes > f64::from(machine.l2_bytes) { bytes / STREAM } else { 0.0 };
         let taps = self.taps.iter().product::<i64>() as f64;
         let mut best = ((h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
-        for (m, into, out) in if nested { &NESTED[..] } else { &SMALL[..] } {
+        for (form, into, out) in WAYS.iter().filter(|way| way.0.covers(self.taps)) {
+            let (m, parts) = (form.m, form.parts(self.taps));
             let along = |n: i64| (n + m - 1) / m;
-            let size = Size { tiles: [h, w].map(along), parts, m: *m, inputs: ic, outputs: oc };
-            let points = ((m + TAPS - 1) * (m + TAPS - 1) * parts[0] * parts[1]) as f64;
-            let tiles = (along(h) * along(w)) as f64;
-            let into = if scalar { into * i } else { into * vectors(i) };
+            let size = Size { tiles: [h, w].map(along), parts, form: *form, inputs: ic, outputs: oc, lanes: 1 };
+            let products = (form.points() * form.points() * parts[0] * parts[1]) as f64;
+            let (rows, columns) = (along(h) as f64, along(w) as f64);
+            let tiles = rows * columns;
+            let copy = if planar { (m * m) as f64 * i * COPY } else { 0.0 };
+            // Vectors of data for each tile.
+            let vectors = match planar {
+                false => (i / lanes).ceil(),
+                true if columns < lanes => (i * (columns + 1.0) / lanes).ceil() / columns,
+                true => i * (columns / lanes).ceil() / columns,
+            };
             let (_, waits) = cut(machine, &size);
-            let cost = tiles * (points * i * o / fma + into + out * vectors(o)) + waits;
+            let transforms = into * vectors + out * (o / lanes).ceil();
+            let cost = tiles * (products * i * o / fma + copy + transforms) + waits;
             if cost < best.0 {
-                best = (cost, Some(*m));
+                best = (cost, Some(*form));
             }
         }
         best.1
@@ -91,8 +105,8 @@ mod tests {
         let machine = |threads| Machine { threads, l2_bytes: 512 << 10, ..Machine::USUAL };
         for (n, i, o) in (4..60).flat_map(|n| [(n, 16, 64), (n, 32, 128), (n, 48, 192), (n, 256, 256), (n, 512, 512)]) {
             let work = Work { taps: [3, 3], channels: [i, o], extents: [n, n], channels_last: true };
-            let alone = work.tile(machine(1));
-            assert!([2, 3, 4, 8].iter().all(|t| work.tile(machine(*t)) == alone), "{n} x {n}, {i} to {o}");
+            let alone = work.form(machine(1));
+            assert!([2, 3, 4, 8].iter().all(|t| work.form(machine(*t)) == alone), "{n} x {n}, {i} to {o}");
         }
     }
 }

@@ -3,15 +3,14 @@
 //!
 //! Does NOT decide whether that pays.
 
-use super::TAPS;
 use crate::from_kernel::reduction_axes;
 use crate::kernel::expr::{Site, loads};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Sym, Tensor};
 use onnxc_ir::kernel::{Axis, BinOp, Body, DefId, ExprKind, Kernel, ReduceOp, Src};
 
-/// The longest kernel along an axis.
-const LONGEST: i64 = 11;
+/// The shortest and the longest kernel along an axis.
+const LENGTHS: std::ops::RangeInclusive<i64> = 3..=11;
 
 /// What is known of a convolution that can be rewritten.
 pub(super) struct Conv {
@@ -43,25 +42,15 @@ impl Conv {
         [2, 3].map(|d| self.weights.shape()[self.order[d]] as i64)
     }
 
-    /// Kernels of three taps side by side that make up one of these, along rows and columns.
-    pub fn parts(&self) -> [i64; 2] {
-        parts(self.taps())
-    }
-
     /// Extents of rows and columns of the output.
     pub fn extents(&self, kernel: &Kernel) -> [Sym; 2] {
         [0, 1].map(|i| kernel.defs[self.def].axes[self.axes[i]].extent.clone())
     }
 }
 
-/// Kernels of three taps side by side that make up one of so many taps.
-pub(super) fn parts(taps: [i64; 2]) -> [i64; 2] {
-    taps.map(|t| (t + TAPS - 1) / TAPS)
-}
-
 /// True if a kernel of so many taps along an axis is neither too short nor too long.
 pub(super) fn fits(taps: i64) -> bool {
-    (TAPS..=LONGEST).contains(&taps)
+    LENGTHS.contains(&taps)
 }
 
 /// The dim of a load that is just this variable.

@@ -1,15 +1,41 @@
-//! The definitions that a convolution becomes in the transformed domain: transforms of the data, products, transforms of the
-//! result. What they compute is said in [`super`].
+//! The definitions that a convolution in the transformed domain is made of.
 //!
-//! Does NOT decide how they are cut, nor insert them into a kernel.
+//! Tiles are counted by two axes, `row` and `column`. The order of the transformed data is chosen for the lanes of its
+//! transform ([`Across`]): whatever goes across them is the innermost dim, of the copy as well. Does NOT schedule anything.
 
-use super::data_index;
+use super::cost::planar;
 use super::find::Conv;
+use super::form::Form;
+use crate::from_kernel::{Machine, all_ranges};
 use crate::kernel::toom_cook::Matrices;
 use onnxc_base::sym::Symbol;
-use onnxc_base::{DType, Sym};
+use onnxc_base::{DType, Ranges, Sym};
 use onnxc_ir::kernel::build::{binary, compare, constant, int, load, select};
-use onnxc_ir::kernel::{Axis, BinOp, Body, CmpOp, Def, Expr, ReduceOp, Scalar, Src};
+use onnxc_ir::kernel::{Axis, BinOp, Body, CmpOp, Def, Expr, ExprKind, Kernel, ReduceOp, Scalar, Src};
+
+/// What goes across the lanes of the data's transform.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Across {
+    /// Channels.
+    Channels,
+    /// Columns of tiles. The copy holds each column of a tile apart.
+    Columns,
+    /// Channels and columns of tiles as one axis, so many columns to a channel: rows of too few tiles for a vector. What is
+    /// between the columns of two channels is computed as well, and nobody reads it.
+    Both(i64),
+}
+
+impl Across {
+    pub fn choose(kernel: &Kernel, conv: &Conv, form: Form, machine: Machine) -> Across {
+        if !planar(conv.channels_last, conv.channels()[0]) {
+            return Across::Channels;
+        }
+        let columns = &form.reach(conv, &form.tiles(kernel, conv))[1];
+        let steps = columns.ceildiv(&Sym::int(form.m)).as_int();
+        let lanes = i64::from(machine.vector_bits / 32);
+        steps.filter(|n| *n <= lanes).map_or(Across::Columns, Across::Both)
+    }
+}
 
 /// What the definitions are made of.
 pub(super) struct Parts<'a> {
@@ -17,7 +43,8 @@ pub(super) struct Parts<'a> {
     pub mats: &'a Matrices,
     pub tiles: &'a [Sym; 2],
     pub base: &'a str,
-    pub m: i64,
+    pub form: Form,
+    pub across: Across,
     /// The axes outside and the tiles are one axis of the products.
     pub flat: bool,
 }
@@ -31,36 +58,126 @@ impl Parts<'_> {
         Axis { var: Symbol::new(&format!("{}.{part}.{name}", self.base)), extent }
     }
 
+    /// The axes outside of rows and columns under the names of another definition.
+    fn outer(&self, part: &str) -> Vec<Axis> {
+        let outer = self.conv.outer.iter().enumerate();
+        outer.map(|(d, o)| self.axis(part, &format!("n{d}"), o.extent.clone())).collect()
+    }
+
     /// The same axes under the names of another definition.
     fn renamed(&self, part: &str, of: &[Axis]) -> Vec<Axis> {
         let last = |a: &Axis| a.var.as_str().rsplit('.').next().unwrap_or_default().to_string();
         of.iter().map(|a| self.axis(part, &last(a), a.extent.clone())).collect()
     }
 
-    /// r[a, j, outer.., row, column, q] = sum over i of BT[a, i] * data[outer.., row * m + i, column * m + j, q], where
-    /// `row` and `column` count tiles.
+    /// Rows and columns that tiles read; where a tile's columns are apart, all of them of every tile.
+    fn reach(&self) -> [Sym; 2] {
+        let [rows, columns] = self.form.reach(self.conv, self.tiles);
+        let m = Sym::int(self.form.m);
+        match self.across {
+            Across::Channels => [rows, columns],
+            _ => [rows, columns.ceildiv(&m) * m],
+        }
+    }
+
+    /// True if all that tiles read can be read where it is.
+    fn within(&self, kernel: &Kernel, ranges: &Ranges) -> bool {
+        let (shape, reach) = (kernel.src_shape(self.conv.data.src), self.reach());
+        [0, 1].iter().all(|&t| {
+            let (offset, extent) = (self.conv.offsets[t], &shape[self.conv.dims[t]]);
+            offset >= 0 && ranges.prove_le(&(&reach[t] + offset), extent) == Some(true)
+        })
+    }
+
+    /// A copy of the data as far as tiles reach, padding included, if the transform needs one: [outer.., row, column, q],
+    /// or [outer.., row, phase, q, step] for the columns `step * m + phase`.
+    pub fn copy(&self, kernel: &Kernel, name: String) -> Option<Def> {
+        let within = self.within(kernel, &all_ranges(kernel));
+        if within && self.across == Across::Channels {
+            return None;
+        }
+        let conv = self.conv;
+        let axis = |part: &str, extent: Sym| Axis { var: Symbol::new(&format!("{name}.{part}")), extent };
+        let mut axes: Vec<Axis> =
+            conv.outer.iter().enumerate().map(|(d, a)| axis(&format!("n{d}"), a.extent.clone())).collect();
+        let outer = vars(&axes);
+        let ([rows, columns], q) = (self.reach(), axis("q", Sym::int(conv.channels()[0])));
+        axes.push(axis("row", rows));
+        let m = Sym::int(self.form.m);
+        let column = match self.across {
+            Across::Channels => {
+                axes.extend([axis("column", columns), q.clone()]);
+                Sym::var(axes[axes.len() - 2].var.clone())
+            }
+            _ => {
+                let (phase, step) = (axis("phase", m.clone()), axis("step", columns.ceildiv(&m)));
+                let column = Sym::var(step.var.clone()) * m + Sym::var(phase.var.clone());
+                axes.extend([phase, q.clone(), step]);
+                column
+            }
+        };
+        let row = Sym::var(axes[outer.len()].var.clone());
+        let index = self.data_index(&outer, &[&row, &column, &Sym::var(q.var)]).into_iter().map(int).collect();
+        let pad = (!within).then(|| conv.data.pad.unwrap_or(Scalar::f32(0.0)));
+        let body = Body::Map(Expr::new(ExprKind::Load { src: conv.data.src, index, pad }));
+        Some(Def { name, dtype: DType::F32, axes, body })
+    }
+
+    /// The index of the data for outer axes, row, column and channel, counted from where the first tile reads.
+    fn data_index(&self, outer: &[Sym], place: &[&Sym; 3]) -> Vec<Sym> {
+        let conv = self.conv;
+        let renamed = |v: &Symbol| Some(outer[conv.outer.iter().position(|a| a.var == *v)?].clone());
+        let one = |(d, i): (usize, &Option<Sym>)| match conv.dims.iter().position(|x| *x == d) {
+            None => i.clone().unwrap_or(Sym::int(0)).subst(&renamed),
+            Some(2) => place[2].clone(),
+            Some(t) => place[t] + conv.offsets[t],
+        };
+        conv.data.index.iter().enumerate().map(one).collect()
+    }
+
+    /// r[a, j, outer.., row, ..] = sum over i of BT[a, i] * data[outer.., row * m + i, column * m + j, q], for the columns
+    /// and channels in their order.
     pub fn rows_in(&self, copy: Option<Src>) -> Def {
-        let (conv, parts) = (self.conv, self.conv.parts());
-        let n = Sym::int(self.mats.bt.len() as i64);
+        let (conv, parts, m) = (self.conv, self.form.parts(self.conv.taps()), self.form.m);
+        let n = Sym::int(self.form.points());
         let mut axes = vec![self.axis("r", "a", n.clone()), self.axis("r", "b", n)];
-        let outer = conv.outer.iter().enumerate();
-        axes.extend(outer.map(|(d, o)| self.axis("r", &format!("n{d}"), o.extent.clone())));
+        axes.extend(self.outer("r"));
         axes.push(self.axis("r", "row", &self.tiles[0] + (parts[0] - 1)));
-        axes.push(self.axis("r", "column", &self.tiles[1] + (parts[1] - 1)));
-        axes.push(self.axis("r", "q", Sym::int(conv.channels()[0])));
+        let before = axes.len();
+        let channels = conv.channels()[0];
+        let (column, q) = (self.axis("r", "column", &self.tiles[1] + (parts[1] - 1)), Sym::int(channels));
+        match self.across {
+            Across::Channels => axes.extend([column, self.axis("r", "q", q)]),
+            Across::Columns => axes.extend([self.axis("r", "q", q), column]),
+            Across::Both(n) => axes.push(self.axis("r", "both", column.extent + (channels - 1) * n)),
+        }
         let at = vars(&axes);
-        let (outer, place) = (&at[2..at.len() - 3], &at[at.len() - 3..]);
+        let (j, outer, row, place) = (&at[1], &at[2..before - 1], &at[before - 1], &at[before..]);
+        let (phase, step) = (j.modulo(&Sym::int(m)), j.floordiv(&Sym::int(m)));
         let value = combine(&at[0], &self.mats.bt, &|i| {
-            let (row, column) = (&place[0] * self.m + i, &place[1] * self.m + &at[1]);
-            match copy {
-                Some(copy) => load(copy, &[outer, &[row, column, place[2].clone()]].concat()),
-                None => load(conv.data.src, &data_index(conv, outer, &[&row, &column, &place[2]])),
+            let row = row * m + i;
+            match (self.across, copy) {
+                (Across::Channels, Some(copy)) => {
+                    load(copy, &[outer, &[row, &place[0] * m + j, place[1].clone()]].concat())
+                }
+                (Across::Channels, None) => {
+                    load(conv.data.src, &self.data_index(outer, &[&row, &(&place[0] * m + j), &place[1]]))
+                }
+                (Across::Both(n), copy) => {
+                    let (at, n) = (&place[0] + &step, Sym::int(n));
+                    let index = [row, phase.clone(), at.floordiv(&n), at.modulo(&n)];
+                    load(copy.unwrap_or(conv.data.src), &[outer, &index].concat())
+                }
+                (Across::Columns, copy) => {
+                    let index = [row, phase.clone(), place[0].clone(), &place[1] + &step];
+                    load(copy.unwrap_or(conv.data.src), &[outer, &index].concat())
+                }
             }
         });
         Def { name: format!("{}.r", self.base), dtype: DType::F32, axes, body: Body::Map(value) }
     }
 
-    /// v[a, b, outer.., row, column, q] = sum over j of BT[b, j] * r[a, j, outer.., row, column, q].
+    /// v[a, b, ..] = sum over j of BT[b, j] * r[a, j, ..].
     pub fn columns_in(&self, r: Src, of: &Def) -> Def {
         let axes = self.renamed("v", &of.axes);
         let at = vars(&axes);
@@ -70,16 +187,25 @@ impl Parts<'_> {
 
     /// m[a, b, outer.., row, column, o] = sum over s, t, q of v[a, b, outer.., row + s, column + t, q] *
     /// u[a, b, s, t, q, o].
-    pub fn multiply(&self, v: Src, u: Src, of: &Def, oc: i64) -> Def {
-        let parts = self.conv.parts();
-        let mut axes = self.renamed("m", &of.axes);
-        let q = axes.pop().map_or(Sym::int(1), |q| q.extent);
+    pub fn multiply(&self, v: Src, u: Src, oc: i64) -> Def {
+        let (parts, q) = (self.form.parts(self.conv.taps()), Sym::int(self.conv.channels()[0]));
+        let n = Sym::int(self.form.points());
+        let mut axes = vec![self.axis("m", "a", n.clone()), self.axis("m", "b", n)];
+        let mut counted = self.outer("m");
+        counted.extend([self.axis("m", "row", self.tiles[0].clone()), self.axis("m", "column", self.tiles[1].clone())]);
+        let mut tile = vars(&counted);
         if self.flat {
-            return self.multiply_flat(v, u, &axes, [q, Sym::int(oc)]);
+            let all = self.axis("m", "tile", counted.iter().fold(Sym::int(1), |n, a| n * &a.extent));
+            let mut rest = Sym::var(all.var.clone());
+            for (at, a) in tile.iter_mut().zip(&counted).skip(1).rev() {
+                *at = rest.modulo(&a.extent);
+                rest = rest.floordiv(&a.extent);
+            }
+            tile[0] = rest;
+            axes.push(all);
+        } else {
+            axes.extend(counted);
         }
-        let n = axes.len();
-        axes[n - 2].extent = self.tiles[0].clone();
-        axes[n - 1].extent = self.tiles[1].clone();
         axes.push(self.axis("m", "o", Sym::int(oc)));
         let mut over = vec![];
         if parts != [1, 1] {
@@ -87,38 +213,20 @@ impl Parts<'_> {
         }
         over.push(self.axis("m", "q", q));
         let (at, steps) = (vars(&axes), vars(&over));
-        let mut data = at[..n].to_vec();
+        let (outer, q) = (tile.len() - 2, steps[steps.len() - 1].clone());
+        let (mut row, mut column) = (tile[outer].clone(), tile[outer + 1].clone());
         if let [s, t, _] = &steps[..] {
-            data[n - 2] = &data[n - 2] + s;
-            data[n - 1] = &data[n - 1] + t;
+            (row, column) = (row + s, column + t);
         }
-        let left = load(v, &[&data[..], &steps[steps.len() - 1..]].concat());
-        let right = load(u, &[&at[..2], &steps[..], &at[n..]].concat());
+        let place = match self.across {
+            Across::Channels => vec![row, column, q],
+            Across::Columns => vec![row, q, column],
+            Across::Both(each) => vec![row, q * each + column],
+        };
+        let left = load(v, &[&at[..2], &tile[..outer], &place].concat());
+        let right = load(u, &[&at[..2], &steps[..], &at[at.len() - 1..]].concat());
         let value = binary(BinOp::Mul, left, right);
         let body = Body::Reduce { op: ReduceOp::Add, axes: over, init: None, value };
-        Def { name: format!("{}.m", self.base), dtype: DType::F32, axes, body }
-    }
-
-    /// As [`Self::multiply`], for kernels of one part: m[a, b, tile, o], where `tile` counts all of `axes` but the first two.
-    fn multiply_flat(&self, v: Src, u: Src, axes: &[Axis], [q, oc]: [Sym; 2]) -> Def {
-        let (points, counted) = axes.split_at(2);
-        let all = counted.iter().fold(Sym::int(1), |n, a| n * &a.extent);
-        let (tile, o) = (self.axis("m", "tile", all), self.axis("m", "o", oc));
-        let q = self.axis("m", "q", q);
-        let at = |a: &Axis| Sym::var(a.var.clone());
-        let mut rest = at(&tile);
-        let mut place: Vec<Sym> = vec![];
-        for a in counted[1..].iter().rev() {
-            place.insert(0, rest.modulo(&a.extent));
-            rest = rest.floordiv(&a.extent);
-        }
-        place.insert(0, rest);
-        let first = vars(points);
-        let left = load(v, &[&first[..], &place, &[at(&q)]].concat());
-        let right = load(u, &[&first[..], &[at(&q), at(&o)]].concat());
-        let value = binary(BinOp::Mul, left, right);
-        let body = Body::Reduce { op: ReduceOp::Add, axes: vec![q], init: None, value };
-        let axes = points.iter().cloned().chain([tile, o]).collect();
         Def { name: format!("{}.m", self.base), dtype: DType::F32, axes, body }
     }
 
@@ -135,9 +243,9 @@ impl Parts<'_> {
     /// z[i, b, outer.., row, column, o] = sum over a of AT[i, a] * m[a, b, outer.., row, column, o].
     pub fn rows_out(&self, products: Src, of: &Def) -> Def {
         let mut axes = self.renamed("z", &of.axes);
-        axes[0].extent = Sym::int(self.m);
+        axes[0].extent = Sym::int(self.form.m);
         let at = vars(&axes);
-        let value = combine(&at[0], &self.mats.at, &|a| load(products, &[&[Sym::int(a)], &at[1..]].concat()));
+        let value = self.back(&at[0], &|a| load(products, &[&[Sym::int(a)], &at[1..]].concat()));
         Def { name: format!("{}.z", self.base), dtype: DType::F32, axes, body: Body::Map(value) }
     }
 
@@ -146,10 +254,10 @@ impl Parts<'_> {
     pub fn columns_out(&self, result: &Def, z: Src) -> Expr {
         let at = result.vars();
         let [row, column, o] = self.conv.axes.map(|i| at[i].clone());
-        let step = Sym::int(self.m);
+        let step = Sym::int(self.form.m);
         let outer = &at[..self.conv.axes[0]];
         let place = self.place(outer, [row.floordiv(&step), column.floordiv(&step)]);
-        let sum = combine(&column.modulo(&step), &self.mats.at, &|b| {
+        let sum = self.back(&column.modulo(&step), &|b| {
             load(z, &[&[row.modulo(&step), Sym::int(b)], &place[..], &[o.clone()]].concat())
         });
         match &result.body {
@@ -157,12 +265,39 @@ impl Parts<'_> {
             _ => sum,
         }
     }
+
+    /// The row of AT that an index says, times what `of` gives. The powers of two points that differ in sign alone do so,
+    /// too, or not at all: rows share the sums and differences.
+    fn back(&self, row: &Sym, of: &dyn Fn(i64) -> Expr) -> Expr {
+        let at = &self.mats.at;
+        let rows = at.iter().map(|c| {
+            let mut sum: Option<Expr> = None;
+            let mut k = 0;
+            while k < c.len() {
+                let x = of(k as i64);
+                let opposite = at[1][k] != 0.0 && at[1].get(k + 1) == Some(&-at[1][k]);
+                let x = match opposite {
+                    true => binary(if c[k] == c[k + 1] { BinOp::Add } else { BinOp::Sub }, x, of(k as i64 + 1)),
+                    false => x,
+                };
+                if c[k] != 0.0 {
+                    let term = times(x, c[k]);
+                    sum = Some(sum.map_or(term.clone(), |s| binary(BinOp::Add, s, term)));
+                }
+                k += 1 + usize::from(opposite);
+            }
+            sum.unwrap_or(constant(Scalar::f32(0.0)))
+        });
+        choose_row(row, rows.collect())
+    }
 }
 
-/// The row of a matrix that an index says, times what `of` gives for each column. Rows that differ in the signs of odd
-/// columns alone share what they have in common.
-fn combine(row: &Sym, matrix: &[Vec<f64>], of: &dyn Fn(i64) -> Expr) -> Expr {
-    let rows: Vec<Expr> = matrix.iter().map(|r| linear(r, of)).collect();
+fn times(x: Expr, c: f64) -> Expr {
+    if c == 1.0 { x } else { binary(BinOp::Mul, x, constant(Scalar::f32(c as f32))) }
+}
+
+/// The expression of the row that an index says.
+fn choose_row(row: &Sym, rows: Vec<Expr>) -> Expr {
     let mut rows = rows.into_iter().enumerate().rev();
     let (_, last) = rows.next().expect("a matrix has rows");
     rows.fold(last, |rest, (k, e)| {
@@ -171,13 +306,18 @@ fn combine(row: &Sym, matrix: &[Vec<f64>], of: &dyn Fn(i64) -> Expr) -> Expr {
     })
 }
 
+/// The row of a matrix that an index says, times what `of` gives for each column. Rows that differ in the signs of odd
+/// columns alone share what they have in common.
+fn combine(row: &Sym, matrix: &[Vec<f64>], of: &dyn Fn(i64) -> Expr) -> Expr {
+    choose_row(row, matrix.iter().map(|r| linear(r, of)).collect())
+}
+
 /// sum of c[i] * of(i): even columns, then odd ones; a first odd coefficient below zero is taken off.
 fn linear(c: &[f64], of: &dyn Fn(i64) -> Expr) -> Expr {
     let part = |odd: usize, sign: f64| {
         let terms = c.iter().enumerate().filter(|(i, c)| i % 2 == odd && **c != 0.0);
         terms.fold(None, |sum: Option<Expr>, (i, c)| {
-            let (x, c) = (of(i as i64), c * sign);
-            let term = if c == 1.0 { x } else { binary(BinOp::Mul, x, constant(Scalar::f32(c as f32))) };
+            let term = times(of(i as i64), c * sign);
             Some(sum.map_or(term.clone(), |s| binary(BinOp::Add, s, term)))
         })
     };

@@ -13,7 +13,7 @@ use crate::kernel::plan::Nest;
 use crate::kernel::schedule::{stage, stage_in_blocks};
 use onnxc_base::Ranges;
 use onnxc_base::sym::Symbol;
-use onnxc_ir::kernel::{At, Axis, DefId, Kernel, Lanes, Loop, Schedule, Stage};
+use onnxc_ir::kernel::{At, DefId, Kernel, Lanes, Loop, Schedule, Stage};
 
 /// The schedule of a rewritten kernel.
 pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<()> {
@@ -33,15 +33,14 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
     }
     let outside = kernel.defs[stored].axes.len() - 1;
     let at = |depth: usize| Some(At { owner: last, depth: depth as u32, rolls: false });
-    let lanes_in = if w.wide { lanes.lanes } else { 1 };
     let products = products_order(products, kernel, m);
     if let Cut::Blocks(sizes) = w.cut {
-        stages.push(transform_stage(kernel, v, at(outside), lanes_in)?);
+        stages.push(transform_stage(kernel, v, at(outside), lanes.lanes)?);
         // The next point's weights follow this one's.
         let ahead = products.ahead.as_ref().map(|_| kernel.defs[m].axes[1].var.clone());
         let inside = outside + usize::from(stored == last);
         stages.push(Stage { at: at(inside), parallel: false, ahead, ..products });
-        let sizes = sizes.map(|n| n * w.m);
+        let sizes = sizes.map(|n| n * w.form.m);
         if stored == last {
             stages.push(blocked(result, outside, sizes));
         } else {
@@ -51,7 +50,7 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
             stages.push(owner(kernel, &ranges, machine, stored, sizes)?);
         }
     } else {
-        stages.push(transform_stage(kernel, v, None, lanes_in)?);
+        stages.push(transform_stage(kernel, v, None, lanes.lanes)?);
         stages.push(products);
         stages.push(Stage { loops: without_panels(&result.loops), ..result });
     }
@@ -66,8 +65,8 @@ fn result_stage(kernel: &Kernel, w: &Winograd, (sum, stored): (DefId, DefId), la
     let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).collect();
     loops.extend([
         Loop::new(&channel.var, panel),
-        Loop::guarded(&row.var, w.m as u32),
-        Loop::guarded(&column.var, w.m as u32),
+        Loop::guarded(&row.var, w.form.m as u32),
+        Loop::guarded(&column.var, w.form.m as u32),
         Loop::new(&channel.var, u32::from(lanes)),
     ]);
     let vector = Some(Lanes { axis: channel.var.clone(), lanes });
@@ -112,14 +111,17 @@ fn products_order(mut s: Stage, kernel: &Kernel, m: DefId) -> Stage {
     s
 }
 
-/// All points of one tile at once, for the channels of one vector.
-fn transform_stage(kernel: &Kernel, v: DefId, at: Option<At>, lanes: u16) -> Option<Stage> {
+/// All points of one tile at once, or of neighbours along the innermost axis, as many as a vector has lanes.
+fn transform_stage(kernel: &Kernel, v: DefId, at: Option<At>, mut lanes: u16) -> Option<Stage> {
     let axes = &kernel.defs[v].axes;
     let n = axes[0].extent.as_int()? as u32;
-    let mut loops: Vec<Loop> = axes[2..].iter().map(|a| Loop::new(&a.var, 1)).collect();
-    loops.last_mut()?.block = u32::from(lanes);
+    let across = axes.last()?;
+    while lanes > 1 && across.extent.as_int().is_some_and(|n| n <= i64::from(lanes / 2)) {
+        lanes /= 2;
+    }
+    let mut loops: Vec<Loop> = axes[2..axes.len() - 1].iter().map(|a| Loop::new(&a.var, 1)).collect();
+    loops.push(Loop::even(&across.var, u32::from(lanes)));
     loops.extend([Loop::new(&axes[0].var, n), Loop::new(&axes[1].var, n)]);
-    let across = |a: &Axis| Lanes { axis: a.var.clone(), lanes };
-    let vector = axes.last().filter(|_| lanes > 1).map(across);
+    let vector = (lanes > 1).then(|| Lanes { axis: across.var.clone(), lanes });
     Some(Stage { def: v, acc: None, parallel: at.is_none(), at, loops, over: vec![], vector, ahead: None, dots: None })
 }

@@ -6,7 +6,7 @@
 //!
 //! Bandwidths are measured ones; only the ranking counts. Does NOT count arithmetic.
 
-use super::TAPS;
+use super::form::Form;
 use crate::from_kernel::Machine;
 
 /// Bytes a cycle of weights from memory.
@@ -25,14 +25,16 @@ const SHARE: i64 = 16;
 pub(super) struct Size {
     /// Tiles along rows and columns, estimated where they aren't known.
     pub tiles: [i64; 2],
-    /// Kernels of three taps along rows and columns.
+    /// Parts of the kernel along its rows and columns.
     pub parts: [i64; 2],
-    /// Outputs of a tile along an axis.
-    pub m: i64,
+    /// Outputs of a tile, taps of a part.
+    pub form: Form,
     /// Channels of the data.
     pub inputs: i64,
     /// Channels of the result.
     pub outputs: i64,
+    /// Columns of tiles that are transformed at once.
+    pub lanes: i64,
 }
 
 /// The ways to cut.
@@ -46,7 +48,7 @@ pub enum Cut {
 
 impl Size {
     fn points(&self) -> i64 {
-        (self.m + TAPS - 1) * (self.m + TAPS - 1)
+        self.form.points() * self.form.points()
     }
 
     /// Bytes of the transformed data of so many rows and columns of tiles.
@@ -80,7 +82,7 @@ pub(super) fn cut(machine: Machine, size: &Size) -> (Cut, f64) {
 /// Rows and columns of tiles of a block: what is kept of them between the transforms fills a third of the cache. `kept`
 /// are the channels of the result if that is kept as well.
 pub(super) fn block(machine: Machine, size: &Size, panel: i64, kept: i64) -> [i64; 2] {
-    let products = size.points() * panel + size.m * size.m * kept;
+    let products = size.points() * panel + size.form.m * size.form.m * kept;
     let bytes = |rows: i64, columns: i64| size.data([rows, columns]) + 4 * rows * columns * products;
     let most = i64::from(machine.l2_bytes) / 3;
     // At least as many as fill a register tile.
@@ -90,7 +92,15 @@ pub(super) fn block(machine: Machine, size: &Size, panel: i64, kept: i64) -> [i6
     let equal = |n: i64, most: i64| ceil(n, ceil(n, most.max(1)));
     let most_of = |n: i64, fits: &dyn Fn(i64) -> bool| (1..=n).take_while(|k| fits(*k)).last().unwrap_or(1);
     let [rows, columns] = size.tiles;
-    let wide = equal(columns, most_of(columns, &|k| fits(1, k)));
+    let most = most_of(columns, &|k| fits(1, k));
+    // What lies between two parts is transformed for both blocks; a whole number of vectors, with that.
+    let (between, lanes) = (size.parts[1] - 1, size.lanes.max(1));
+    let vectors = (most + between) / lanes;
+    let wide = if most < columns && lanes > 1 && vectors * lanes > between {
+        vectors * lanes - between
+    } else {
+        equal(columns, most)
+    };
     let high = if wide == columns { most_of(rows, &|k| fits(k, columns)) } else { 1 };
     // As many blocks for each thread.
     let blocks = ceil(rows, high) as u64;
@@ -105,7 +115,11 @@ mod tests {
     fn of(pixels: i64, channels: i64, m: i64) -> Cut {
         let machine = Machine { l2_bytes: 512 << 10, ..Machine::USUAL };
         let tiles = [(pixels + m - 1) / m; 2];
-        cut(machine, &Size { tiles, parts: [1, 1], m, inputs: channels, outputs: channels }).0
+        cut(
+            machine,
+            &Size { tiles, parts: [1, 1], form: Form { m, taps: 3 }, inputs: channels, outputs: channels, lanes: 1 },
+        )
+        .0
     }
 
     /// Layers that were measured both ways.
@@ -119,7 +133,15 @@ mod tests {
 
     #[test]
     fn blocks_are_equal() {
-        let size = Size { tiles: [7, 7], parts: [1, 1], m: 4, inputs: 64, outputs: 64 };
+        let size =
+            Size { tiles: [7, 7], parts: [1, 1], form: Form { m: 4, taps: 3 }, inputs: 64, outputs: 64, lanes: 1 };
         assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 24, 0), [1, 7]);
+    }
+
+    #[test]
+    fn columns_across_lanes_fill_vectors_with_what_is_between_parts() {
+        let form = Form { m: 4, taps: 5 };
+        let size = Size { tiles: [192; 2], parts: [2, 2], form, inputs: 3, outputs: 64, lanes: 8 };
+        assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 64, 64), [1, 7]);
     }
 }

@@ -1,14 +1,14 @@
 //! The weights in the transformed domain.
 
-use super::TAPS;
 use super::find::Conv;
+use super::form::Form;
 use crate::kernel::toom_cook::Matrices;
 use onnxc_base::{DType, Sym, Tensor};
 use onnxc_ir::kernel::Param;
 
-/// U[a, b, s, t, q, o] = sum over x, y of G[a, x] * G[b, y] * w[o, q, 3 s + x, 3 t + y], in f64; taps beyond the kernel
-/// are zero. Dims `s` and `t` only where there is more than one part.
-pub(super) fn transformed(conv: &Conv, mats: &Matrices, name: String) -> Param {
+/// U[a, b, s, t, q, o] = sum over x, y of G[a, x] * G[b, y] * w[o, q, m s + x, m t + y], in f64; taps beyond the kernel
+/// are zero, and so are those that the next part begins with. Dims `s` and `t` only where there is more than one part.
+pub(super) fn transformed(conv: &Conv, form: Form, mats: &Matrices, name: String) -> Param {
     let shape = conv.weights.shape();
     let mut strides = vec![1usize; shape.len()];
     for d in (1..shape.len()).rev() {
@@ -16,22 +16,29 @@ pub(super) fn transformed(conv: &Conv, mats: &Matrices, name: String) -> Param {
     }
     let [o, q, r, s] = conv.order.map(|d| (shape[d], strides[d]));
     let given = conv.weights.to_f64().expect("f32 weights");
-    let [rows, columns] = conv.parts().map(|p| p as usize);
-    let (n, taps) = (mats.g.len(), TAPS as usize);
+    let [rows, columns] = form.parts(conv.taps()).map(|p| p as usize);
+    let (n, taps, m) = (mats.g.len(), form.taps as usize, form.m as usize);
     let mut out = vec![0f32; n * n * rows * columns * q.0 * o.0];
     for (part, iq, io) in (0..rows * columns).flat_map(|p| (0..q.0 * o.0).map(move |i| (p, i / o.0, i % o.0))) {
-        let (row, column) = (part / columns * taps, part % columns * taps);
+        let (part, past) = ([part / columns, part % columns], [rows, columns].map(|n| n - 1));
+        let (row, column) = (part[0] * m, part[1] * m);
+        // The last part has all taps that are left.
+        let own = |t: usize, x: usize| x < m || part[t] == past[t];
         let tap = |x: usize, y: usize| {
             let inside = row + x < r.0 && column + y < s.0;
-            if inside { given[io * o.1 + iq * q.1 + (row + x) * r.1 + (column + y) * s.1] } else { 0.0 }
+            if inside && own(0, x) && own(1, y) {
+                given[io * o.1 + iq * q.1 + (row + x) * r.1 + (column + y) * s.1]
+            } else {
+                0.0
+            }
         };
         // Rows first: half[a][y].
-        let half: Vec<[f64; 3]> =
-            mats.g.iter().map(|g| [0, 1, 2].map(|y| (0..3).map(|x| g[x] * tap(x, y)).sum::<f64>())).collect();
+        let line = |g: &Vec<f64>| (0..taps).map(|y| (0..taps).map(|x| g[x] * tap(x, y)).sum::<f64>()).collect();
+        let half: Vec<Vec<f64>> = mats.g.iter().map(line).collect();
         for (a, line) in half.iter().enumerate() {
             for (b, g) in mats.g.iter().enumerate() {
-                let u: f64 = (0..3).map(|y| g[y] * line[y]).sum();
-                out[(((a * n + b) * rows * columns + part) * q.0 + iq) * o.0 + io] = u as f32;
+                let u: f64 = (0..taps).map(|y| g[y] * line[y]).sum();
+                out[(((a * n + b) * rows * columns + part[0] * columns + part[1]) * q.0 + iq) * o.0 + io] = u as f32;
             }
         }
     }
