@@ -76,15 +76,12 @@ impl<'k> Cx<'k> {
 
     /// Blocks of each loop, up to the first loop whose number of blocks depends on the block around it.
     fn counts(&self, stage: &Stage, domain: &Domain) -> Result<Vec<Sym>, Diagnostic> {
-        let (mut domain, mut counts, mut unequal, mut single) = (domain.clone(), vec![], vec![], false);
+        let (mut domain, mut counts, mut unequal) = (domain.clone(), vec![], vec![]);
         for (at, l) in stage.loops.iter().enumerate() {
-            // A single row has blocks of its own along the lanes.
-            let lanes = stage.vector.as_ref().is_some_and(|v| v.axis == l.axis);
-            if unequal.contains(&&l.axis) || lanes && single {
+            if unequal.contains(&&l.axis) {
                 break;
             }
             let parts = self.parts(stage, at, &domain)?;
-            single |= parts.len() > 1 && l.block > 1 && parts.iter().any(|p| p.len.is_one());
             counts.push(parts.iter().fold(Sym::int(0), |n, p| n + &p.count));
             match &parts[..] {
                 [only] => domain = self.block_of(&domain, l, Sym::int(0), only),

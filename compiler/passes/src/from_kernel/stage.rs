@@ -5,14 +5,10 @@ use super::cuts::{Kind, Part, Start, cut};
 use super::share::Share;
 use super::span::{Domain, Span};
 use super::{Cx, reduction_axes};
-use crate::kernel::expr::{Site, loads};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, Sym};
-use onnxc_ir::kernel::{Axis, Body, Cut, Loop, Stage};
+use onnxc_ir::kernel::{Axis, Cut, Loop, Stage};
 use onnxc_ir::loops::{LoopKind, Value};
-
-/// Sums in flight that hide the latency of a multiply-add.
-const IN_FLIGHT: u32 = 8;
 
 impl<'k> Cx<'k> {
     /// Lowers a stage for the points of a domain.
@@ -79,38 +75,7 @@ impl<'k> Cx<'k> {
     pub(super) fn parts(&self, stage: &Stage, at: usize, domain: &Domain) -> Result<Vec<Part>, Diagnostic> {
         let l = &stage.loops[at];
         let span = domain.get(&l.axis).ok_or_else(|| self.error(format!("no axis {}", l.axis)))?;
-        let block = l.block * self.panels_at_once(stage, at, domain);
-        Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&span.len, block, self.kind(stage, at, l))))
-    }
-
-    /// How many panels of vectors a tile takes at once: a single row, left over of tiles of several, takes as many as hide
-    /// the latency of its sums.
-    fn panels_at_once(&self, stage: &Stage, at: usize, domain: &Domain) -> u32 {
-        let (l, along) = (&stage.loops[at], stage.vector.as_ref());
-        let Some(v) = along.filter(|v| v.axis == l.axis && stage.is_tile_loop(at)) else { return 1 };
-        let tiles = || stage.loops.iter().enumerate().filter(|(i, r)| r.axis != l.axis && stage.is_tile_loop(*i));
-        let single = |r: &Loop| domain.get(&r.axis).is_some_and(|s| s.len.is_one());
-        let left_over = tiles().all(|(_, r)| single(r)) && tiles().any(|(_, r)| r.block > 1);
-        let vectors = l.block / u32::from(v.lanes);
-        if !left_over
-            || vectors == 0
-            || stage.dots.is_some()
-            || self.machine.memory.scarce
-            || !self.broadcasts(stage, &l.axis)
-        {
-            return 1;
-        }
-        let most = self.machine.registers.saturating_sub(2) / vectors;
-        IN_FLIGHT.div_ceil(vectors).clamp(1, most.max(1))
-    }
-
-    /// True if a stage's sum reads something that is the same for all lanes along an axis.
-    pub(super) fn broadcasts(&self, stage: &Stage, axis: &Symbol) -> bool {
-        let def = &self.kernel.defs[stage.acc.unwrap_or(stage.def)];
-        let points = self.point_env(stage).unwrap_or_default();
-        let lane = points.iter().find(|(_, s)| s.as_symbol() == Some(axis)).map_or(axis, |(v, _)| v);
-        let same = |s: &Site| s.index.iter().all(|i| i.as_ref().is_some_and(|i| !i.contains(lane)));
-        matches!(def.body, Body::Reduce { .. }) && loads(def.value()).iter().any(same)
+        Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&span.len, l.block, self.kind(stage, at, l))))
     }
 
     /// What a block of a loop, from `lo` on, leaves of the domain.
