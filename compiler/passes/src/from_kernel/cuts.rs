@@ -54,6 +54,17 @@ pub(super) enum Kind {
     Whole,
 }
 
+impl Part {
+    /// True if no expression of it is beyond what symbolic integers hold.
+    fn is_known(&self) -> bool {
+        let start = match &self.start {
+            Start::Every { first, .. } => first.is_overflow(),
+            Start::Clamped { first, last, .. } => first.is_overflow() || last.is_overflow(),
+        };
+        !start && !self.count.is_overflow() && !self.len.is_overflow()
+    }
+}
+
 /// Cuts `0 .. len`.
 pub(super) fn cut(len: &Sym, block: u32, kind: Kind) -> Vec<Part> {
     let block = i64::from(block);
@@ -62,7 +73,12 @@ pub(super) fn cut(len: &Sym, block: u32, kind: Kind) -> Vec<Part> {
     }
     match len.as_int() {
         Some(n) => fixed(n, block, kind),
-        None => symbolic(len, block, kind),
+        None => {
+            let parts = symbolic(len, block, kind);
+            // What says how many blocks there are repeats the length: a long one may get too long to be computed.
+            let known = parts.iter().all(Part::is_known);
+            if known { parts } else { vec![every(len.clone(), Sym::int(0), 1, Sym::int(1))] }
+        }
     }
 }
 
@@ -196,6 +212,17 @@ mod tests {
             }
         }
         seen
+    }
+
+    #[test]
+    fn lengths_of_thousands_of_nodes_go_point_by_point() {
+        let term =
+            |i: i64| (Sym::var("n") + i).floordiv(&(Sym::var("m") + i)) * Sym::var("k").modulo(&(Sym::var("n") + i));
+        let len: Sym = (1..150).map(term).sum();
+        assert!(!len.is_overflow());
+        let parts = cut(&len, 6, Kind::Points { even: true, again: true });
+        assert!(parts.iter().all(Part::is_known));
+        assert_eq!(parts.iter().map(|p| &p.count).collect::<Vec<_>>(), [&len]);
     }
 
     #[test]
