@@ -145,7 +145,8 @@ impl Sym {
     }
 
     /// Nodes as a tree; what [`MAX_SIZE`] limits and what simplification tries to lessen.
-    pub(super) fn size(&self) -> u32 {
+    /// Nodes of the expression as a tree.
+    pub fn size(&self) -> u32 {
         match &self.0 {
             Repr::Int(_) => 1,
             Repr::Poly(poly) => poly.size,

@@ -54,6 +54,9 @@ pub(super) enum Kind {
     Whole,
 }
 
+/// Nodes of a length up to which its blocks may have two sizes: what says how many repeats the length again and again.
+const SIMPLE: u32 = 8;
+
 impl Part {
     /// True if no expression of it is beyond what symbolic integers hold.
     fn is_known(&self) -> bool {
@@ -144,7 +147,7 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
             parts.push(every(at_most_one(n - &full), full.clone(), lanes, n - &full));
             parts
         }
-        Kind::Points { even: true, again: true } => {
+        Kind::Points { even: true, again: true } if n.size() <= SIMPLE => {
             // About equal blocks, as for a known length, have two sizes if there are enough of them. Else whole blocks
             // overlap, or points are done one by one.
             let tiles = n.ceildiv(&b);
@@ -161,6 +164,13 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
             };
             let rest = every(small, large * block, block - 1, Sym::int(block - 1));
             vec![clamped, rest, every(single, Sym::int(0), 1, Sym::int(1))]
+        }
+        Kind::Points { even: true, again: true } => {
+            // Nothing overlaps if there is less than one block.
+            let enough = at_most_one(blocks);
+            let (tiles, done) = (n.ceildiv(&b) * &enough, n * &enough);
+            let start = Start::Clamped { first: Sym::int(0), step: block, last: n - block };
+            vec![Part { count: tiles, start, len: b }, every(n - &done, done, 1, Sym::int(1))]
         }
         Kind::Points { .. } => {
             vec![every(blocks, Sym::int(0), block, b), every(n - &whole, whole, 1, Sym::int(1))]
@@ -223,6 +233,17 @@ mod tests {
         let parts = cut(&len, 6, Kind::Points { even: true, again: true });
         assert!(parts.iter().all(Part::is_known));
         assert_eq!(parts.iter().map(|p| &p.count).collect::<Vec<_>>(), [&len]);
+    }
+
+    #[test]
+    fn long_lengths_stay_sizes() {
+        let text =
+            "floordiv(n + 31, 32)*floordiv(3*n + 7, 5)*mod(7*n + 3, floordiv(n, 9) + 11) + floordiv(n*n + 5, 13)";
+        let len = Sym::parse(text).expect("a symbolic integer");
+        assert!(len.size() > SIMPLE);
+        for part in cut(&len, 4, Kind::Points { even: true, again: true }) {
+            assert!(part.count.size() < 8 * len.size(), "{}", part.count);
+        }
     }
 
     #[test]
