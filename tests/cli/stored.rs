@@ -65,12 +65,13 @@ fn check(name: &str, tolerance: f64) {
 
 #[test]
 fn one_library_for_every_picture() {
-    check("srcnn_dynamic", 1e-3);
+    // Pixels up to 390; the transformed domain of long kernels is within 1e-5 of the largest.
+    check("srcnn_dynamic", 4e-3);
 }
 
 #[test]
 fn the_factor_is_an_input() {
-    check("srcnn3", 1e-3);
+    check("srcnn3", 4e-3);
 }
 
 #[test]
