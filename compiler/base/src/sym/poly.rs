@@ -145,7 +145,6 @@ impl Sym {
     }
 
     /// Nodes as a tree; what [`MAX_SIZE`] limits and what simplification tries to lessen.
-    /// Nodes of the expression as a tree.
     pub fn size(&self) -> u32 {
         match &self.0 {
             Repr::Int(_) => 1,

@@ -10,6 +10,7 @@
 
 use super::expr::{Site, def_loads, loads, map_parts, offset, rewrite};
 use super::lanes::{self, Access};
+use super::panels::MANY;
 use super::plan::{Nest, nests};
 use super::{dot, schedule, tile};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
@@ -18,9 +19,6 @@ use onnxc_base::{EntityRef, PrimaryMap, Ranges, Sym};
 use onnxc_ir::kernel::build::int;
 use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Lanes, Src};
 use onnxc_ir::scalar::Scalar;
-
-/// Rows that make up for the copy of an operand that could be read as it is.
-const MANY: i64 = 16;
 
 /// Packs the operands of every reduction that needs it and isn't planned elsewhere. `blocks` are axes of which only so
 /// many points are done at a time.

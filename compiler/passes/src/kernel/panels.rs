@@ -19,7 +19,7 @@ use onnxc_ir::kernel::{Axis, Body, Def, Expr, ExprKind, Kernel, Src};
 use onnxc_ir::scalar::Scalar;
 
 /// Rows that make up for the copy of what could be read as it is.
-const MANY: i64 = 16;
+pub(super) const MANY: i64 = 16;
 
 /// Copies what contractions would gather.
 pub fn panels(kernel: &mut Kernel, machine: Machine) {

@@ -4,7 +4,8 @@
 //! converted at compile time (`precompute`), which doubles their bytes. Afterwards what a contraction reads for many points
 //! of its output is f32; the values are the same, as it sums in f32 anyway.
 //!
-//! Does NOT widen what is read for few points (a matrix times a vector waits for memory), nor anything where RAM is scarce.
+//! Does NOT widen what is read for few points (a matrix times a vector waits for memory), the operands of attention, whose
+//! kernels have an order of their own, nor anything where RAM is scarce.
 
 use super::expr::{Site, live, map_parts, rewrite, walk};
 use super::lanes;
