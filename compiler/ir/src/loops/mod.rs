@@ -27,6 +27,7 @@ pub mod random;
 mod stmt;
 #[cfg(test)]
 mod tests;
+pub mod unread;
 pub mod verify;
 pub mod walk;
 

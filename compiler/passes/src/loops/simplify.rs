@@ -1,11 +1,13 @@
 //! simplify: equal values are computed once, constants fold, what nobody reads is not computed.
 //!
 //! Only operations without memory or variables count as equal: a load may see another value later. Scopes are blocks:
-//! a value is reused in the block that computes it and in those inside. `Get`, `Load` and calls stay where they are.
+//! a value is reused in the block that computes it and in those inside. `Get`, `Load` and calls stay where they are. Arrays
+//! on the stack that are only written are not written, either; those of other kinds may be seen from outside.
 
 use super::walk::{blocks_mut, map_operands, map_reads, operands, reads};
 use crate::manager::LoopsPass;
 use onnxc_base::SecondaryMap;
+use onnxc_ir::loops::unread::drop_unread;
 use onnxc_ir::loops::verify::Stage;
 use onnxc_ir::loops::{Block, Func, Op, Program, Scalar, Stmt, Ty, Value};
 use onnxc_ir::scalar::{BinOp, eval_binary, eval_cast};
@@ -29,8 +31,10 @@ pub fn simplify(program: &mut Program) {
         let mut body = std::mem::take(&mut f.body);
         let mut n = Numbering { f, same: SecondaryMap::new(), scopes: vec![] };
         n.block(&mut body);
-        let mut read: SecondaryMap<Value, bool> = SecondaryMap::new();
-        sweep(f, &mut body, &mut read);
+        sweep(f, &mut body);
+        if drop_unread(f, &mut body) {
+            sweep(f, &mut body);
+        }
         f.body = body;
     }
 }
@@ -133,8 +137,14 @@ fn key(ty: Ty, op: &Op) -> String {
     format!("{ty} {op:?}")
 }
 
-/// Removes computations that nobody reads, last statement first.
-fn sweep(f: &Func, b: &mut Block, read: &mut SecondaryMap<Value, bool>) {
+/// Removes computations that nobody reads.
+fn sweep(f: &Func, body: &mut Block) {
+    let mut read: SecondaryMap<Value, bool> = SecondaryMap::new();
+    sweep_block(f, body, &mut read);
+}
+
+/// The last statement first.
+fn sweep_block(f: &Func, b: &mut Block, read: &mut SecondaryMap<Value, bool>) {
     // A loop's body runs again, but values are read only after they are defined, so one walk backwards is enough.
     let mut kept = Vec::with_capacity(b.0.len());
     for mut s in std::mem::take(&mut b.0).into_iter().rev() {
@@ -147,7 +157,7 @@ fn sweep(f: &Func, b: &mut Block, read: &mut SecondaryMap<Value, bool>) {
         }
         reads(&s, &mut |x| read[x] = true);
         for i in blocks_mut(&mut s).into_iter().rev() {
-            sweep(f, i, read);
+            sweep_block(f, i, read);
         }
         kept.push(s);
     }

@@ -1,6 +1,7 @@
-//! Removes what nobody reads: values, variables that are only set, and settings of a variable to what it is.
+//! Removes what nobody reads: values, variables and arrays that are only set, and settings of a variable to what it is.
 
 use onnxc_base::SecondaryMap;
+use onnxc_ir::loops::unread::drop_unread;
 use onnxc_ir::loops::walk::{blocks, blocks_mut, operands, reads};
 use onnxc_ir::loops::{Block, Func, Op, Stmt, Value, Var};
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ pub(super) fn sweep(f: &mut Func) {
         let mut live = Live { f, values: SecondaryMap::new(), vars: SecondaryMap::new() };
         live.block(&mut body);
         let vars = live.vars;
-        let dropped = drop_sets(&mut body, &vars);
+        let dropped = drop_sets(&mut body, &vars) | drop_unread(f, &mut body);
         f.body = body;
         if !dropped {
             return;
