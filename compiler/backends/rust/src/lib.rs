@@ -13,6 +13,7 @@ mod file;
 mod function;
 mod helpers;
 mod lang;
+mod places;
 mod roots;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The arguments as they are typed. [`super::resolve`] says what they mean.
 
-use crate::options::{MOST_THREADS, allowed_threads};
+use super::threads::{Threads, threads};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -61,41 +61,6 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page
     Man(ManArgs),
-}
-
-/// What `--threads` says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Threads {
-    /// So many.
-    Count(u32),
-    /// As many processors as this process may use.
-    Auto,
-}
-
-impl Threads {
-    /// The most threads of a run.
-    pub fn most(self) -> u32 {
-        match self {
-            Threads::Count(n) => n,
-            Threads::Auto => allowed_threads(),
-        }
-    }
-
-    /// What a loaded module is told: 0 leaves it to the module.
-    pub fn wanted(self) -> u32 {
-        match self {
-            Threads::Count(n) => n,
-            Threads::Auto => 0,
-        }
-    }
-}
-
-fn threads(word: &str) -> Result<Threads, String> {
-    match word.parse() {
-        _ if word == "auto" => Ok(Threads::Auto),
-        Ok(n) if (1..=MOST_THREADS).contains(&n) => Ok(Threads::Count(n)),
-        _ => Err(format!("expected a number from 1 to {MOST_THREADS}, or auto")),
-    }
 }
 
 /// What says how a model is compiled.

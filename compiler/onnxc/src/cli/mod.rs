@@ -18,6 +18,7 @@ mod resolve;
 mod run;
 mod session;
 mod style;
+mod threads;
 mod watch;
 
 use args::{Cli, Command};

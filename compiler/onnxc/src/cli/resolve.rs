@@ -1,7 +1,8 @@
 //! From arguments to [`Options`]: every word gets its meaning here, or an error.
 
-use super::args::{BuildArgs, SourceArgs, Threads, WeightsPlace};
+use super::args::{BuildArgs, SourceArgs, WeightsPlace};
 use super::style;
+use super::threads::Threads;
 use crate::tune::{Cache, Tuner};
 use crate::{Options, backends};
 use onnxc_base::{Diagnostic, Diagnostics};

@@ -25,6 +25,7 @@ pub mod panels;
 pub mod plan;
 pub mod precompute;
 pub mod schedule;
+mod share;
 mod signs;
 pub mod sliding;
 pub mod split;
