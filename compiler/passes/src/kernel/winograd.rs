@@ -4,7 +4,8 @@
 //! m²r² (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", arXiv 1509.09308). [`form`] says which there
 //! are. A longer kernel is a sum of such kernels side by side, added up in the transformed domain (*nested*). They are as
 //! far apart as tiles are, so one transform of the data serves all of them: a 9×9 kernel is a 2×2 convolution over tiles
-//! of 4×4 outputs, with 16 products for what takes 81.
+//! of 4×4 outputs, with 16 products for what takes 81. An axis may be left as it is: F(1, 1), whose parts are the taps. So
+//! few channels, which don't make up for two transforms, have one, along rows.
 //!
 //! The reduction becomes four definitions: the transform `v` of the data, rows first (`r`), the products `m` with the
 //! transformed weights (a constant), and a map in place of the reduction that transforms back, rows first (`z`); see
@@ -31,11 +32,10 @@ pub use traffic::Cut;
 use super::chain;
 use super::pack::insert_before;
 use super::plan;
-use super::toom_cook::matrices;
 use crate::from_kernel::Machine;
 use cost::Work;
 use find::Conv;
-use form::{Form, is_long};
+use form::{Form, Line, is_long};
 use onnxc_base::Sym;
 use onnxc_base::sym::Symbol;
 use onnxc_ir::kernel::build::load;
@@ -116,7 +116,8 @@ pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64)
     let more = |t: usize| {
         let exact = (&reach[t] - &extents[t]).as_int().map(|n| n - (taps[t] - 1));
         // Of the last tile all but one output may be too many.
-        exact.unwrap_or(form.m - 1 + (parts[t] - 1) * form.m + form.taps - taps[t])
+        let Line { m, taps: part } = form.0[t];
+        exact.unwrap_or(m - 1 + (parts[t] - 1) * m + part - taps[t])
     };
     Some((conv.data.src, [0, 1].map(|t| (conv.dims[t], more(t)))))
 }
@@ -129,7 +130,7 @@ pub fn nests(machine: Machine, taps: [i64; 2], channels: [i64; 2], extents: [i64
 }
 
 fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, (form, across): (Form, Across), cut: Cut) -> Winograd {
-    let mats = matrices(form.m as usize, form.taps as usize, &form.finite());
+    let mats = form.0.map(Line::matrices);
     let (sum, stored) = (kernel.defs[conv.def].name.clone(), kernel.defs[stored].name.clone());
     let tiles = form.tiles(kernel, conv);
     let oc = conv.channels()[1];

@@ -132,6 +132,8 @@ fn large_kernels_in_the_transformed_domain() {
         (9, 4, ["2", "9", "66"]),
         (7, 0, ["3", "13", "14"]),
         (5, 0, ["6", "14", "14"]),
+        (5, 2, ["6", "9", "10"]),
+        (5, 1, ["6", "13", "6"]),
         (11, 5, ["2", "9", "4"]),
         (4, 0, ["3", "11", "43"]),
     ] {
@@ -199,7 +201,9 @@ fn transforms_of_few_channels_have_lanes() {
         format!("[{}] {lanes}", shape.join(", "))
     };
     assert_eq!(of(&["3", "72", "72"], 9), "[8, 8, 17, 3, 17] c.v.column 8");
-    assert_eq!(of(&["6", "14", "14"], 5), "[8, 8, 3, 23] c.v.both 8");
+    assert_eq!(of(&["16", "13", "14"], 7), "[8, 8, 3, 63] c.v.both 8");
+    // Few channels: rows are transformed, columns aren't; whole rows are read where they are.
+    assert_eq!(of(&["6", "14", "14"], 5), "[8, 1, 3, 6, 14] c.v.column 8");
 }
 
 /// What shares its loads is computed together, so that a transform loads each element once and soon needs it no more.

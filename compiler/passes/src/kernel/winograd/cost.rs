@@ -4,7 +4,7 @@
 //! cores with two multiply-add units; only the ranking counts.
 
 use super::find::Conv;
-use super::form::{Form, is_long};
+use super::form::{Form, Line, is_long};
 use super::traffic::{Size, cut};
 use crate::from_kernel::Machine;
 use onnxc_ir::kernel::Kernel;
@@ -22,10 +22,12 @@ const COPY: f64 = 1.5;
 /// A way to compute it: the form, cycles of the two transforms of a tile for one vector.
 type Way = (Form, f64, f64);
 
-const WAYS: [Way; 3] = [
-    (Form { m: 4, taps: 3 }, 213.0, 110.0),
-    (Form { m: 2, taps: 3 }, 90.0, 45.0),
-    (Form { m: 4, taps: 5 }, 380.0, 180.0),
+const WAYS: [Way; 4] = [
+    (Form::square(4, 3), 213.0, 110.0),
+    (Form::square(2, 3), 90.0, 45.0),
+    (Form::square(4, 5), 380.0, 180.0),
+    // Rows alone: few channels don't make up for the transforms of both.
+    (Form([Line { m: 4, taps: 5 }, Line::DIRECT]), 48.0, 28.0),
 ];
 
 /// What the estimate knows of a convolution.
@@ -71,13 +73,18 @@ impl Work {
         let taps = self.taps.iter().product::<i64>() as f64;
         let mut best = ((h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
         for (form, into, out) in WAYS.iter().filter(|way| way.0.covers(self.taps)) {
-            let (m, parts) = (form.m, form.parts(self.taps));
-            let along = |n: i64| (n + m - 1) / m;
-            let size = Size { tiles: [h, w].map(along), parts, form: *form, inputs: ic, outputs: oc, lanes: 1 };
-            let products = (form.points() * form.points() * parts[0] * parts[1]) as f64;
-            let (rows, columns) = (along(h) as f64, along(w) as f64);
-            let tiles = rows * columns;
-            let copy = if planar { (m * m) as f64 * i * COPY } else { 0.0 };
+            let (m, parts) = (form.m(), form.parts(self.taps));
+            let tiles = [0, 1].map(|t| (self.extents[t] + m[t] - 1) / m[t]);
+            let size = Size { tiles, parts, form: *form, inputs: ic, outputs: oc, lanes: 1 };
+            let products = form.points().iter().chain(&parts).product::<i64>() as f64;
+            let columns = tiles[1] as f64;
+            let tiles = tiles.iter().product::<i64>() as f64;
+            let copy = match m[1] {
+                _ if !planar => 0.0,
+                // Whole rows, if at all.
+                1 => m[0] as f64 * i * COPY / lanes,
+                _ => (m[0] * m[1]) as f64 * i * COPY,
+            };
             // Vectors of data for each tile.
             let vectors = match planar {
                 false => (i / lanes).ceil(),

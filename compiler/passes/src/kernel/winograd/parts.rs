@@ -31,7 +31,7 @@ impl Across {
             return Across::Channels;
         }
         let columns = &form.reach(conv, &form.tiles(kernel, conv))[1];
-        let steps = columns.ceildiv(&Sym::int(form.m)).as_int();
+        let steps = columns.ceildiv(&Sym::int(form.m()[1])).as_int();
         let lanes = i64::from(machine.vector_bits / 32);
         steps.filter(|n| *n <= lanes).map_or(Across::Columns, Across::Both)
     }
@@ -40,7 +40,8 @@ impl Across {
 /// What the definitions are made of.
 pub(super) struct Parts<'a> {
     pub conv: &'a Conv,
-    pub mats: &'a Matrices,
+    /// Of rows and of columns.
+    pub mats: &'a [Matrices; 2],
     pub tiles: &'a [Sym; 2],
     pub base: &'a str,
     pub form: Form,
@@ -73,7 +74,7 @@ impl Parts<'_> {
     /// Rows and columns that tiles read; where a tile's columns are apart, all of them of every tile.
     fn reach(&self) -> [Sym; 2] {
         let [rows, columns] = self.form.reach(self.conv, self.tiles);
-        let m = Sym::int(self.form.m);
+        let m = Sym::int(self.form.m()[1]);
         match self.across {
             Across::Channels => [rows, columns],
             _ => [rows, columns.ceildiv(&m) * m],
@@ -89,11 +90,17 @@ impl Parts<'_> {
         })
     }
 
+    /// True if only rows are transformed, and neighbours of a row are neighbours in memory.
+    fn rows_alone(&self) -> bool {
+        let last = self.conv.dims[1] + 1 == self.conv.data.index.len();
+        self.across == Across::Columns && self.form.m()[1] == 1 && last
+    }
+
     /// A copy of the data as far as tiles reach, padding included, if the transform needs one: [outer.., row, column, q],
     /// or [outer.., row, phase, q, step] for the columns `step * m + phase`.
     pub fn copy(&self, kernel: &Kernel, name: String) -> Option<Def> {
         let within = self.within(kernel, &all_ranges(kernel));
-        if within && self.across == Across::Channels {
+        if within && (self.across == Across::Channels || self.rows_alone()) {
             return None;
         }
         let conv = self.conv;
@@ -103,7 +110,7 @@ impl Parts<'_> {
         let outer = vars(&axes);
         let ([rows, columns], q) = (self.reach(), axis("q", Sym::int(conv.channels()[0])));
         axes.push(axis("row", rows));
-        let m = Sym::int(self.form.m);
+        let m = Sym::int(self.form.m()[1]);
         let column = match self.across {
             Across::Channels => {
                 axes.extend([axis("column", columns), q.clone()]);
@@ -138,9 +145,9 @@ impl Parts<'_> {
     /// r[a, j, outer.., row, ..] = sum over i of BT[a, i] * data[outer.., row * m + i, column * m + j, q], for the columns
     /// and channels in their order.
     pub fn rows_in(&self, copy: Option<Src>) -> Def {
-        let (conv, parts, m) = (self.conv, self.form.parts(self.conv.taps()), self.form.m);
-        let n = Sym::int(self.form.points());
-        let mut axes = vec![self.axis("r", "a", n.clone()), self.axis("r", "b", n)];
+        let (conv, parts, [m, across]) = (self.conv, self.form.parts(self.conv.taps()), self.form.m());
+        let [a, b] = self.form.points().map(Sym::int);
+        let mut axes = vec![self.axis("r", "a", a), self.axis("r", "b", b)];
         axes.extend(self.outer("r"));
         axes.push(self.axis("r", "row", &self.tiles[0] + (parts[0] - 1)));
         let before = axes.len();
@@ -153,24 +160,27 @@ impl Parts<'_> {
         }
         let at = vars(&axes);
         let (j, outer, row, place) = (&at[1], &at[2..before - 1], &at[before - 1], &at[before..]);
-        let (phase, step) = (j.modulo(&Sym::int(m)), j.floordiv(&Sym::int(m)));
-        let value = combine(&at[0], &self.mats.bt, &|i| {
+        let (phase, step) = (j.modulo(&Sym::int(across)), j.floordiv(&Sym::int(across)));
+        let value = combine(&at[0], &self.mats[0].bt, &|i| {
             let row = row * m + i;
             match (self.across, copy) {
                 (Across::Channels, Some(copy)) => {
-                    load(copy, &[outer, &[row, &place[0] * m + j, place[1].clone()]].concat())
+                    load(copy, &[outer, &[row, &place[0] * across + j, place[1].clone()]].concat())
                 }
                 (Across::Channels, None) => {
-                    load(conv.data.src, &self.data_index(outer, &[&row, &(&place[0] * m + j), &place[1]]))
+                    load(conv.data.src, &self.data_index(outer, &[&row, &(&place[0] * across + j), &place[1]]))
                 }
                 (Across::Both(n), copy) => {
                     let (at, n) = (&place[0] + &step, Sym::int(n));
                     let index = [row, phase.clone(), at.floordiv(&n), at.modulo(&n)];
                     load(copy.unwrap_or(conv.data.src), &[outer, &index].concat())
                 }
-                (Across::Columns, copy) => {
+                (Across::Columns, Some(copy)) => {
                     let index = [row, phase.clone(), place[0].clone(), &place[1] + &step];
-                    load(copy.unwrap_or(conv.data.src), &[outer, &index].concat())
+                    load(copy, &[outer, &index].concat())
+                }
+                (Across::Columns, None) => {
+                    load(conv.data.src, &self.data_index(outer, &[&row, &(&place[1] * across + j), &place[0]]))
                 }
             }
         });
@@ -181,7 +191,8 @@ impl Parts<'_> {
     pub fn columns_in(&self, r: Src, of: &Def) -> Def {
         let axes = self.renamed("v", &of.axes);
         let at = vars(&axes);
-        let value = combine(&at[1], &self.mats.bt, &|j| load(r, &[&[at[0].clone(), Sym::int(j)], &at[2..]].concat()));
+        let value =
+            combine(&at[1], &self.mats[1].bt, &|j| load(r, &[&[at[0].clone(), Sym::int(j)], &at[2..]].concat()));
         Def { name: format!("{}.v", self.base), dtype: DType::F32, axes, body: Body::Map(value) }
     }
 
@@ -189,8 +200,8 @@ impl Parts<'_> {
     /// u[a, b, s, t, q, o].
     pub fn multiply(&self, v: Src, u: Src, oc: i64) -> Def {
         let (parts, q) = (self.form.parts(self.conv.taps()), Sym::int(self.conv.channels()[0]));
-        let n = Sym::int(self.form.points());
-        let mut axes = vec![self.axis("m", "a", n.clone()), self.axis("m", "b", n)];
+        let [a, b] = self.form.points().map(Sym::int);
+        let mut axes = vec![self.axis("m", "a", a), self.axis("m", "b", b)];
         let mut counted = self.outer("m");
         counted.extend([self.axis("m", "row", self.tiles[0].clone()), self.axis("m", "column", self.tiles[1].clone())]);
         let mut tile = vars(&counted);
@@ -243,53 +254,52 @@ impl Parts<'_> {
     /// z[i, b, outer.., row, column, o] = sum over a of AT[i, a] * m[a, b, outer.., row, column, o].
     pub fn rows_out(&self, products: Src, of: &Def) -> Def {
         let mut axes = self.renamed("z", &of.axes);
-        axes[0].extent = Sym::int(self.form.m);
+        axes[0].extent = Sym::int(self.form.m()[0]);
         let at = vars(&axes);
-        let value = self.back(&at[0], &|a| load(products, &[&[Sym::int(a)], &at[1..]].concat()));
+        let value = back(&self.mats[0].at, &at[0], &|a| load(products, &[&[Sym::int(a)], &at[1..]].concat()));
         Def { name: format!("{}.z", self.base), dtype: DType::F32, axes, body: Body::Map(value) }
     }
 
-    /// The value of the convolution: init + sum over b of AT[column mod m, b] * z[row mod m, b, outer.., row div m,
-    /// column div m, o].
+    /// The value of the convolution: init + sum over b of AT[column mod m', b] * z[row mod m, b, outer.., row div m,
+    /// column div m', o].
     pub fn columns_out(&self, result: &Def, z: Src) -> Expr {
         let at = result.vars();
         let [row, column, o] = self.conv.axes.map(|i| at[i].clone());
-        let step = Sym::int(self.form.m);
+        let steps = self.form.m().map(Sym::int);
         let outer = &at[..self.conv.axes[0]];
-        let place = self.place(outer, [row.floordiv(&step), column.floordiv(&step)]);
-        let sum = self.back(&column.modulo(&step), &|b| {
-            load(z, &[&[row.modulo(&step), Sym::int(b)], &place[..], &[o.clone()]].concat())
+        let place = self.place(outer, [row.floordiv(&steps[0]), column.floordiv(&steps[1])]);
+        let sum = back(&self.mats[1].at, &column.modulo(&steps[1]), &|b| {
+            load(z, &[&[row.modulo(&steps[0]), Sym::int(b)], &place[..], &[o.clone()]].concat())
         });
         match &result.body {
             Body::Reduce { init: Some(init), .. } => binary(BinOp::Add, sum, init.clone()),
             _ => sum,
         }
     }
+}
 
-    /// The row of AT that an index says, times what `of` gives. The powers of two points that differ in sign alone do so,
-    /// too, or not at all: rows share the sums and differences.
-    fn back(&self, row: &Sym, of: &dyn Fn(i64) -> Expr) -> Expr {
-        let at = &self.mats.at;
-        let rows = at.iter().map(|c| {
-            let mut sum: Option<Expr> = None;
-            let mut k = 0;
-            while k < c.len() {
-                let x = of(k as i64);
-                let opposite = at[1][k] != 0.0 && at[1].get(k + 1) == Some(&-at[1][k]);
-                let x = match opposite {
-                    true => binary(if c[k] == c[k + 1] { BinOp::Add } else { BinOp::Sub }, x, of(k as i64 + 1)),
-                    false => x,
-                };
-                if c[k] != 0.0 {
-                    let term = times(x, c[k]);
-                    sum = Some(sum.map_or(term.clone(), |s| binary(BinOp::Add, s, term)));
-                }
-                k += 1 + usize::from(opposite);
+/// The row of AT that an index says, times what `of` gives. The powers of two points that differ in sign alone do so,
+/// too, or not at all: rows share the sums and differences.
+fn back(at: &[Vec<f64>], row: &Sym, of: &dyn Fn(i64) -> Expr) -> Expr {
+    let rows = at.iter().map(|c| {
+        let mut sum: Option<Expr> = None;
+        let mut k = 0;
+        while k < c.len() {
+            let x = of(k as i64);
+            let opposite = at.get(1).is_some_and(|p| p[k] != 0.0 && p.get(k + 1) == Some(&-p[k]));
+            let x = match opposite {
+                true => binary(if c[k] == c[k + 1] { BinOp::Add } else { BinOp::Sub }, x, of(k as i64 + 1)),
+                false => x,
+            };
+            if c[k] != 0.0 {
+                let term = times(x, c[k]);
+                sum = Some(sum.map_or(term.clone(), |s| binary(BinOp::Add, s, term)));
             }
-            sum.unwrap_or(constant(Scalar::f32(0.0)))
-        });
-        choose_row(row, rows.collect())
-    }
+            k += 1 + usize::from(opposite);
+        }
+        sum.unwrap_or(constant(Scalar::f32(0.0)))
+    });
+    choose_row(row, rows.collect())
 }
 
 fn times(x: Expr, c: f64) -> Expr {

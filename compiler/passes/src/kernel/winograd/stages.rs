@@ -40,7 +40,8 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
         let ahead = products.ahead.as_ref().map(|_| kernel.defs[m].axes[1].var.clone());
         let inside = outside + usize::from(stored == last);
         stages.push(Stage { at: at(inside), parallel: false, ahead, ..products });
-        let sizes = sizes.map(|n| n * w.form.m);
+        let m = w.form.m();
+        let sizes = [0, 1].map(|t| sizes[t] * m[t]);
         if stored == last {
             stages.push(blocked(result, outside, sizes));
         } else {
@@ -65,8 +66,8 @@ fn result_stage(kernel: &Kernel, w: &Winograd, (sum, stored): (DefId, DefId), la
     let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).collect();
     loops.extend([
         Loop::new(&channel.var, panel),
-        Loop::guarded(&row.var, w.form.m as u32),
-        Loop::guarded(&column.var, w.form.m as u32),
+        Loop::guarded(&row.var, w.form.m()[0] as u32),
+        Loop::guarded(&column.var, w.form.m()[1] as u32),
         Loop::new(&channel.var, u32::from(lanes)),
     ]);
     let vector = Some(Lanes { axis: channel.var.clone(), lanes });
@@ -114,14 +115,15 @@ fn products_order(mut s: Stage, kernel: &Kernel, m: DefId) -> Stage {
 /// All points of one tile at once, or of neighbours along the innermost axis, as many as a vector has lanes.
 fn transform_stage(kernel: &Kernel, v: DefId, at: Option<At>, mut lanes: u16) -> Option<Stage> {
     let axes = &kernel.defs[v].axes;
-    let n = axes[0].extent.as_int()? as u32;
     let across = axes.last()?;
     while lanes > 1 && across.extent.as_int().is_some_and(|n| n <= i64::from(lanes / 2)) {
         lanes /= 2;
     }
     let mut loops: Vec<Loop> = axes[2..axes.len() - 1].iter().map(|a| Loop::new(&a.var, 1)).collect();
     loops.push(Loop::even(&across.var, u32::from(lanes)));
-    loops.extend([Loop::new(&axes[0].var, n), Loop::new(&axes[1].var, n)]);
+    for point in &axes[..2] {
+        loops.push(Loop::new(&point.var, point.extent.as_int()? as u32));
+    }
     let vector = (lanes > 1).then(|| Lanes { axis: across.var.clone(), lanes });
     Some(Stage { def: v, acc: None, parallel: at.is_none(), at, loops, over: vec![], vector, ahead: None, dots: None })
 }

@@ -48,7 +48,7 @@ pub enum Cut {
 
 impl Size {
     fn points(&self) -> i64 {
-        self.form.points() * self.form.points()
+        self.form.points().iter().product()
     }
 
     /// Bytes of the transformed data of so many rows and columns of tiles.
@@ -82,7 +82,7 @@ pub(super) fn cut(machine: Machine, size: &Size) -> (Cut, f64) {
 /// Rows and columns of tiles of a block: what is kept of them between the transforms fills a third of the cache. `kept`
 /// are the channels of the result if that is kept as well.
 pub(super) fn block(machine: Machine, size: &Size, panel: i64, kept: i64) -> [i64; 2] {
-    let products = size.points() * panel + size.form.m * size.form.m * kept;
+    let products = size.points() * panel + size.form.m().iter().product::<i64>() * kept;
     let bytes = |rows: i64, columns: i64| size.data([rows, columns]) + 4 * rows * columns * products;
     let most = i64::from(machine.l2_bytes) / 3;
     // At least as many as fill a register tile.
@@ -117,7 +117,7 @@ mod tests {
         let tiles = [(pixels + m - 1) / m; 2];
         cut(
             machine,
-            &Size { tiles, parts: [1, 1], form: Form { m, taps: 3 }, inputs: channels, outputs: channels, lanes: 1 },
+            &Size { tiles, parts: [1, 1], form: Form::square(m, 3), inputs: channels, outputs: channels, lanes: 1 },
         )
         .0
     }
@@ -133,14 +133,13 @@ mod tests {
 
     #[test]
     fn blocks_are_equal() {
-        let size =
-            Size { tiles: [7, 7], parts: [1, 1], form: Form { m: 4, taps: 3 }, inputs: 64, outputs: 64, lanes: 1 };
+        let size = Size { tiles: [7, 7], parts: [1, 1], form: Form::square(4, 3), inputs: 64, outputs: 64, lanes: 1 };
         assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 24, 0), [1, 7]);
     }
 
     #[test]
     fn columns_across_lanes_fill_vectors_with_what_is_between_parts() {
-        let form = Form { m: 4, taps: 5 };
+        let form = Form::square(4, 5);
         let size = Size { tiles: [192; 2], parts: [2, 2], form, inputs: 3, outputs: 64, lanes: 8 };
         assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 64, 64), [1, 7]);
     }
