@@ -211,18 +211,21 @@ fn helium(model: &str) -> String {
 /// The vectors of Cortex-M55 stay whole from load to store, and sums of products fill them.
 #[test]
 fn vectors_stay_whole_where_the_target_has_them() {
-    let (lenet5, dscnn) = (helium("lenet5_qdq"), helium("dscnn_qdq"));
+    let (lenet5, dscnn, floats) = (helium("lenet5_qdq"), helium("dscnn_qdq"), helium("dscnn_f32"));
     let function = |text: &str, name: &str| {
         let start = text.find(&format!("void m_{name}(")).expect("it is there");
         let end = text[start..].find("\n}\n").expect("it ends");
         text[start..start + end].to_string()
     };
-    // A pool, a convolution of one channel, one of six, and a depthwise one: what is in it, and what isn't.
-    let cases: [(&str, &str, &[&str], &[&str]); 4] = [
+    // A pool, a convolution of one channel, one of six, and depthwise ones: what is in it, and what isn't.
+    let cases: [(&str, &str, &[&str], &[&str]); 6] = [
         (&lenet5, "maxpool_2", &["onnxc_max_i8x4(", "onnxc_store_i8x4("], &["onnxc_max_i8("]),
         (&lenet5, "integerconv_1", &["onnxc_dot_i8_i8_x16(", "int8_t windows[50];"], &["onnxc_dot_i8_i8_x4("]),
         (&lenet5, "integerconv_3", &["onnxc_dot_i8_i8_x16("], &["onnxc_dot_i8_i8_x8(", "windows["]),
         (&dscnn, "integerconv_2", &["onnxc_mul_i32x4(", "onnxc_upper_i32x4(", "onnxc_store_i8x4("], &["int64_t"]),
+        (&floats, "conv_relu_1", &["onnxc_fma_f32x4(", "onnxc_max_f32x4_all(", "onnxc_store_f32x4("], &["_f32("]),
+        // What all channels are multiplied by stays a scalar.
+        (&floats, "conv_relu_2", &["onnxc_fma_f32x4_all(", "onnxc_store_f32x4("], &["_f32(", "onnxc_splat_f32x4("]),
     ];
     for (text, name, inside, outside) in cases {
         let body = function(text, name);

@@ -25,7 +25,7 @@ ERRORS = {"f32": 1e-5, "qdq": 0.0040, "qop": 0.0040}
 # What a module may need at most: instructions with GCC 12 on each target (millions) and bytes of workspace, of floats and of
 # 8-bit integers. Code is below 20 KB everywhere.
 INSNS = {"m4": {"lenet5": (1.4, 0.9), "resnet8": (50, 25), "dscnn": (9.5, 6.5), "fcae": (1.0, 0.58), "mbv1": (26, 20)},
-         "m55": {"lenet5": (None, 0.25), "resnet8": (None, 4.8), "dscnn": (None, 1.8), "fcae": (None, 0.28), "mbv1": (None, 6.4)}}
+         "m55": {"lenet5": (0.45, 0.25), "resnet8": (11.5, 4.8), "dscnn": (2.5, 1.8), "fcae": (0.22, 0.28), "mbv1": (7.2, 6.4)}}
 WORKSPACE = {"lenet5": (23520, 6200), "resnet8": (131072, 49152), "dscnn": (32000, 16000), "fcae": (1024, 512), "mbv1": (221184, 55296)}
 TEXT = 20 << 10
 TOOLS = {"m": ["arm-none-eabi-gcc", "qemu-system-arm"], "rv": ["riscv64-unknown-elf-gcc", "qemu-system-riscv32"], "host": ["gcc"], "rust": ["rustc"],

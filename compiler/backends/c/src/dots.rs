@@ -33,8 +33,8 @@ pub(crate) fn dot(helpers: &mut Helpers, a: DType, b: DType, lanes: u16, pairs: 
     name
 }
 
-/// True where the vector extension has a load that fills a vector: 32-bit integers, or bytes, widened if there are fewer
-/// than 16.
+/// True where the vector extension has a load that fills a vector: of 32 bits, or bytes, widened if there are fewer than
+/// 16.
 fn vectors(d: DType, lanes: u16) -> bool {
     d.bits() == 8 && matches!(lanes, 4 | 8 | 16) || d.bits() == 32 && lanes == 4
 }
@@ -50,7 +50,11 @@ fn lane_bits(lanes: u16) -> u16 {
 }
 
 fn sign(d: DType) -> char {
-    if d.is_signed_int() { 's' } else { 'u' }
+    match d {
+        _ if d.is_float() => 'f',
+        _ if d.is_signed_int() => 's',
+        _ => 'u',
+    }
 }
 
 fn operand_text(name: &str, d: DType, lanes: u16, pairs: bool) -> String {
@@ -59,7 +63,12 @@ fn operand_text(name: &str, d: DType, lanes: u16, pairs: bool) -> String {
     if vectors(d, lanes) {
         let bits = lane_bits(lanes);
         let width = if d.bits() == 8 { 'b' } else { 'w' };
-        let vector = format!("{}int{bits}x{lanes}_t", if letter == 'u' { "u" } else { "" });
+        let kind = match letter {
+            'f' => "float",
+            's' => "int",
+            _ => "uint",
+        };
+        let vector = format!("{kind}{bits}x{lanes}_t");
         text += &format!(
             "#if {MVE}\n#include <arm_mve.h>\ntypedef {vector} {name};\n\
              static inline {name} {name}_load(const {ty} *p) {{ return vldr{width}q_{letter}{bits}(p); }}\n"

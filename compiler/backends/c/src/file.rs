@@ -28,7 +28,7 @@ pub(crate) struct Job<'a> {
     pub options: &'a Options,
     pub constants: Place<'a>,
     pub pointer_bits: u32,
-    /// Vectors of integers stay.
+    /// Vectors of four lanes stay.
     pub vectors: bool,
     /// A header stands beside: entries have its types, and functions that it doesn't declare are left out.
     pub public: bool,
@@ -78,7 +78,7 @@ const OPENMP: &str = "
 
 /// Writes the file.
 pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
-    let scalars = scalarize(job.program, Vectors { dots: true, integers: job.vectors });
+    let scalars = scalarize(job.program, Vectors { dots: true, lanes: job.vectors });
     let reached = reached(job);
     let file = describe(job, &scalars);
     let mut helpers = Helpers::new(&LIBRARY);

@@ -19,7 +19,7 @@ pub(crate) struct File<'a> {
     pub constants: Vec<String>,
     pub pointer_bits: u32,
     pub openmp: Option<u32>,
-    /// Vectors of integers stay.
+    /// Vectors of four lanes stay.
     pub vectors: bool,
     /// Entries have the types of the public header: dims, allocator and workspace by their own.
     pub public: bool,

@@ -1,9 +1,10 @@
-//! Vectors of four 32-bit integers, with bytes in memory: the vector extension of small Arm cores (MVE, "Helium"), and plain
+//! Vectors of four lanes of 32 bits, with bytes in memory: the vector extension of small Arm cores (MVE, "Helium"), and plain
 //! C elsewhere.
 //!
-//! `onnxc_i32x4` is a vector; `onnxc_i8x4` and `onnxc_u8x4` are vectors of as many lanes, whose elements are bytes in memory
-//! (`dots` has those too). All operations have names of their own and give the same bits with and without the extension: sums
-//! and products wrap. A vector of bytes that was made of wider lanes is good for stores only, as MVE keeps the upper bits.
+//! `onnxc_i32x4` and `onnxc_f32x4` are vectors; `onnxc_i8x4` and `onnxc_u8x4` are vectors of as many lanes, whose elements are
+//! bytes in memory (`dots` has those too). All operations have names of their own and give the same bits with and without the
+//! extension: sums and products of integers wrap. A vector of bytes that was made of wider lanes is good for stores only, as
+//! MVE keeps the upper bits. The limits of floats are comparisons, as MVE's own instructions give the number beside a NaN.
 
 use crate::dots::{self, MVE};
 use crate::helpers::c_type;
@@ -25,7 +26,11 @@ fn vector(d: DType) -> String {
 
 /// Intrinsics' suffix: all lanes have 32 bits.
 fn suffix(d: DType) -> &'static str {
-    if d.is_unsigned_int() { "u32" } else { "s32" }
+    match d {
+        DType::F32 => "f32",
+        _ if d.is_unsigned_int() => "u32",
+        _ => "s32",
+    }
 }
 
 /// A function with a form for MVE, one line, and one for each lane `i` of the result `r`.
@@ -94,12 +99,22 @@ pub(crate) fn saturate(helpers: &mut Helpers, signed: bool) -> String {
     name
 }
 
-/// A call of an operation; `b` may be the literal that all lanes get.
+/// A call of a product added to a sum in one rounding; `b` may be what all lanes get.
+pub(crate) fn fma(helpers: &mut Helpers, a: &str, (b, all): (&str, bool), c: &str) -> String {
+    let ty = operand(helpers, DType::F32);
+    let (suffix, second, one, n) = if all { ("_all", "float", "b", "_n") } else { ("", &*ty, "b.v[i]", "") };
+    let name = format!("onnxc_fma_{}{suffix}", vector(DType::F32));
+    let lane = format!("r.v[i] = __builtin_fmaf(a.v[i], {one}, c.v[i]);");
+    add(helpers, &name, &format!("{ty} {name}({ty} a, {second} b, {ty} c)"), &format!("vfmaq{n}_f32(c, a, b)"), &lane);
+    format!("{name}({a}, {b}, {c})")
+}
+
+/// A call of an operation; `b` may be what all lanes get, and is a literal where bits are shifted.
 pub(crate) fn binary(helpers: &mut Helpers, op: BinOp, d: DType, a: &str, b: (&str, bool)) -> Option<String> {
     let (ty, c, s) = (operand(helpers, d), c_type(d), suffix(d));
-    let (text, literal) = b;
+    let (text, all) = b;
     if matches!(op, BinOp::Shl | BinOp::Shr) {
-        if !literal {
+        if !all {
             return None;
         }
         // The instruction holds the number of bits.
@@ -111,11 +126,11 @@ pub(crate) fn binary(helpers: &mut Helpers, op: BinOp, d: DType, a: &str, b: (&s
         add(helpers, &name, &format!("{ty} {name}({ty} a)"), &mve, &lane);
         return Some(format!("{name}({a})"));
     }
-    let (name, second) = match literal {
+    let (name, second) = match all {
         true => (format!("onnxc_{}_{}_all", op.name(), vector(d)), format!("{c} b")),
         false => (format!("onnxc_{}_{}", op.name(), vector(d)), format!("{ty} b")),
     };
-    let (one, n) = if literal { ("b", "_n") } else { ("b.v[i]", "") };
+    let (one, n) = if all { ("b", "_n") } else { ("b.v[i]", "") };
     let sign = match op {
         BinOp::Add => "+",
         BinOp::Sub => "-",
@@ -127,12 +142,18 @@ pub(crate) fn binary(helpers: &mut Helpers, op: BinOp, d: DType, a: &str, b: (&s
     let limit = matches!(op, BinOp::Max | BinOp::Min);
     let lane = if limit {
         format!("r.v[i] = a.v[i] {sign} {one} ? {one} : a.v[i];")
+    } else if d.is_float() {
+        format!("r.v[i] = a.v[i] {sign} {one};")
     } else {
         format!("r.v[i] = ({c})((uint32_t)a.v[i] {sign} (uint32_t){one});")
     };
-    let mve = match (limit, literal) {
-        (true, true) => format!("v{}q_{s}(a, vdupq_n_{s}(b))", op.name()),
-        (true, false) => format!("v{}q_{s}(a, b)", op.name()),
+    let beside = if all { format!("vdupq_n_{s}(b)") } else { "b".to_string() };
+    let mve = match limit {
+        true if d.is_float() => {
+            let order = if op == BinOp::Max { "lt" } else { "gt" };
+            format!("vpselq_{s}({beside}, a, vcmp{order}q{n}_{s}(a, b))")
+        }
+        true => format!("v{}q_{s}(a, {beside})", op.name()),
         _ => format!("v{}q{n}_{s}(a, b)", op.name()),
     };
     add(helpers, &name, &format!("{ty} {name}({ty} a, {second})"), &mve, &lane);

@@ -24,7 +24,7 @@ fn agrees_with_the_interpreter() {
 
 /// What compilers get of vectors that stay, where the extension that has them is not there.
 #[test]
-fn vectors_of_integers_agree_with_the_interpreter() {
+fn vectors_of_four_lanes_agree_with_the_interpreter() {
     if compiler() {
         let mut target = Target { vector_bits: 128, ..host() };
         target.features.insert("mve.fp");

@@ -32,7 +32,7 @@ pub(crate) struct C<'a> {
     pub pointer_bits: u32,
     /// Write `#pragma omp`.
     pub openmp: Option<u32>,
-    /// Vectors of integers stay.
+    /// Vectors of four lanes stay.
     pub vectors: bool,
     /// Wide offsets and `0` for a function that returns nothing useful.
     pub ret: Option<DType>,
@@ -135,6 +135,11 @@ impl Language for C<'_> {
 
     fn binary_lanes(&mut self, op: BinOp, a: Expr, b: Expr) -> Option<Expr> {
         let text = lanes::binary(self.helpers, op, a.dtype, &a.text, (&b.text, b.lanes == 1))?;
+        Some(vector(text, a.dtype, a.lanes))
+    }
+
+    fn fma_lanes(&mut self, a: Expr, b: Expr, c: Expr) -> Option<Expr> {
+        let text = lanes::fma(self.helpers, &a.text, (&b.text, b.lanes == 1), &c.text);
         Some(vector(text, a.dtype, a.lanes))
     }
 

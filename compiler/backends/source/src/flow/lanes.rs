@@ -41,8 +41,21 @@ pub(super) fn reads(f: &Func, v: Value, each: &mut dyn FnMut(Value)) {
             each(offset);
             mask.map(|m| under(f, m)).into_iter().for_each(each);
         }
+        Op::Binary(op, a, b) => pair(f, op, a, b).into_iter().for_each(each),
+        Op::Fma(a, b, c) => pair(f, BinOp::Mul, a, b).into_iter().chain([c]).for_each(each),
         _ => operands(&def.op, each),
     }
+}
+
+/// The operands of an operation in the order they are written in: a float in all lanes is the second where it may be, and a
+/// scalar then, which needs no register of vectors.
+fn pair(f: &Func, op: BinOp, a: Value, b: Value) -> [Value; 2] {
+    let float = f.values[a].ty.elem.is_float();
+    let all = |v: Value| if float { matches!(f.values[v].op, Op::Splat(_)) } else { constant(f, v).is_some() };
+    // Which operand a NaN comes from matters to the limits of floats.
+    let commutes = matches!(op, BinOp::Add | BinOp::Mul) || !float && matches!(op, BinOp::Max | BinOp::Min);
+    let [a, b] = if commutes && all(a) { [b, a] } else { [a, b] };
+    if float && constant(f, b).is_none() { [a, under(f, b)] } else { [a, b] }
 }
 
 /// The scalar of a splat.
@@ -72,6 +85,11 @@ impl<L: Language> Flow<'_, L> {
                 self.lang.splat(a, ty.lanes)
             }
             Op::Binary(op, a, b) => self.vectors(v, *op, *a, *b, deps),
+            Op::Fma(a, b, c) => {
+                let [a, b] = pair(func, BinOp::Mul, *a, *b);
+                let (a, b, c) = (self.operand(a, deps), self.second(b, deps), self.operand(*c, deps));
+                self.lang.fma_lanes(a, b, c)
+            }
             Op::Cast(a) => match upper(func, *a) {
                 Some((a, b)) => {
                     let (a, b) = (self.operand(a, deps), self.operand(b, deps));
@@ -117,14 +135,17 @@ impl<L: Language> Flow<'_, L> {
         {
             return Some(e);
         }
-        let commutes = matches!(op, BinOp::Add | BinOp::Mul | BinOp::Max | BinOp::Min);
-        let (a, b) = if commutes && constant(self.func, a).is_some() { (b, a) } else { (a, b) };
-        let first = self.operand(a, deps);
-        let second = match constant(self.func, b) {
+        let [a, b] = pair(self.func, op, a, b);
+        let (first, second) = (self.operand(a, deps), self.second(b, deps));
+        self.lang.binary_lanes(op, first, second)
+    }
+
+    /// A second operand: a vector, or what all lanes get.
+    fn second(&mut self, b: Value, deps: &mut Deps) -> Expr {
+        match constant(self.func, b) {
             Some(s) => self.lang.literal(s, self.func.values[b].ty.elem),
             None => self.operand(b, deps),
-        };
-        self.lang.binary_lanes(op, first, second)
+        }
     }
 
     fn limited_lanes(&mut self, v: Value, deps: &mut Deps) -> Option<Expr> {

@@ -111,8 +111,12 @@ pub trait Language {
     fn splat(&mut self, _a: Expr, _lanes: u16) -> Option<Expr> {
         None
     }
-    /// Two vectors that stay; `b` may be a literal that every lane gets, and is one where bits are shifted.
+    /// Two vectors that stay; `b` may be a scalar that every lane gets, and is a literal where bits are shifted.
     fn binary_lanes(&mut self, _op: BinOp, _a: Expr, _b: Expr) -> Option<Expr> {
+        None
+    }
+    /// a * b + c of vectors that stay, each lane in one rounding; `b` may be a scalar that every lane gets.
+    fn fma_lanes(&mut self, _a: Expr, _b: Expr, _c: Expr) -> Option<Expr> {
         None
     }
     /// The upper halves of the products of vectors that stay.

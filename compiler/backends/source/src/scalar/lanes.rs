@@ -1,5 +1,5 @@
-//! Which vectors of integers may stay: four lanes of 32 bits, and of bytes that stand for them in memory, as small machines
-//! with vectors have them.
+//! Which vectors may stay: four lanes of 32 bits, integers or floats, and of bytes that stand for integers in memory, as
+//! small machines with vectors have them.
 //!
 //! A value stays if the language has a form for its operation, all vectors that it reads stay, and whatever reads it can take
 //! it whole; a variable if all that it is set to and all its readers stay. What is left after taking out, again and again,
@@ -40,9 +40,9 @@ pub(super) fn kept(f: &Func) -> Kept {
     s.kept
 }
 
-/// Integers of 8 or 32 bits.
+/// Integers of 8 or 32 bits, and floats of 32.
 fn element(d: DType) -> bool {
-    matches!(d, DType::I8 | DType::U8 | DType::I32)
+    matches!(d, DType::I8 | DType::U8 | DType::I32 | DType::F32)
 }
 
 fn splat_constant(f: &Func, v: Value) -> Option<i64> {
@@ -64,7 +64,8 @@ fn supported(f: &Func, v: Value) -> bool {
         Op::Load { mask, .. } => element(d) && mask.is_none_or(|m| matches!(f.values[m].op, Op::Splat(_))),
         Op::Select(c, ..) => element(d) && f.values[*c].ty.lanes == 1,
         Op::Get(_) => element(d),
-        Op::Binary(BinOp::Add | BinOp::Sub | BinOp::Mul, ..) if d == DType::I32 => true,
+        Op::Binary(BinOp::Add | BinOp::Sub | BinOp::Mul, ..) if matches!(d, DType::I32 | DType::F32) => true,
+        Op::Fma(..) => d == DType::F32,
         Op::Binary(BinOp::Max | BinOp::Min, ..) => element(d),
         Op::Binary(BinOp::Shl | BinOp::Shr, _, by) if d == DType::I32 => {
             splat_constant(f, *by).is_some_and(|n| (1..32).contains(&n))

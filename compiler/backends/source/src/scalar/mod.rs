@@ -34,8 +34,8 @@ pub struct Scalars {
 pub struct Vectors {
     /// Sums of products into one lane, and the loads that only they read.
     pub dots: bool,
-    /// Arithmetic of four integers of 32 bits, with bytes in memory.
-    pub integers: bool,
+    /// Arithmetic of four lanes of 32 bits: integers, which may be bytes in memory, and floats.
+    pub lanes: bool,
 }
 
 /// Takes a program apart. What no entry reaches stays.
@@ -52,7 +52,7 @@ pub fn scalarize(program: &Program, vectors: Vectors) -> Scalars {
 
 fn function(func: &Func, vectors: Vectors) -> (Func, SecondaryMap<Value, Range>) {
     let out = Func { values: PrimaryMap::new(), vars: PrimaryMap::new(), body: Block::default(), ..func.clone() };
-    let mut kept = if vectors.integers { lanes::kept(func) } else { lanes::Kept::default() };
+    let mut kept = if vectors.lanes { lanes::kept(func) } else { lanes::Kept::default() };
     if vectors.dots {
         packed::packed(func).into_iter().for_each(|v| kept.values[v] = true);
     }

@@ -20,7 +20,7 @@ fn random_programs_stay_the_same() {
         let decisions: Vec<u32> = (0..length).map(|_| (next() >> 32) as u32).collect();
         let p = program(&decisions, Stage::FINAL);
         let whole = next() % 2 == 0;
-        let q = scalarize(&p, Vectors { dots: whole, integers: whole }).program;
+        let q = scalarize(&p, Vectors { dots: whole, lanes: whole }).program;
         verify(&q, Stage::FRESH).unwrap_or_else(|e| panic!("{e}\n{p}\n{q}"));
         assert!(whole || q.funcs.values().all(|f| f.values.values().all(|v| v.ty.lanes == 1)));
         let Some(f) = p.funcs.keys().next_back() else { continue };
