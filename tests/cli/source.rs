@@ -19,7 +19,7 @@ const STRICT: &[&str] = &[
     "-fno-sanitize-recover",
 ];
 
-fn has_cc() -> bool {
+pub(super) fn has_cc() -> bool {
     let found = Command::new("cc").arg("--version").output().is_ok_and(|o| o.status.success());
     if !found {
         eprintln!("SKIPPED: no C compiler (cc)");
@@ -33,12 +33,12 @@ fn has_openmp() -> bool {
     run_in(dir.path(), Path::new("cc"), &["-fopenmp", "t.c", "-o", "t"]).code == 0
 }
 
-fn firmware(file: &str) -> PathBuf {
+pub(super) fn firmware(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware/models").join(file)
 }
 
 /// The first stored case of a model: input and expected output.
-fn case(model: &str) -> (Tensor, Vec<f64>) {
+pub(super) fn case(model: &str) -> (Tensor, Vec<f64>) {
     let read = |name: String| {
         npy::read(std::fs::read(firmware(&name)).expect("it is in the repository").into()).expect("it is .npy")
     };
@@ -196,6 +196,47 @@ fn a_budget_is_met_or_refused_with_what_stands_in_its_way() {
     let flash = refused(&["--max-flash", "1000"]);
     for word in ["E5032", "at most 1000 bytes", "the largest tensors of the model: '", "stored as: '"] {
         assert!(flash.code == 1 && flash.err.contains(word), "{}", flash.err);
+    }
+}
+
+/// The first tensor of a network waits for the last addition: it is computed again for that where a budget needs its memory.
+#[test]
+fn a_tensor_is_computed_again_where_a_budget_needs_that() {
+    let dir = folder();
+    let path = super::model("residual");
+    let compile = |args: &[&str]| {
+        onnxc(dir.path(), &[&[path.as_str(), "-o", "m.c", "--report", "text"], &CORTEX_M4[..], args].concat())
+    };
+    let refused = compile(&["--max-ram", "100"]);
+    let least = refused.err.trim_end().rsplit(' ').next().expect("a number").to_string();
+    // Tensors have 8 KiB; steps that are joined alone would leave two of them alive.
+    assert!(refused.code == 1 && least.parse::<u32>().expect("a number") < 2 * 8192, "{}", refused.err);
+    for room in [&[][..], &["--max-ram", "19264"]] {
+        let report = compile(room).ok().out;
+        assert!(!report.contains("again"), "{room:?}: {report}");
+    }
+    let report = compile(&["--max-ram", &least]).ok().out;
+    let note =
+        "note       node 'conv_first' (Conv) is computed again, to spare RAM, for 'add_sum': 'head', 55296 more macs";
+    let step = "Conv + Relu + Add (conv_first_again, relu_head_again, add_sum), 114688 flops, 55296 macs";
+    assert!(report.contains(note) && report.contains(step), "{report}");
+    if !has_cc() {
+        return;
+    }
+    let x: Vec<f32> = (0..768).map(|i| (i * 7 % 31) as f32 / 16.0 - 1.0).collect();
+    super::put(dir.path(), "x.npy", &Tensor::from_slice(&[1, 3, 16, 16], &x));
+    onnxc(dir.path(), &["run", &path, "--inputs", "x.npy", "--outputs", "y.npy"]).ok();
+    let want = npy::read(std::fs::read(dir.path().join("y.npy")).expect("it is written").into()).expect("it is .npy");
+    let bytes: Vec<u8> = x.iter().flat_map(|v| v.to_le_bytes()).collect();
+    std::fs::write(dir.path().join("in.bin"), bytes).expect("it is writable");
+    std::fs::write(dir.path().join("main.c"), driver(768, 768, "", true)).expect("it is writable");
+    cc_ok(dir.path(), &[STRICT, &["-c", "m.c", "-o", "m.o"]].concat());
+    cc_ok(dir.path(), &["-fsanitize=undefined", "main.c", "m.o", "-o", "run"]);
+    run_in(dir.path(), &dir.path().join("run"), &[]).ok();
+    let got = std::fs::read(dir.path().join("out.bin")).expect("it is written");
+    let got = got.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+    for (a, b) in got.zip(want.to_f64().expect("numbers")) {
+        assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{a} is not {b}");
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! RAM is the workspace, which the caller provides; the stack is reported beside it. A budget that isn't met as it stands is
 //! tried again more thriftily: tensors in the place of larger ones, operands read through copies so that results can take
-//! their place, chains of kernels strip by strip. What can't be met is refused, with what stands in its way.
+//! their place, chains of kernels strip by strip, tensors computed again that would wait for a late reader. What can't be met
+//! is refused, with what stands in its way.
 
 use crate::flash;
 use crate::options::Options;
@@ -11,6 +12,7 @@ use onnxc_codegen::Frames;
 use onnxc_ir::graph::Graph;
 use onnxc_ir::loops::Program;
 use onnxc_passes::from_kernel::{Machine, Memory};
+use onnxc_passes::graph::recompute;
 use onnxc_passes::loops;
 use onnxc_passes::loops::plan_memory::{Placed, Plan};
 use onnxc_passes::manager::Stop;
@@ -57,7 +59,7 @@ pub(crate) fn within(
             continue;
         };
         if tried == ways.len() {
-            ways.extend(thriftier(machine, &lowered.assembled.peaks, most));
+            ways.extend(thriftier(machine, &lowered, most));
         }
         let least = best.as_ref().and_then(|b| b.memory.bytes.as_int()).unwrap_or(i64::MAX);
         if lowered.memory.bytes.as_int().is_some_and(|n| n < least) {
@@ -69,19 +71,24 @@ pub(crate) fn within(
 }
 
 /// What to try after a machine that needs too much. Of the joins of steps first those that should be within the budget, the
-/// cheapest first, then the others: in the end all have been tried, so the least that is found depends on no budget.
-fn thriftier(machine: Machine, peaks: &[u64], most: u64) -> Vec<Machine> {
+/// cheapest first, then the others; after them one more tensor is computed again. In the end all have been tried, so the
+/// least that is found depends on no budget.
+fn thriftier(machine: Machine, lowered: &Lowered, most: u64) -> Vec<Machine> {
+    let thrift = machine.memory.thrift;
     let with =
         |thrift: u32, ram: u64| Machine { memory: Memory { scarce: true, thrift, ram, ..machine.memory }, ..machine };
-    if machine.memory.thrift < Machine::MOST_THRIFT {
-        return vec![with(machine.memory.thrift + 1, u64::MAX)];
-    }
-    if machine.memory.ram != u64::MAX {
+    let again = lowered.notes.iter().filter(|n| n.pass == recompute::PASS.name).count();
+    if again < thrift.saturating_sub(Machine::JOINING) as usize {
+        // There was nothing left to compute again: this is what has been tried before.
         return vec![];
     }
     // The first joins nothing.
-    let (over, within): (Vec<u64>, Vec<u64>) = peaks.iter().skip(1).partition(|p| **p > most);
-    within.into_iter().chain(over.into_iter().rev()).map(|ram| with(machine.memory.thrift, ram)).collect()
+    let peaks = lowered.assembled.peaks.get(1..).unwrap_or_default();
+    if thrift >= Machine::JOINING && machine.memory.ram == u64::MAX && !peaks.is_empty() {
+        let (over, within): (Vec<u64>, Vec<u64>) = peaks.iter().partition(|p| **p > most);
+        return within.into_iter().chain(over.into_iter().rev()).map(|ram| with(thrift, ram)).collect();
+    }
+    if thrift < Machine::MOST_THRIFT { vec![with(thrift + 1, u64::MAX)] } else { vec![] }
 }
 
 fn ram(options: &Options, lowered: &Lowered) -> Result<u64, Diagnostic> {

@@ -97,6 +97,8 @@ pub struct GraphCx<'a> {
 /// Something that a pass has found worth knowing: an optimisation that a node prevents, say.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Note {
+    /// The pass.
+    pub pass: &'static str,
     /// The node's name.
     pub node: String,
     /// Its operator.

@@ -36,6 +36,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::simplify::PASS,
     g::dead_code::PASS,
     g::order::PASS,
+    g::recompute::PASS,
     // Last: the passes before may merge and replace values, which is no longer true of those that have a layout.
     g::channels_last::PASS,
     g::parts::PASS,

@@ -324,7 +324,7 @@ fn tensor_type(dtype: DType, shape: Vec<Sym>) -> TensorType {
 }
 
 /// Multiplications of a kernel that are added up.
-fn macs(kernel: &Kernel) -> Sym {
+pub(crate) fn macs(kernel: &Kernel) -> Sym {
     use onnxc_ir::kernel::ExprKind::Binary;
     let mut total = Sym::int(0);
     for d in kernel.defs.values() {

@@ -6,10 +6,12 @@
 //!
 //! Does NOT know whether the scheduler finds strips for a run: whoever tries a plan sees what it needs.
 
-use super::cut::{Step, captured};
+use super::cut::{Step, captured, cut};
 use super::reuse::Ends;
 use crate::from_kernel::Machine;
+use onnxc_base::Diagnostic;
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
+use onnxc_ops::Registry;
 
 /// The most steps of one run.
 const LONGEST: usize = 6;
@@ -26,6 +28,42 @@ pub(super) struct Joins {
     pub peak: i64,
     /// The first and last step of each run.
     runs: Vec<(usize, usize)>,
+}
+
+/// What the steps of a region need, about.
+pub(crate) struct Need {
+    /// As the cut has them.
+    pub steps: Vec<Step>,
+    /// Bytes alive while each runs by itself.
+    alone: Vec<i64>,
+    /// The lowest peak that joining them could have.
+    joined: i64,
+}
+
+impl Need {
+    /// Of a region.
+    ///
+    /// # Errors
+    /// What the cut can't lower.
+    pub fn of(graph: &Graph, registry: &Registry, region: &Region, machine: Machine) -> Result<Need, Diagnostic> {
+        let steps = cut(graph, registry, region)?;
+        let joined = plans(graph, region, &steps, machine).last().map_or(0, |p| p.peak);
+        let planner = Planner { graph, region, steps: &steps, ends: Ends::of(graph, region, &steps), machine };
+        let alone = (0..steps.len()).map(|i| planner.run(i, i).peak).collect();
+        Ok(Need { steps, alone, joined })
+    }
+
+    /// The first step at which most is alive, if none are joined.
+    pub fn peak(&self) -> Option<usize> {
+        let most = self.alone.iter().max()?;
+        self.alone.iter().position(|b| b == most)
+    }
+
+    /// The lowest peak, that of steps by themselves, and how many of those need it: the less the better.
+    pub fn key(&self) -> (i64, i64, usize) {
+        let most = self.alone.iter().max().copied().unwrap_or(0);
+        (self.joined, most, self.alone.iter().filter(|b| **b == most).count())
+    }
 }
 
 struct Planner<'a> {

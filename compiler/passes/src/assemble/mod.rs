@@ -17,7 +17,7 @@ mod control;
 pub mod cut;
 mod entry;
 mod guards;
-mod joins;
+pub(crate) mod joins;
 mod kernels;
 mod memory;
 mod objects;
@@ -27,6 +27,7 @@ mod reuse;
 mod symbols;
 mod windows;
 
+pub(crate) use call::macs;
 pub use entry::set_workspace_function;
 pub use kernels::{StepKernel, lower_alone, lower_nodes};
 
@@ -177,7 +178,7 @@ impl Assembler<'_> {
         if self.machine.memory.scarce {
             steps = joins::join_rows(self.graph, region, steps, self.machine);
         }
-        if self.machine.memory.thrift > 1 {
+        if self.machine.memory.thrift >= Machine::JOINING {
             let plans = joins::plans(self.graph, region, &steps, self.machine);
             steps = joins::join(&plans, steps, self.machine.memory.ram);
             // The first region is the graph's own.

@@ -38,8 +38,8 @@ pub struct Memory {
     /// Steps of a reduction that are written out, at most; at 0 tiles are smaller, too.
     pub unroll: u32,
     /// How much is done for less RAM at the price of time, up to [`Machine::MOST_THRIFT`]: from 1 on results lie in the place
-    /// of larger operands, and operands are copied for that wherever they end; at 2 steps are joined so that, by an estimate, no
-    /// more than `ram` is alive at one time.
+    /// of larger operands, and operands are copied for that wherever they end; at [`Machine::JOINING`] steps are joined so
+    /// that, by an estimate, no more than `ram` is alive at one time; each level beyond that has one more tensor computed again.
     pub thrift: u32,
     /// The most bytes of tensors alive at one time, where steps are joined for that.
     pub ram: u64,
@@ -48,8 +48,10 @@ pub struct Memory {
 }
 
 impl Machine {
-    /// No more can be done for less RAM.
-    pub const MOST_THRIFT: u32 = 2;
+    /// The thrift from which on steps are joined.
+    pub const JOINING: u32 = 2;
+    /// No more is done for less RAM.
+    pub const MOST_THRIFT: u32 = Self::JOINING + 4;
 
     /// A desktop core with vectors of 256 bits, for tests and examples.
     pub const USUAL: Machine = Machine {

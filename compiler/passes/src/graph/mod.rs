@@ -16,6 +16,7 @@ pub mod order;
 pub mod parts;
 mod patterns;
 pub mod quantised_integers;
+pub mod recompute;
 mod regions;
 pub mod scale_weights;
 pub mod scan_axes;

@@ -1,6 +1,6 @@
 //! Each pass on a small graph: the text before and after, and the same numbers.
 
-use crate::from_kernel::Machine;
+use crate::from_kernel::{Machine, Memory};
 use crate::manager::{GraphCx, GraphPass, Manager, Quiet};
 use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::build::GraphBuilder;
@@ -24,7 +24,12 @@ fn numbers(shape: &[usize]) -> Tensor {
 }
 
 /// Runs passes; the outputs must stay the same numbers. Gives the operators that are left.
-fn check(mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<String> {
+fn check(graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<String> {
+    check_on(Machine::USUAL, graph, passes, inputs)
+}
+
+/// The same for a machine.
+fn check_on(machine: Machine, mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<String> {
     let registry = Registry::new();
     let problems = infer_graph(&mut graph, &registry);
     assert!(!problems.has_errors(), "{problems}");
@@ -35,7 +40,7 @@ fn check(mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<Stri
     let mut manager = Manager::new(&mut quiet);
     manager.verify = true;
     for pass in passes {
-        let mut cx = GraphCx { registry: &registry, machine: Machine::USUAL, editor: &mut editor, notes: &mut vec![] };
+        let mut cx = GraphCx { registry: &registry, machine, editor: &mut editor, notes: &mut vec![] };
         manager.graph(pass, &mut graph, &mut cx).expect("the pass leaves a valid graph");
     }
     let after = run(&graph, &eval, &given).expect("the graph still runs");
@@ -46,6 +51,39 @@ fn check(mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<Stri
         }
     }
     graph.body.nodes.iter().map(|&n| graph.nodes[n].op.to_string()).collect()
+}
+
+/// A cheap convolution whose result is read by the next one, and again at the end. `wide`: it is most of the work itself.
+fn long_residual(wide: bool) -> Graph {
+    let mut b = GraphBuilder::new("g");
+    let channels = if wide { 64 } else { 1 };
+    let x = b.tensor_input("x", DType::F32, &["1", &channels.to_string(), "8", "8"]);
+    let pads = || Attrs::default().with("pads", Attr::Ints(vec![1; 4]));
+    let first = b.constant("first", numbers(&[4, channels, 3, 3]));
+    let inner = b.constant("inner", numbers(&[4, 4, 3, 3]));
+    let head = node(&mut b, "Conv", pads(), &[x, first]);
+    let mut y = head;
+    for _ in 0..3 {
+        let product = node(&mut b, "Conv", pads(), &[y, inner]);
+        y = node(&mut b, "Relu", Attrs::default(), &[product]);
+    }
+    let y = node(&mut b, "Add", Attrs::default(), &[y, head]);
+    b.finish(&[y])
+}
+
+#[test]
+fn what_waits_is_computed_again_if_that_is_cheap_and_asked_for() {
+    let machine = |thrift: u32| Machine { memory: Memory { thrift, ..Memory::SCARCE }, ..Machine::USUAL };
+    let convolutions = |wide: bool, thrift: u32| {
+        let input = numbers(&[1, if wide { 64 } else { 1 }, 8, 8]);
+        let ops = check_on(machine(thrift), long_residual(wide), &[&super::recompute::PASS], &[input]);
+        ops.iter().filter(|op| *op == "Conv").count()
+    };
+    assert_eq!(convolutions(false, Machine::JOINING), 4);
+    assert_eq!(convolutions(false, Machine::JOINING + 1), 5);
+    // There is nothing more to spare.
+    assert_eq!(convolutions(false, Machine::MOST_THRIFT), 5);
+    assert_eq!(convolutions(true, Machine::MOST_THRIFT), 4);
 }
 
 /// A convolution of an image times a factor per channel.

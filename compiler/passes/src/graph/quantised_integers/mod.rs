@@ -164,7 +164,7 @@ fn notes(graph: &Graph, reasons: &BTreeMap<NodeId, String>) -> Vec<Note> {
         {
             continue;
         }
-        notes.push(Note { node: node.name.clone(), op, message: format!("stays in float: {reason}") });
+        notes.push(Note { pass: PASS.name, node: node.name.clone(), op, message: format!("stays in float: {reason}") });
     }
     notes
 }
