@@ -133,6 +133,22 @@ fn what_is_not_supported_is_listed_at_once() {
     assert_snapshot("check-unsupported", &onnxc(dir.path(), &["check", "options.onnx"]).seen(dir.path()));
 }
 
+/// Firmware has no runtime for strings and sequences: each node that wants one is named, and nothing is written.
+#[test]
+fn bare_targets_refuse_strings_and_sequences() {
+    let dir = folder();
+    for out in ["m.c", "m.rs", "m/", "m.o", "m.a"] {
+        for target in ["thumbv7em-none-eabihf", "riscv32imac-unknown-none-elf"] {
+            let ran = onnxc(dir.path(), &[&model("values"), "-o", out, "--target", target]);
+            assert_eq!(ran.code, 1, "{out}: {}", ran.err);
+            for op in ["StringConcat", "SequenceInsert", "ConcatFromSequence"] {
+                assert!(ran.err.contains("E5018") && ran.err.contains(&format!("({op})")), "{out}: {}", ran.err);
+            }
+        }
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 0, "nothing is written");
+}
+
 #[test]
 fn good_models_check() {
     let dir = folder();

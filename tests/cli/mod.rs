@@ -9,6 +9,7 @@ mod quantize;
 mod source;
 mod stored;
 mod texts;
+mod toolchains;
 mod tune;
 mod values;
 

@@ -33,7 +33,7 @@ fn operators_are_listed_with_results() {
     assert!(table.contains("\n| ai.onnx | Abs | 1, 6, 13 | | 1/2 |\n"), "{table}");
     std::fs::write(dir.path().join("r.json"), "{}").expect("written");
     let refused = onnxc(dir.path(), &["list-ops", "--results", "r.json"]);
-    assert!(refused.code == 1 && refused.err.contains("E5018"), "{}", refused.err);
+    assert!(refused.code == 1 && refused.err.contains("E5034"), "{}", refused.err);
 }
 
 #[test]

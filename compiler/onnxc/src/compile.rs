@@ -337,11 +337,13 @@ impl Module {
     /// Machine code.
     ///
     /// # Errors
-    /// What the backend can't do.
+    /// What the backend can't do, and code that is beyond the budget after all: before it was an estimate.
     pub fn code(&self, options: &Options) -> Result<Artefact<'_>, Diagnostics> {
         let backend = backends::find(options.backend.as_deref())?;
         let how = CompileOptions { opt_level: options.opt_level, emit: Emit::Object };
-        onnxc_codegen::compile(backend, &self.program, &self.info, &options.target, &how)
+        let code = onnxc_codegen::compile(backend, &self.program, &self.info, &options.target, &how)?;
+        crate::flash::check(options.max_flash, &code)?;
+        Ok(code)
     }
 
     /// Writes a file of the kind that its suffix says: `.so`, `.a`, `.o`, `.s`, `.ll`, `.h`, none for an executable.

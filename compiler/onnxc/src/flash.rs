@@ -2,6 +2,7 @@
 
 use crate::budget::{NAMED, constant_bytes, rest};
 use onnxc_base::Diagnostic;
+use onnxc_codegen::Artefact;
 use onnxc_ir::graph::{Graph, NodeId, ValueDef, ValueId};
 use onnxc_ir::loops::walk::blocks;
 use onnxc_ir::loops::{Arg, Block, BufKind, Callee, ConstId, Func, Program, Stmt};
@@ -31,6 +32,17 @@ pub(crate) fn within(max_flash: Option<u64>, model: &Graph, lowered: &Lowered) -
     )
     .expected(format!("at most {most} bytes (--max-flash)"))
     .help("quantise the model: weights of 8 bits are a quarter"))
+}
+
+/// Checks a budget again when there is machine code.
+pub(crate) fn check(max_flash: Option<u64>, code: &Artefact<'_>) -> Result<(), Diagnostic> {
+    let (weights, code) = (code.constant_bytes(), code.code_bytes());
+    let Some(most) = max_flash.filter(|most| weights + code > *most) else { return Ok(()) };
+    let need = weights + code;
+    let message = format!("the module needs {need} bytes of flash: {weights} of weights, {code} of code");
+    Err(Diagnostic::error("E5032", message)
+        .expected(format!("at most {most} bytes (--max-flash)"))
+        .help("--strict-fp keeps weights out of transformed domains; weights of 8 bits are a quarter"))
 }
 
 /// The largest constants of a list, each with what it is for.

@@ -34,7 +34,7 @@ pub fn run(args: &ListOpsArgs) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<Results, Diagnostic> {
     let wrong = |what: String| {
-        Diagnostic::error("E5018", format!("the results can't be read: {what}"))
+        Diagnostic::error("E5034", format!("the results can't be read: {what}"))
             .file(path.display().to_string())
             .expected("a file that compiler/python/tests/conformance.py --coverage wrote")
     };
