@@ -49,3 +49,15 @@ def cases(add):
         add(name, 1, [*new(1), *past(4), i32([4, 4]), i32(5)], qk_output=which, **(a | dict(outputs=4)))
     # Chunks of three rows, all of them real (those of others aren't specified).
     add(name, 1, [*new(3), *past(6), i32([5, 5]), i32(6), cos, sin, *seven[:5], None, None, i32([3, 3])], do_rotary=1, **a)
+    # Caches of integers: 8 bits with one scale, or one for each channel; two of 4 bits in a byte.
+    i8 = lambda *s: rng.integers(-128, 128, s).astype(np.int8)
+    u8 = lambda *s: rng.integers(0, 256, s).astype(np.uint8)
+    scale = lambda *s: (rng.integers(4, 9, s) / 512).astype(F)
+    per = lambda kind, **more: a | dict(k_quant_type=kind, v_quant_type=kind) | more
+    for s, n in ((1, b), (2, 1)):
+        cache = lambda: [i8(n, kv, 4 - s, d), i8(n, kv, 4 - s, d), i32([3] * n), i32(4)]
+        add(name, 1, [*new(s, n), *cache(), *seven, scale(1), scale(1)], **per("PER_TENSOR", kv_cache_bit_width=8))
+        add(name, 1, [*new(s, n), *cache(), *seven, Const(scale(kv, d)), scale(kv * d)], **per("PER_CHANNEL", kv_cache_bit_width=8))
+    cache = [u8(b, kv, 3, d // 2), u8(b, kv, 3, d // 2), i32([3, 3]), i32(4), cos, sin]
+    add(name, 1, [*new(1), *cache, *seven[:3], scale(1) * 16, scale(1) * 16], do_rotary=1, **per("PER_TENSOR", kv_cache_bit_width=4))
+    add(name, 1, [*new(1), *cache[:4], *seven, scale(kv * d) * 16, scale(kv * d) * 16], **per("PER_CHANNEL", kv_cache_bit_width=4))

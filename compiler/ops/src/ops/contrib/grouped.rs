@@ -5,11 +5,12 @@
 //! The cache with the new keys in place (`GroupCache`), the new positions (`GroupPositions`) and who sees what
 //! (`GroupMask`) are operators of their own; the rest is ONNX's Attention and RotaryEmbedding.
 //! With `query_seqlens` a sample has fewer new keys than there are rows, and its others may hold anything.
-//! Not supported: quantised and windowed caches.
+//! Caches may hold integers (`cache_bytes`). Not supported: windowed caches.
 
 use super::super::attention::{Inside, Parts, Sink};
 use super::super::elementwise::{Class, map_from, tensor, tensor_of, wide};
-use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, reshape, slice, unsupported};
+use super::cache_bytes::Stored;
+use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, reshape, slice};
 use crate::broadcast::Along;
 use crate::prelude::*;
 use onnxc_ir::graph::{TensorType, ValueId};
@@ -47,13 +48,6 @@ fn import_part(n: &mut NodeReader) -> Result<Attrs> {
 
 /// What the model can't have.
 fn refuse(n: &mut NodeReader) -> Result<()> {
-    n.ignore(&["kv_cache_bit_width"]);
-    for (i, what) in [(12, "a quantised cache"), (13, "a quantised cache")] {
-        unsupported(n, i, what)?;
-    }
-    for name in ["k_quant_type", "v_quant_type"] {
-        n.choice(name, &["NONE"])?;
-    }
     match n.int("sliding_window_cache", 0)? {
         0 => Ok(()),
         _ => Err(n.error("E2020", "'sliding_window_cache' is not supported yet")),
@@ -112,8 +106,20 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
     }
     let attrs = [("heads", Attr::Int(shared)), chunked.clone()];
     let (past_k, past_v) = (opt(n, 3), opt(n, 4));
-    let k = n.emit(inner("GroupCache"), &attrs, &[Some(k), past_k, Some(lengths), Some(total)], 1)?[0];
-    let v = n.emit(inner("GroupCache"), &attrs, &[Some(v), past_v, Some(lengths), Some(total)], 1)?[0];
+    let mut caches = vec![];
+    for (new, past, kind, scale) in [(k, past_k, "k_quant_type", 12), (v, past_v, "v_quant_type", 13)] {
+        let stored = Stored::read(n, kind, scale, shared)?;
+        let (new, past) = match &stored {
+            Some(s) => (s.rounded(n, new)?, past.map(|p| s.unpacked(n, p)).transpose()?),
+            None => (new, past),
+        };
+        let held = n.emit(inner("GroupCache"), &attrs, &[Some(new), past, Some(lengths), Some(total)], 1)?[0];
+        caches.push(match &stored {
+            Some(s) => (s.numbers(n, held, q)?, s.packed(n, held)?),
+            None => (held, held),
+        });
+    }
+    let [(k, present_k), (v, present_v)] = caches[..] else { return Err(n.error("E2001", "there is no cache")) };
     let (window, causal) = (n.int("local_window_size", -1)?, n.int("causal", 1)?);
     let attrs = [("window", Attr::Int(window)), ("causal", Attr::Int(causal)), chunked];
     let mask = n.emit(inner("GroupMask"), &attrs, &[Some(q), Some(k), Some(lengths), Some(total), opt(n, 10)], 1)?[0];
@@ -136,7 +142,7 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
         ..Parts::new(q, k, v)
     };
     let made = parts.emit(n)?;
-    n.become_values([made.y, k, v].into_iter().chain(made.inside).collect())
+    n.become_values([made.y, present_k, present_v].into_iter().chain(made.inside).collect())
 }
 
 /// Lengths as if all rows of a chunk were new keys, of which only `real` ones are: so the first one is where it is.
@@ -174,7 +180,11 @@ pub(super) fn check_lengths(cx: &mut InferCx, i: usize, batch: &Sym) -> Result<(
 
 /// Input 0, which must be [batch, sequence, hidden].
 pub(super) fn sequences(cx: &InferCx) -> Result<TensorType> {
-    let x = tensor(cx, 0, Class::Float)?;
+    sequences_of(cx, Class::Float)
+}
+
+fn sequences_of(cx: &InferCx, class: Class) -> Result<TensorType> {
+    let x = tensor(cx, 0, class)?;
     match x.rank() {
         3 => Ok(x),
         r => Err(cx.error("E2005", format!("queries, keys or values have rank {r}")).expected("3")),
@@ -182,7 +192,7 @@ pub(super) fn sequences(cx: &InferCx) -> Result<TensorType> {
 }
 
 fn infer_cache(cx: &mut InferCx) -> Result<()> {
-    let x = sequences(cx)?;
+    let x = sequences_of(cx, Class::Number)?;
     check_lengths(cx, 2, &x.shape[0])?;
     let heads = Sym::int(cx.attrs().int("heads").unwrap_or(1));
     let size = x.shape[2].floordiv(&heads);

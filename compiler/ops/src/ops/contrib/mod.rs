@@ -7,6 +7,7 @@
 pub mod attend;
 pub mod bias;
 pub mod bnb4;
+mod cache_bytes;
 pub mod channels_last;
 pub mod crop;
 pub mod experts;
