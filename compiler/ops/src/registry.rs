@@ -322,6 +322,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::attention::VALUES,
     &ops::attention::WEIGHTS,
     &ops::gradient::AVERAGE,
+    &ops::contrib::beams::CACHE,
     &ops::gradient::CONV_INPUT,
     &ops::gradient::CONV_WEIGHTS,
     &ops::random::DROPOUT_TRAINING,

@@ -98,3 +98,31 @@ def cases(add):
     multi_head(add)
     attention(add)
     decoder(add)
+    # The scores are an output, with what masks add (ONNX Runtime's inference can't give it a type unless it is declared).
+    q, k, v = draw(2, 3, 8), draw(2, 4, 8), draw(2, 4, 8)
+    heads = lambda x: x.reshape(2, -1, 2, 4).transpose(0, 2, 1, 3)
+    raw, mask = heads(q) @ heads(k).transpose(0, 1, 3, 2) / 2, np.array([[1, 1, 0, 1], [0, 1, 1, 0]], np.int32)
+    for given, scores in ((None, raw), (mask, raw + np.where(mask, 0, -10000)[:, None, None])):
+        y = (softmax(scores) @ heads(v)).transpose(0, 2, 1, 3).reshape(2, 3, 8)
+        want = [x.astype(F) for x in (y, heads(k), heads(v), scores)]
+        add(ms("MultiHeadAttention"), 1, [q, k, v, None, given], want, num_heads=2, outputs=4, tolerance=2e-5)
+    # Beams: a table says in whose cache each of the first keys is.
+    b, w, n, d, room, p = 2, 2, 2, 4, 6, 3
+    heads = lambda x: x.reshape(b * w, 1, n, d).transpose(0, 2, 1, 3)
+    q, k, v = (draw(b * w, 1, n * d) for _ in range(3))
+    past = [draw(b * w, n, room, d) for _ in range(2)]
+    table, mask = rng.integers(0, w, (b, w, room)).astype(np.int32), rng.integers(0, 2, (b * w, p + 1)).astype(np.int32)
+    full, seen = [np.copy(x) for x in past], []
+    for buffer, new in zip(full, (k, v)):
+        buffer[:, :, p] = heads(new)[:, :, 0]
+        own = np.copy(buffer)
+        for i in range(b * w):
+            for t in range(p):
+                own[i, :, t] = buffer[i // w * w + table[i // w, i % w, t], :, t]
+        seen.append(own[:, :, : p + 1])
+    scores = heads(q) @ seen[0].transpose(0, 1, 3, 2) / 2 + np.where(mask, 0, -10000)[:, None, None]
+    y = (softmax(scores) @ seen[1]).transpose(0, 2, 1, 3).reshape(b * w, 1, n * d).astype(F)
+    at, width = np.array([p], np.int32), np.array([w], np.int32)
+    name = ms("DecoderMaskedMultiHeadAttention")
+    add(name, 1, [q, k, v, mask, None, *past, at, width, table], [y, *full], outputs=3, num_heads=n,
+        past_present_share_buffer=1, tolerance=2e-5)

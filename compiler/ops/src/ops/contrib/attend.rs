@@ -5,8 +5,8 @@
 //! What they have in common is [`Call`]. A cache that is longer than what it holds (`past_present_share_buffer`) stays as
 //! long as it is: new keys and values are written behind those it holds. Beams aren't supported.
 
-use super::super::attention::{Parts, inner as attention_part};
-use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, plus, rank, reshape, slice, unsupported};
+use super::super::attention::{Inside, Parts, inner as attention_part};
+use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, plus, rank, reshape, slice};
 use crate::prelude::*;
 use onnxc_ir::graph::{OpName, ValueId};
 
@@ -36,14 +36,18 @@ struct Call {
     past: Option<[ValueId; 2]>,
     /// How many keys the past holds, where it has room for more.
     held: Option<ValueId>,
+    /// In which beam's cache each key is.
+    beams: Option<ValueId>,
     scale: Option<f32>,
     causal: bool,
     filter: f32,
+    /// Are the scores an output?
+    scores: bool,
 }
 
 impl Call {
-    /// The result, then keys and values as [batch, heads, sequence, size] where they are asked for.
-    fn emit(mut self, n: &mut NodeReader, presents: bool) -> Result<[ValueId; 3]> {
+    /// The result, then keys and values as [batch, heads, sequence, size] where they are asked for, then the scores.
+    fn emit(mut self, n: &mut NodeReader, presents: bool) -> Result<Vec<ValueId>> {
         let lengths = match (self.past, self.held) {
             (Some(past), Some(held)) => Some(self.write(n, past, held)?),
             _ => None,
@@ -55,9 +59,15 @@ impl Call {
                 *tensor = n.emit(attention_part("AttentionCache"), &heads, &[Some(*tensor), past], 1)?[0];
             }
         }
+        let [mut k, mut v] = [self.k, self.v];
+        if let (Some(table), Some(held)) = (self.beams, self.held) {
+            for tensor in [&mut k, &mut v] {
+                *tensor = n.emit(inner("BeamCache"), &[], &[Some(*tensor), Some(table), Some(held)], 1)?[0];
+            }
+        }
         let seen = match lengths {
-            Some(lengths) if self.mask.is_some() => first(n, self.k, lengths)?,
-            _ => self.k,
+            Some(lengths) if self.mask.is_some() => first(n, k, lengths)?,
+            _ => k,
         };
         let mask = match self.mask {
             Some(m) => {
@@ -77,9 +87,11 @@ impl Call {
             heads: Some((self.heads, self.heads)),
             scale: self.scale,
             causal: self.causal,
-            ..Parts::new(self.q, self.k, self.v)
+            inside: self.scores.then_some(Inside::Masked),
+            ..Parts::new(self.q, k, v)
         };
-        Ok([parts.emit(n)?.y, self.k, self.v])
+        let made = parts.emit(n)?;
+        Ok([made.y, self.k, self.v].into_iter().chain(made.inside).collect())
     }
 
     /// Makes k and v those of the past, with the new ones behind the `held` ones. Gives how many each sample has then.
@@ -165,7 +177,6 @@ fn queries_keys_values(n: &mut NodeReader, bias: usize) -> Result<[ValueId; 3]> 
 }
 
 fn import_multi_head(n: &mut NodeReader) -> Result<Attrs> {
-    unsupported(n, 9, "beams")?;
     let [q, k, v] = queries_keys_values(n, 3)?;
     let call = Call {
         q,
@@ -176,13 +187,15 @@ fn import_multi_head(n: &mut NodeReader) -> Result<Attrs> {
         bias: opt(n, 5),
         past: opt(n, 6).zip(opt(n, 7)).map(|(k, v)| [k, v]),
         held: opt(n, 8),
+        beams: opt(n, 9),
         scale: scale(n)?,
         causal: n.int("unidirectional", 0)? != 0,
         filter: n.float("mask_filter_value", -10000.0)?,
+        scores: n.output_count > 3,
     };
     let presents = n.output_count > 1;
-    let [y, k, v] = call.emit(n, presents)?;
-    n.become_values(vec![y, k, v])
+    let results = call.emit(n, presents)?;
+    n.become_values(results)
 }
 
 /// Input `i`, how many keys the past holds, where that is longer.
@@ -196,7 +209,6 @@ fn held(n: &mut NodeReader, i: usize) -> Result<Option<ValueId>> {
 fn import_decoder_multi_head(n: &mut NodeReader) -> Result<Attrs> {
     let held = held(n, 7)?;
     n.ignore(&["output_qk"]);
-    unsupported(n, 9, "beams")?;
     let q = need(n, 0)?;
     let qkv = match (opt(n, 1), opt(n, 2)) {
         (Some(_), Some(_)) => queries_keys_values(n, 10)?,
@@ -217,13 +229,15 @@ fn import_decoder_multi_head(n: &mut NodeReader) -> Result<Attrs> {
         bias: opt(n, 4),
         past: opt(n, 5).zip(opt(n, 6)).map(|(k, v)| [k, v]),
         held,
+        beams: opt(n, 9),
         scale: scale(n)?,
         causal: false,
         filter: n.float("mask_filter_value", -10000.0)?,
+        scores: n.output_count > 3,
     };
     let presents = n.output_count > 1;
-    let [y, k, v] = call.emit(n, presents)?;
-    n.become_values(vec![y, k, v])
+    let results = call.emit(n, presents)?;
+    n.become_values(results)
 }
 
 /// The last axis in three: of the sizes given, or equal ones.
@@ -256,15 +270,15 @@ struct Places {
     mask: usize,
     past: usize,
     bias: usize,
+    beams: usize,
 }
 
 fn import_attention(n: &mut NodeReader) -> Result<Attrs> {
-    self_attention(n, &Places { mask: 3, past: 4, bias: 5 })
+    self_attention(n, &Places { mask: 3, past: 4, bias: 5, beams: usize::MAX })
 }
 
 fn import_decoder_self(n: &mut NodeReader) -> Result<Attrs> {
-    unsupported(n, 8, "beams")?;
-    self_attention(n, &Places { mask: 3, past: 4, bias: 5 })
+    self_attention(n, &Places { mask: 3, past: 4, bias: 5, beams: 8 })
 }
 
 fn self_attention(n: &mut NodeReader, at: &Places) -> Result<Attrs> {
@@ -291,14 +305,16 @@ fn self_attention(n: &mut NodeReader, at: &Places) -> Result<Attrs> {
         bias: opt(n, at.bias),
         past,
         held,
+        beams: opt(n, at.beams),
         scale: scale(n)?,
         causal: n.int("unidirectional", 0)? != 0,
         filter: n.float("mask_filter_value", -10000.0)?,
+        scores: false,
     };
     let presents = n.output_count > 1;
-    let [y, k, v] = call.emit(n, presents)?;
-    let present = if presents { stacked(n, [k, v])? } else { y };
-    n.become_values(vec![y, present])
+    let made = call.emit(n, presents)?;
+    let present = if presents { stacked(n, [made[1], made[2]])? } else { made[0] };
+    n.become_values(vec![made[0], present])
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! Ranks that only inference knows matter to few of them; these look at what the file declares, and at the nodes before.
 
 pub mod attend;
+pub mod beams;
 pub mod bias;
 pub mod bnb4;
 mod cache_bytes;
