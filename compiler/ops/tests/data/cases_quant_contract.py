@@ -1,4 +1,5 @@
 """ConvInteger, MatMulInteger, QLinearConv, QLinearMatMul."""
+import ml_dtypes as m
 import numpy as np
 
 from generate import Const
@@ -27,6 +28,17 @@ def cases(add):
     sums = (a.astype(np.int64) @ b.astype(np.int64)).astype(F)
     want = [np.clip(np.rint(sums * (rows * F(0.01) / F(0.13))) + 5, -128, 127).astype(np.int8)]
     add("QLinearMatMul", 21, [a, rows, np.zeros(3, np.int8), b, s(0.01), np.int8(0), s(0.13), np.int8(5)], want, tolerance=0)
+    # Floats of 8 bits: products of the numbers, summed in f32; what is too large becomes the greatest one.
+    for t in (m.float8_e4m3fn, m.float8_e4m3fnuz, m.float8_e5m2, m.float8_e5m2fnuz):
+        a, b = R.normal(size=(2, 3)).astype(t), (R.normal(size=(3, 4)) * 4).astype(t)
+        for ys in (0.25, 1e-5):
+            y = a.astype(F) @ b.astype(F) * (F(0.5) * F(2) / F(ys))
+            top = F(m.finfo(t).max)
+            want = [np.clip(y, -top, top).astype(t)]
+            add("QLinearMatMul", 21, [a, s(0.5), np.zeros((), t), b, s(2), np.zeros((), t), s(ys), np.zeros((), t)], want, tolerance=0)
+    a, b = u8(2, 3), R.normal(size=(3, 2)).astype(m.float8_e5m2)
+    want = [((a.astype(F) - 3) @ b.astype(F) * (F(0.5) * F(2) / F(0.25))).astype(m.float8_e5m2)]
+    add("QLinearMatMul", 21, [a, s(0.5), np.uint8(3), b, s(2), np.zeros((), m.float8_e5m2), s(0.25), np.zeros((), m.float8_e5m2)], want, tolerance=0)
     x, w = u8(1, 2, 5, 5), u8(3, 2, 3, 3)
     add("QLinearConv", 10, [x, s(0.004), np.uint8(132), w, s(0.002), np.uint8(255), s(0.02), np.uint8(123)], tolerance=0)
     b = np.array([500, -700, 3], np.int32)

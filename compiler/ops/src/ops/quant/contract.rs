@@ -1,7 +1,7 @@
 //! Sums of products of 8-bit integers: ConvInteger and MatMulInteger give the i32 sums; QLinearConv and QLinearMatMul
 //! scale them to 8 bits again.
 //!
-//! Since 10; QLinearMatMul also since 21: more dtypes of scales.
+//! Since 10; QLinearMatMul also since 21: more dtypes of scales, and 8-bit floats, whose products are summed in f32.
 //! From here down: inputs and attributes as the newest version has them.
 
 use super::super::conv::{self, infer_bias};
@@ -82,14 +82,14 @@ fn infer_matmul_integer(cx: &mut InferCx) -> Result<()> {
 }
 
 fn infer_qlinear_matmul(cx: &mut InferCx) -> Result<()> {
-    let (a, b) = (bytes_input(cx, 0)?.shape, bytes_input(cx, 3)?.shape);
+    let (a, b) = (byte_input(cx, 0)?.shape, byte_input(cx, 3)?.shape);
     let out = matmul::infer_extents(cx, &a, &b)?;
     for i in [1, 2] {
         check_spread(cx, i, &a, rows(&a))?;
         check_spread(cx, i + 3, &b, b.len() - 1)?;
         expect_one(cx, i + 5);
     }
-    let to = bytes_input(cx, 7)?.dtype;
+    let to = byte_input(cx, 7)?.dtype;
     cx.set_tensor(0, to, out);
     Ok(())
 }
@@ -102,8 +102,8 @@ fn rows(a: &[Sym]) -> usize {
 /// The sums of a convolution; inputs by number: data, its zero point, weights, theirs, bias.
 pub(super) fn conv_sum(cx: &mut ComputeCx, [x, xz, w, wz]: [usize; 4], bias: Option<usize>) -> Src {
     let form = conv::Form::new(cx.attrs(), &cx.shape(x), &cx.shape(w));
-    let data = Shifted::new(cx, x, xz, |_, s| vec![Sym::int(0); s.len()]);
-    let weights = Shifted::new(cx, w, wz, |i, s| along(&i[0], s));
+    let data = Shifted::new(cx, x, xz, DType::I32, |_, s| vec![Sym::int(0); s.len()]);
+    let weights = Shifted::new(cx, w, wz, DType::I32, |i, s| along(&i[0], s));
     let b = bias.and_then(|b| cx.opt(b));
     let start = |_: &mut KernelBuilder, i: &[Sym]| match b {
         Some(b) => load(b, &i[1..2]),
@@ -120,10 +120,11 @@ pub(super) fn conv_sum(cx: &mut ComputeCx, [x, xz, w, wz]: [usize; 4], bias: Opt
 /// The sums of a product of matrices; inputs by number: left, its zero point, right, its.
 pub(super) fn matmul_sum(cx: &mut ComputeCx, [a, az, b, bz]: [usize; 4]) -> Src {
     let form = matmul::Form::new(cx, cx.shape(a), cx.shape(b));
-    let left = Shifted::new(cx, a, az, row_index);
-    let right = Shifted::new(cx, b, bz, column_index);
+    let sum = sum_of([cx.dtype(a), cx.dtype(b)]);
+    let left = Shifted::new(cx, a, az, sum, row_index);
+    let right = Shifted::new(cx, b, bz, sum, column_index);
     let (out, over) = (cx.out_shape(0), [form.over()]);
-    cx.k.reduce("sum", DType::I32, &out, ReduceOp::Add, &over, None, |_, i, r| {
+    cx.k.reduce("sum", sum, &out, ReduceOp::Add, &over, None, |_, i, r| {
         let (ai, bi) = form.indices(i, &r[0]);
         left.at(&ai, false) * right.at(&bi, false)
     })
@@ -187,6 +188,7 @@ fn lower_qlinear_conv(cx: &mut ComputeCx) -> Result<()> {
 
 fn lower_qlinear_matmul(cx: &mut ComputeCx) -> Result<()> {
     let sum = matmul_sum(cx, [0, 2, 3, 5]);
+    let summed = sum_of([cx.dtype(0), cx.dtype(3)]);
     let to = cx.output_type(0).dtype;
     let first = |s: &[Sym]| vec![Sym::int(0); s.len()];
     let (ys, zero) = (scale(cx, 6, &first), single(cx, 7, DType::F32));
@@ -204,7 +206,7 @@ fn lower_qlinear_matmul(cx: &mut ComputeCx) -> Result<()> {
         // The row of the left operand is the output's last axis but one, or the last where the right one is a column.
         let with_column = [i, &vec![Sym::int(0); 1 - columns][..]].concat();
         let rows = if rank > 1 { row_index(&with_column, &ashape) } else { beside(i, &ashape) };
-        let v = cast(DType::I32, DType::F32, load(sum, i)) * (at(&a, rows) * at(&b, column_index(i, &bshape)) / ys);
+        let v = cast(summed, DType::F32, load(sum, i)) * (at(&a, rows) * at(&b, column_index(i, &bshape)) / ys);
         quantised(v, zero, to)
     });
     Ok(())

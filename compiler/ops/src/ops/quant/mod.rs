@@ -25,9 +25,24 @@ fn bytes_input(cx: &InferCx, i: usize) -> Result<onnxc_ir::graph::TensorType> {
     Err(cx.error("E2021", format!("input {i} is of dtype {}", t.dtype)).expected("i8 or u8"))
 }
 
-/// `round(v) + zero`, clamped to what integers `to` hold; all in f32.
+/// The type of input `i`, integers or floats of 8 bits.
+fn byte_input(cx: &InferCx, i: usize) -> Result<onnxc_ir::graph::TensorType> {
+    let t = cx.input_type(i)?;
+    if t.dtype.is_float() && t.dtype.bits() == 8 && t.dtype != DType::F8E8M0 { Ok(t) } else { bytes_input(cx, i) }
+}
+
+/// What products of the operands' elements are summed in.
+fn sum_of(operands: [DType; 2]) -> DType {
+    if operands.iter().any(|d| d.is_float()) { DType::F32 } else { DType::I32 }
+}
+
+/// `round(v) + zero`, clamped to what integers `to` hold; all in f32. Of floats, the nearest one of `v + zero`.
 fn quantised(v: Expr, zero: Option<Expr>, to: DType) -> Expr {
     let f = DType::F32;
+    if to.is_float() {
+        let moved = zero.map_or(v.clone(), |z| v + z);
+        return super::cast::converted(f, to, moved, true, "up");
+    }
     let rounded = unary(UnOp::RoundEven, v);
     let moved = match zero {
         Some(z) if as_const(&z).is_some_and(|s| s.to_f64() == 0.0) => rounded,
@@ -49,40 +64,43 @@ fn single(cx: &ComputeCx, i: usize, to: DType) -> Option<Expr> {
     Some(cast(dtype, to, e))
 }
 
-/// An operand of a sum of integers: i32(x) - zero.
+/// An operand of a sum: i32(x) - zero, or f32(x) - zero of floats.
 struct Shifted {
     src: Src,
     dtype: DType,
     /// A zero point known at compile time. Other ones are subtracted in a definition, which `src` then is.
     zero: Scalar,
+    /// What it becomes: i32, or f32 of floats.
+    sum: DType,
 }
 
 impl Shifted {
-    /// Input `x`, with the zero point of input `zero`, if it is there: one element, or those at `at` of an index of x.
-    fn new(cx: &mut ComputeCx, x: usize, zero: usize, at: impl Fn(&[Sym], &[Sym]) -> Vec<Sym>) -> Shifted {
+    /// Input `x` as `sum`, with the zero point of input `zero`, if it is there: one element, or those at `at` of an index of
+    /// x.
+    fn new(cx: &mut ComputeCx, x: usize, zero: usize, sum: DType, at: impl Fn(&[Sym], &[Sym]) -> Vec<Sym>) -> Shifted {
         let (src, dtype, shape) = (cx.input(x), cx.dtype(x), cx.shape(x));
         let none = Scalar::from_i64(dtype, 0);
-        let Some(z) = cx.opt(zero) else { return Shifted { src, dtype, zero: none } };
+        let Some(z) = cx.opt(zero) else { return Shifted { src, dtype, zero: none, sum } };
         // All zero points equal: one.
         let known = cx.constant(zero).and_then(Tensor::to_i64).filter(|v| v.iter().all(|e| *e == v[0]));
         if let Some(&first) = known.as_ref().and_then(|v| v.first()) {
-            return Shifted { src, dtype, zero: Scalar::from_i64(dtype, first) };
+            return Shifted { src, dtype, zero: Scalar::from_i64(dtype, first), sum };
         }
         let (ztype, zshape) = (cx.dtype(zero), cx.shape(zero));
-        let src = cx.k.map("shifted", DType::I32, &shape, |_, i| {
-            let zero = cast(ztype, DType::I32, load(z, &at(i, &zshape)));
-            cast(dtype, DType::I32, load(src, i)) - zero
+        let src = cx.k.map("shifted", sum, &shape, |_, i| {
+            let zero = cast(ztype, sum, load(z, &at(i, &zshape)));
+            cast(dtype, sum, load(src, i)) - zero
         });
-        Shifted { src, dtype: DType::I32, zero: Scalar::from_i64(DType::I32, 0) }
+        Shifted { src, dtype: sum, zero: Scalar::from_i64(sum, 0), sum }
     }
 
     /// The operand at an index; where `pads`, 0 outside of its extents.
     fn at(&self, index: &[Sym], pads: bool) -> Expr {
         let value = if pads { load_padded(self.src, index, self.zero) } else { load(self.src, index) };
-        let value = cast(self.dtype, DType::I32, value);
+        let value = cast(self.dtype, self.sum, value);
         match self.zero.to_i64() {
             0 => value,
-            z => value - constant(Scalar::from_i64(DType::I32, z)),
+            z => value - constant(Scalar::from_i64(self.sum, z)),
         }
     }
 }
