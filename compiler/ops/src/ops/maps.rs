@@ -140,12 +140,10 @@ fn import_categories(n: &mut NodeReader) -> Result<Attrs> {
     let (ints, strings) =
         (n.opt_ints("cats_int64s")?.unwrap_or_default(), n.opt_strs("cats_strings")?.unwrap_or_default());
     let (number, word) = (n.opt_int("default_int64")?, n.opt_str("default_string")?);
-    let to_strings = match (number, &word) {
-        (Some(_), Some(_)) => {
-            n.inputs[0].and_then(|v| n.graph.tensor_type(v)).is_some_and(|t| t.dtype != DType::String)
-        }
-        (None, Some(_)) => true,
-        _ => false,
+    // The input says the direction. Where its type isn't known yet, the default does: both have one if none is given.
+    let to_strings = match n.inputs[0].and_then(|v| n.graph.tensor_type(v)) {
+        Some(t) => t.dtype != DType::String,
+        None => number.is_none() && word.is_some(),
     };
     let op = OpName { domain: DOMAIN.into(), name: "LabelEncoder".into() };
     let default = match to_strings {
