@@ -9,6 +9,7 @@
 use super::lengths::{declared_rank, expect_length};
 use super::movement::*;
 use crate::prelude::*;
+use onnxc_ir::graph::{Guard, Relation};
 use onnxc_ir::loops::Value;
 
 /// Reshape.
@@ -247,7 +248,7 @@ fn infer_squeeze(cx: &mut InferCx) -> Result<()> {
     keep_content(cx);
     let axes = match axes_input(cx, 1, x.rank())? {
         Some(Axes::Known(axes)) => axes,
-        None => (0..x.rank()).filter(|&a| x.shape[a].is_one()).collect(),
+        None => ones(cx, &x.shape),
         Some(Axes::Later(n)) => {
             let rank = x.rank().checked_sub(n);
             let rank = rank.ok_or_else(|| cx.error("E2004", format!("{n} axes of a tensor of rank {}", x.rank())))?;
@@ -262,6 +263,23 @@ fn infer_squeeze(cx: &mut InferCx) -> Result<()> {
     let kept = (0..x.rank()).filter(|a| !axes.contains(a)).map(|a| x.shape[a].clone()).collect();
     cx.set_tensor(0, x.dtype, kept);
     Ok(())
+}
+
+/// The axes of extent 1. One that only a run knows stays, and a run in which it is 1 is refused: the output would have
+/// another rank.
+fn ones(cx: &mut InferCx, shape: &[Sym]) -> Vec<usize> {
+    let axes: Vec<usize> = (0..shape.len()).filter(|&a| shape[a].is_one()).collect();
+    for (a, d) in shape.iter().enumerate().filter(|(a, _)| !axes.contains(a)) {
+        let n = cx.node();
+        let what = "stays, as its extent isn't known, so it must not be 1";
+        let reason = format!("node '{}' ({}): axis {a} {what}", n.name, n.op);
+        // 0, 1 and more are 0, 1 and 0.
+        let left = cx.ranges().simplify(&Sym::min(d, &Sym::int(2)).modulo(&Sym::int(2)));
+        if !left.is_zero() {
+            cx.add_guard(Guard { left, right: Sym::int(0), relation: Relation::Equal, reason, region: None });
+        }
+    }
+    axes
 }
 
 /// The extents of axes that aren't listed; those that are must be 1.
@@ -349,6 +367,19 @@ mod tests {
     #[test]
     fn stored() {
         crate::testing::check_stored("reshape");
+    }
+
+    #[test]
+    fn an_extent_of_1_that_only_the_run_knows_is_refused() {
+        let squeezed = |extent: usize| {
+            let x = Tensor::from_slice(&[extent, 1], &vec![0f32; extent]);
+            let i = Case::new("Squeeze", 13).input(x).ones().infer().expect("it is right");
+            let value = |s: &onnxc_base::sym::Symbol| i.env.get(s).copied();
+            let holds = |g: &onnxc_ir::graph::Guard| g.left.eval(&value) == g.right.eval(&value);
+            (i.output_type(0).rank(), i.graph.guards.iter().filter(|g| !holds(g)).count())
+        };
+        // Of two axes, the second one is 1 in each run.
+        assert_eq!([0, 1, 2, 7].map(squeezed), [(2, 1), (2, 2), (2, 1), (2, 1)]);
     }
 
     #[test]
