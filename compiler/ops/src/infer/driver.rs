@@ -16,7 +16,7 @@ use crate::eval::Evaluator;
 use crate::registry::{OpRef, Registry};
 use onnxc_base::tensor::element_count;
 use onnxc_base::{DType, Diagnostic, Diagnostics, Sym, Tensor};
-use onnxc_ir::graph::{Graph, NodeId, OpName, Region, TensorType, Type, ValueDef, ValueId};
+use onnxc_ir::graph::{Graph, Node, NodeId, Region, TensorType, Type, ValueDef, ValueId};
 use std::cell::RefCell;
 
 /// The most elements of constants and of results that are computed with while types are inferred.
@@ -181,12 +181,20 @@ fn known(graph: &Graph, id: NodeId, registry: &Registry) -> Option<Vec<Tensor>> 
         shape.and_then(|s| element_count(&s)).is_some_and(|n| n <= SMALL)
     };
     let said = node.outputs.iter().all(|&v| graph.values[v].content.is_some());
-    let quantised = node.op == OpName::onnx("DequantizeLinear");
+    let quantised = is_quantised(graph, node);
     let of_constants = !node.inputs.is_empty() && node.inputs.iter().flatten().all(constant);
     if said || quantised || !of_constants || !node.outputs.iter().all(small) {
         return None;
     }
     Evaluator::new(registry).fold(graph, id)
+}
+
+/// Does a node make floats of what is stored in fewer bits? As integers of at most 16 bits, weights are smaller, and
+/// what multiplies integers finds them.
+fn is_quantised(graph: &Graph, node: &Node) -> bool {
+    let dtype = |v: ValueId| graph.tensor_type(v).map(|t| t.dtype);
+    let narrow = node.inputs.first().copied().flatten().and_then(dtype).is_some_and(|d| d.is_int() && d.bits() <= 16);
+    narrow && node.outputs.first().copied().and_then(dtype).is_some_and(DType::is_float)
 }
 
 fn forget(graph: &mut Graph, values: &[ValueId]) {
@@ -263,7 +271,7 @@ fn disagreement(declared: &Type, inferred: &Type) -> Option<String> {
 mod tests {
     use super::*;
     use onnxc_ir::graph::build::GraphBuilder;
-    use onnxc_ir::graph::{Attr, Attrs};
+    use onnxc_ir::graph::{Attr, Attrs, OpName};
 
     #[test]
     fn extents_may_be_computed_from_constants_in_floats() {
