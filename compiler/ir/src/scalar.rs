@@ -220,6 +220,12 @@ impl Scalar {
             || dtype.is_small()
     }
 
+    /// Can memory hold elements of this type? Those of [`Scalar::holds`], and complex128, which is only looked at as pairs
+    /// of f64.
+    pub fn lies_in_memory(dtype: DType) -> bool {
+        Scalar::holds(dtype) || dtype == DType::C128
+    }
+
     /// Is this a type that machines have: of [`Scalar::holds`], neither small nor complex?
     pub fn is_machine(dtype: DType) -> bool {
         Scalar::holds(dtype) && !dtype.is_small() && dtype != DType::C64

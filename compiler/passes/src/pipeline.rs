@@ -21,6 +21,8 @@ pub static GRAPH: &[GraphPass] = &[
     // First: weights must still be integers.
     g::quantised_integers::PASS,
     g::scan_axes::PASS,
+    // Before anything is evaluated: nothing else knows complex128.
+    g::complex_parts::PASS,
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,

@@ -29,6 +29,45 @@ def add():
     )
 
 
+class ComplexNumbers(unittest.TestCase):
+    """complex128 goes in and out, through whatever moves elements, control flow and sequences."""
+
+    X = np.array([[1 - 2j, 0.5 + 3j, 0], [-1j, 4, 2.5 - 1j]], np.complex128)
+
+    def run_nodes(self, nodes, inputs, **feeds):
+        ports = [(name, helper.np_dtype_to_tensor_dtype(a.dtype), [f"{name}{i}" for i in range(a.ndim)]) for name, a in feeds.items()]
+        m = model(nodes, ports, [("y", TensorProto.COMPLEX128, None)], inputs)
+        del m.graph.output[0].type.tensor_type.shape
+        return onnxc.compile(m)(**feeds)
+
+    def test_elements_are_moved(self):
+        pads, value = numpy_helper.from_array(np.array([0, 1, 1, 0]), "pads"), numpy_helper.from_array(np.array(7 - 7j), "v")
+        nodes = [
+            helper.make_node("Transpose", ["x"], ["t"]),
+            helper.make_node("Concat", ["t", "t"], ["c"], axis=1),
+            helper.make_node("Pad", ["c", "pads", "v"], ["y"]),
+        ]
+        both = np.concatenate([self.X.T, self.X.T], 1)
+        want = np.pad(both, ((0, 1), (1, 0)), constant_values=7 - 7j)
+        np.testing.assert_array_equal(self.run_nodes(nodes, [pads, value], x=self.X), want)
+
+    def test_nothing_is_done(self):
+        same = helper.make_node("Identity", ["x"], ["y"])
+        np.testing.assert_array_equal(self.run_nodes([same], [], x=self.X), self.X)
+
+    def test_branches_and_sequences(self):
+        branch = lambda op, name: helper.make_graph([helper.make_node(op, ["x"], [name])], name, [], [helper.make_tensor_value_info(name, TensorProto.COMPLEX128, None)])
+        at = numpy_helper.from_array(np.array(1), "at")
+        nodes = [
+            helper.make_node("If", ["c"], ["z"], then_branch=branch("Transpose", "a"), else_branch=branch("Identity", "b")),
+            helper.make_node("SequenceConstruct", ["x", "z"], ["s"]),
+            helper.make_node("SequenceAt", ["s", "at"], ["y"]),
+        ]
+        for c in (True, False):
+            got = self.run_nodes(nodes, [at], x=self.X, c=np.array(c))
+            np.testing.assert_array_equal(got, self.X.T if c else self.X)
+
+
 class Arrays(unittest.TestCase):
     def test_calls_by_position_and_by_name(self):
         m = onnxc.compile(add())

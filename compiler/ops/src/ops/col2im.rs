@@ -3,6 +3,7 @@
 //! Since 18. Input [n, c * block, blocks] (also without n); input 1 says the image's spatial extents, input 2 the block's.
 //! Of bool, the sum is "or". Narrow floats sum in f32.
 
+use super::complex::part_of;
 use super::elementwise::{Class, tensor, wide};
 use super::lengths::{declared_rank, expect_length};
 use super::movement::*;
@@ -56,7 +57,7 @@ fn infer(cx: &mut InferCx) -> Result<()> {
         expect_length(cx, 1, n);
         expect_length(cx, 2, n);
     }
-    let x = tensor(cx, 0, Class::Machine)?;
+    let x = tensor(cx, 0, Class::Linear)?;
     let (n, of_block) = (list_length(cx, 1)?, list_length(cx, 2)?);
     if n != of_block || n == 0 || !(2..=3).contains(&x.rank()) {
         let found = format!("columns of rank {}, {n} extents of the image, {of_block} of the block", x.rank());
@@ -72,6 +73,11 @@ fn infer(cx: &mut InferCx) -> Result<()> {
             not_negative(cx, d)?;
         }
         sizes.push(size);
+    }
+    if part_of(x.dtype).is_some() && cx.content(2).is_none() {
+        return Err(cx
+            .error("E2005", "the block of complex columns is known at run time only")
+            .expected("a constant, or what follows from extents"));
     }
     let axes = axes(cx.attrs(), &sizes[0], &sizes[1]).map_err(|d| at_node(cx, d))?;
     let (batch, columns) = x.shape.split_at(x.rank() - 2);

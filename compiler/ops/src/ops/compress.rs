@@ -3,12 +3,14 @@
 //! Versions differ in dtypes. Their outputs' extents are known when they have run; the number of elements of the input
 //! bounds them.
 
+use super::complex::part_of;
 use super::elementwise::{Class, tensor, tensor_of};
 use super::heap;
 use super::movement::*;
 use super::routines::*;
 use crate::prelude::*;
 use crate::routine::TensorBuf;
+use onnxc_ir::graph::TensorType;
 use onnxc_ir::loops::{Buf, FuncBuilder, Ty, Value, Var};
 
 /// Compress.
@@ -162,8 +164,14 @@ fn lower_compress(cx: &mut RoutineCx) -> Result<()> {
     Ok(())
 }
 
+/// Input 0, also of complex numbers: those are what a pass makes of their parts.
+fn comparable(cx: &InferCx) -> Result<TensorType> {
+    let complex = part_of(cx.input_type(0)?.dtype).is_some();
+    tensor(cx, 0, if complex { Class::Any } else { Class::Comparable })
+}
+
 fn infer_non_zero(cx: &mut InferCx) -> Result<()> {
-    let x = tensor(cx, 0, Class::Comparable)?;
+    let x = comparable(cx)?;
     let n = cx.fresh_result(0, "nonzero", 0, Some(product(&x.shape)));
     cx.set_tensor(0, DType::I64, vec![Sym::int(x.rank().max(1) as i64), n]);
     Ok(())
@@ -205,7 +213,7 @@ fn lower_non_zero(cx: &mut RoutineCx) -> Result<()> {
 }
 
 fn infer_unique(cx: &mut InferCx) -> Result<()> {
-    let x = tensor(cx, 0, Class::Comparable)?;
+    let x = comparable(cx)?;
     let r = checked_rows(cx, &x.shape)?;
     let n = cx.fresh_result(0, "unique", 0, Some(r.count.clone()));
     cx.set_tensor(0, x.dtype, with_rows(&x.shape, r.axis, &n));

@@ -25,9 +25,12 @@ pub(super) enum Class {
     Bool,
     /// Floats, integers, bool.
     Machine,
-    /// Those, and strings: equal ones are equal numbers at run time, and the empty one is 0.
+    /// Those, and complex numbers, in which the operator is linear.
+    Linear,
+    /// Those of `Machine`, and strings: equal ones are equal numbers at run time, and the empty one is 0.
     Comparable,
-    /// Whatever can be moved: also floats and integers that are only stored, and complex numbers.
+    /// Whatever can be moved: also floats and integers that are only stored, and complex numbers (complex128 by the pass
+    /// `complex-parts`).
     Any,
 }
 
@@ -39,7 +42,7 @@ impl Class {
             Class::Number => d.is_float() || d.is_int(),
             Class::Int => d.is_int(),
             Class::Bool => d == DType::Bool,
-            Class::Machine | Class::Comparable | Class::Any => true,
+            Class::Machine | Class::Linear | Class::Comparable | Class::Any => true,
         }
     }
 
@@ -52,6 +55,7 @@ impl Class {
             Class::Bool => "bool",
             Class::Comparable => "a float or an integer type, bool or string",
             Class::Machine => "a float or an integer type, or bool",
+            Class::Linear => "a float, an integer or a complex type, or bool",
             Class::Any => "any type but strings",
         }
     }
@@ -65,7 +69,8 @@ pub(super) fn tensor(cx: &InferCx, i: usize, class: Class) -> Result<TensorType>
     }
     // Whatever takes any element only moves them, and strings are moved as the numbers that stand for them.
     let text = t.dtype == DType::String && matches!(class, Class::Any | Class::Comparable);
-    let moved = text || matches!(class, Class::Any | Class::AnyFloat) && Scalar::holds(t.dtype);
+    let complex = super::complex::part_of(t.dtype).is_some() && matches!(class, Class::Any | Class::Linear);
+    let moved = text || complex || matches!(class, Class::Any | Class::AnyFloat) && Scalar::holds(t.dtype);
     if !Scalar::is_machine(t.dtype) && !moved {
         return Err(cx
             .error("E2020", format!("input {i} is of dtype {}, with which the operator doesn't compute", t.dtype))

@@ -34,7 +34,8 @@ fn import(n: &mut NodeReader, modes: [&str; 3]) -> Result<Attrs> {
 }
 
 fn infer(cx: &mut InferCx) -> Result<()> {
-    let (x, grid) = (tensor(cx, 0, Class::Machine)?, tensor(cx, 1, Class::Float)?);
+    let class = if cx.attrs().str("mode") == Some("nearest") { Class::Any } else { Class::Linear };
+    let (x, grid) = (tensor(cx, 0, class)?, tensor(cx, 1, Class::Float)?);
     let spatial = x.rank().saturating_sub(2);
     let cubic = cx.attrs().str("mode") == Some("cubic");
     if spatial == 0 || grid.rank() != x.rank() || cubic && spatial != 2 {

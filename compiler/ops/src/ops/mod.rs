@@ -14,6 +14,7 @@ pub mod causal_conv;
 pub mod channel_norm;
 pub mod clip;
 pub mod col2im;
+pub mod complex;
 pub mod compress;
 pub mod concat;
 pub mod contrib;

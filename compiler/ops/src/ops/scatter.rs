@@ -69,7 +69,11 @@ fn import_old(n: &mut NodeReader) -> Result<Attrs> {
 /// Updates must have the data's dtype.
 fn check_updates(cx: &InferCx) -> Result<()> {
     let moves = cx.attrs().str("reduction").is_none_or(|r| r == "none");
-    let class = if moves { Class::Any } else { Class::Machine };
+    let class = match cx.attrs().str("reduction") {
+        _ if moves => Class::Any,
+        Some("add") => Class::Linear,
+        _ => Class::Machine,
+    };
     let (x, u) = (tensor(cx, 0, class)?, any(cx, 2)?);
     if x.dtype == u.dtype {
         return Ok(());

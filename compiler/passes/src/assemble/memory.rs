@@ -96,7 +96,7 @@ impl Assembler<'_> {
 
     /// Memory for `count` elements.
     pub(super) fn memory(&mut self, name: &str, dtype: DType, count: &Sym) -> Result<Buf, Diagnostic> {
-        if !Scalar::holds(dtype) {
+        if !Scalar::lies_in_memory(dtype) {
             return Err(Diagnostic::error("E4007", format!("tensors of {dtype} can't be computed yet")).tensor(name));
         }
         let unbound = |s: &Symbol| self.f.lookup(s).is_none();
@@ -161,26 +161,43 @@ impl Assembler<'_> {
     pub(super) fn alias_value(&mut self, x: ValueId, y: ValueId) -> Result<(), Diagnostic> {
         let from = self.buffer(x)?;
         let TensorType { dtype, shape } = self.tensor(y)?;
-        let mut buf = from.buf;
-        if dtype != from.dtype {
-            // The same bytes as elements of another type.
-            buf = self.f.buf(dtype, BufKind::Local, &self.graph.values[y].name);
-            let byte_offset = self.f.int(0);
-            self.f.stmt(Stmt::View { buf, base: from.buf, byte_offset, count: None });
-            self.owned.remove(&from.buf);
-        }
-        let from = TensorBuf { buf, dtype, shape };
         match self.storage[y].clone() {
-            Some(to) => self.copy(&from, &to),
-            None => self.storage[y] = Some(from),
+            Some(to) => {
+                let buf = self.seen_as(&to, from.dtype);
+                self.copy(&from, &TensorBuf { buf, ..from.clone() });
+            }
+            None => {
+                let buf = self.seen_as(&from, dtype);
+                if buf != from.buf {
+                    self.owned.remove(&from.buf);
+                }
+                self.storage[y] = Some(TensorBuf { buf, dtype, shape });
+            }
         }
         Ok(())
+    }
+
+    /// The same bytes as elements of another type.
+    fn seen_as(&mut self, t: &TensorBuf, dtype: DType) -> Buf {
+        if t.dtype == dtype {
+            return t.buf;
+        }
+        let name = self.f.func.bufs[t.buf].name.clone();
+        let buf = self.f.buf(dtype, BufKind::Local, &name);
+        let byte_offset = self.f.int(0);
+        self.f.stmt(Stmt::View { buf, base: t.buf, byte_offset, count: None });
+        buf
     }
 
     /// Copies all elements; both have as many.
     pub(super) fn copy(&mut self, from: &TensorBuf, to: &TensorBuf) {
         let n = self.count(from);
-        self.copy_elements(from.buf, to.buf, None, n);
+        if from.dtype != DType::C128 {
+            return self.copy_elements(from.buf, to.buf, None, n);
+        }
+        let (from, to) = (self.seen_as(from, DType::F64), self.seen_as(to, DType::F64));
+        let twice = self.f.add(n, n);
+        self.copy_elements(from, to, None, twice);
     }
 
     /// The number of elements of a tensor.

@@ -3,6 +3,7 @@
 pub mod borders;
 pub mod channels_last;
 pub mod common_subexpressions;
+pub mod complex_parts;
 pub mod dead_code;
 pub mod dead_taps;
 pub mod fold_batch_norm;

@@ -1,7 +1,7 @@
 //! expand-storage: element types that no machine has become bytes (complex ones words), their conversions arithmetic.
 //!
 //! Afterwards no value, buffer, variable or constant has a small type (`DType::is_small`) or is complex, so a backend
-//! needs to know nothing of them. The ports of the interface keep their types: those are for whoever calls.
+//! needs to know nothing of them. Memory of complex128, which no value is, becomes memory of twice as many f64. The ports of the interface keep their types: those are for whoever calls.
 //!
 //! Conversions follow `onnxc_base::small_float` and `ir::scalar` bit for bit, on vectors too: 32-bit integers and floats,
 //! no tables. Does NOT touch f16 and bf16, which backends have.
@@ -11,7 +11,7 @@ use crate::manager::LoopsPass;
 use onnxc_base::DType;
 use onnxc_base::small_float::{Format, Special};
 use onnxc_ir::loops::verify::Stage;
-use onnxc_ir::loops::{BinOp, Block, CmpOp, Func, Op, ParamKind, Program, Scalar, Stmt, Ty, Value, ValueDef};
+use onnxc_ir::loops::{BinOp, Block, Buf, CmpOp, Func, Op, ParamKind, Program, Scalar, Stmt, Ty, Value, ValueDef};
 
 /// The pass.
 pub const PASS: LoopsPass = LoopsPass {
@@ -29,6 +29,7 @@ pub const PASS: LoopsPass = LoopsPass {
 fn carrier(d: DType) -> DType {
     match d {
         DType::C64 => DType::U64,
+        DType::C128 => DType::F64,
         d if d.is_small() => DType::U8,
         d => d,
     }
@@ -44,7 +45,7 @@ pub fn expand(program: &mut Program) {
     }
     for f in program.funcs.values_mut() {
         let any = f.values.values().any(|v| carrier(v.ty.elem) != v.ty.elem);
-        if any {
+        if any || f.bufs.values().any(|b| b.dtype == DType::C128) {
             let mut body = std::mem::take(&mut f.body);
             block(f, &mut body);
             f.body = body;
@@ -76,6 +77,7 @@ fn block(f: &mut Func, b: &mut Block) {
     let mut out = Vec::with_capacity(b.0.len());
     for mut s in std::mem::take(&mut b.0) {
         blocks_mut(&mut s).into_iter().for_each(|i| block(f, i));
+        twice(f, &mut s, &mut out);
         if let Stmt::Let(v) = s {
             if let Some(result) = conversion(f, v, &mut out) {
                 // The value keeps its name and gets the result's definition.
@@ -88,6 +90,20 @@ fn block(f: &mut Func, b: &mut Block) {
         out.push(s);
     }
     b.0 = out;
+}
+
+/// Counts the elements of memory of complex128 anew.
+fn twice(f: &mut Func, s: &mut Stmt, out: &mut Vec<Stmt>) {
+    let complex = |f: &Func, b: &Buf| f.bufs[*b].dtype == DType::C128;
+    match s {
+        Stmt::Alloc { buf, count, bound, .. } if complex(f, buf) => {
+            let mut e = Emit { f, out, lanes: 1 };
+            *count = e.bin(BinOp::Add, *count, *count);
+            *bound = bound.take().map(|b| b * 2);
+        }
+        Stmt::View { buf, count, .. } if complex(f, buf) => *count = count.take().map(|c| c * 2),
+        _ => {}
+    }
 }
 
 /// Emits a conversion from or to a small type; its result is the last value emitted. `None` if `v` isn't one.

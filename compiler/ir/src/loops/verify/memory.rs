@@ -23,7 +23,9 @@ pub(super) struct Writable {
 impl<'a> Checker<'a> {
     pub(super) fn declared_bufs(&mut self) {
         for (b, def) in self.func.bufs.iter() {
-            self.check(Scalar::holds(def.dtype), code::TYPE, |p| format!("{} has elements of {}", p.buf(b), def.dtype));
+            self.check(Scalar::lies_in_memory(def.dtype), code::TYPE, |p| {
+                format!("{} has elements of {}", p.buf(b), def.dtype)
+            });
             let want = match def.kind {
                 BufKind::Param(i) => match self.func.params.get(i as usize).map(|p| p.kind) {
                     Some(ParamKind::Buf { dtype, .. }) => Some(dtype),

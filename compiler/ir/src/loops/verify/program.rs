@@ -49,7 +49,7 @@ impl Check<'_> {
 
     fn constants(&mut self) {
         for c in self.p.consts.values() {
-            let ok = Scalar::holds(c.dtype) && c.data.len().is_multiple_of(c.dtype.size());
+            let ok = Scalar::lies_in_memory(c.dtype) && c.data.len().is_multiple_of(c.dtype.size());
             self.check(ok, || format!("constant '{}': {} bytes are no elements of {}", c.name, c.data.len(), c.dtype));
         }
     }

@@ -1,6 +1,7 @@
 //! The extents of Resize: from constant scales in closed form where one exists, else computed before the node runs.
 
 use super::plan::{Factor, Known, Plan, axes};
+use crate::ops::complex::part_of;
 use crate::ops::elementwise::{Class, tensor};
 use crate::ops::window::not_negative;
 use crate::prelude::*;
@@ -12,7 +13,13 @@ const COMPARED: i64 = 1 << 16;
 /// The type of the output.
 pub(super) fn infer(cx: &mut InferCx) -> Result<()> {
     let nearest = cx.attrs().str("mode") == Some("nearest");
-    let x = tensor(cx, 0, if nearest { Class::Any } else { Class::Number })?;
+    let complex = part_of(cx.input_type(0)?.dtype).is_some();
+    let class = match (nearest, complex) {
+        (true, _) => Class::Any,
+        (false, true) => Class::Linear,
+        (false, false) => Class::Number,
+    };
+    let x = tensor(cx, 0, class)?;
     check_inputs(cx, x.rank())?;
     let constant = |i: usize| cx.constant(i).and_then(Tensor::to_f64);
     let known = Known {
