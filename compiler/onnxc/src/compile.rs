@@ -103,8 +103,8 @@ impl Source {
         found.extend(onnxc_ops::infer::loosen_names(&mut graph, &options.registry));
         let mut inferred = onnxc_ops::infer::infer_graph(&mut graph, &options.registry);
         if problems.has_errors() {
-            // A result without a type follows from a node that isn't right.
-            inferred.0.retain(|d| d.code != "E2026");
+            // A result without a type follows from a node that isn't right; what is unknown has been said.
+            inferred.0.retain(|d| d.code != "E2026" && d.code != "E2014");
         }
         found.extend(problems);
         found.extend(inferred);

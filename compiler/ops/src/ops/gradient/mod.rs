@@ -21,7 +21,7 @@ pub use sum_to::DEF as SUM_TO;
 pub use windows::{AVERAGE, CONV_INPUT, CONV_WEIGHTS};
 
 use crate::prelude::*;
-use onnxc_ir::graph::{NodeId, ValueDef, ValueId};
+use onnxc_ir::graph::{Graph, NodeId, ValueDef, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Gradient.
@@ -63,6 +63,19 @@ fn look_up(n: &NodeReader, name: &str) -> Result<ValueId> {
         .ok_or_else(|| unknown().help("'xs', 'zs' and 'y' name tensors of the graph that the node stands in"))
 }
 
+/// What a node reads: its inputs, and what its regions take from around them.
+fn reads(graph: &Graph, id: NodeId) -> Vec<ValueId> {
+    let node = &graph.nodes[id];
+    let mut all: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
+    for region in &node.regions {
+        let made = region.nodes.iter().flat_map(|&n| &graph.nodes[n].outputs);
+        let own: BTreeSet<ValueId> = region.params.iter().chain(made).copied().collect();
+        let inner = region.nodes.iter().flat_map(|&n| reads(graph, n));
+        all.extend(inner.chain(region.results.iter().copied()).filter(|v| !own.contains(v)));
+    }
+    all
+}
+
 /// The nodes that `y` depends on, each after those it uses, up to the values in `stop`.
 fn between(n: &NodeReader, y: ValueId, stop: &BTreeMap<ValueId, ValueId>) -> Vec<NodeId> {
     let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
@@ -74,7 +87,7 @@ fn between(n: &NodeReader, y: ValueId, stop: &BTreeMap<ValueId, ValueId>) -> Vec
             true => order.push(id),
             false if !stop.contains_key(&v) && seen.insert(id) => {
                 open.push((v, true));
-                open.extend(n.graph.nodes[id].inputs.iter().flatten().map(|&v| (v, false)));
+                open.extend(reads(n.graph, id).into_iter().map(|v| (v, false)));
             }
             false => {}
         }
@@ -88,12 +101,13 @@ fn repeat(n: &mut NodeReader, nodes: Vec<NodeId>, now: &mut BTreeMap<ValueId, Va
     for id in nodes {
         let old = n.graph.nodes[id].inputs.clone();
         let new: Vec<_> = old.iter().map(|v| v.map(|v| now.get(&v).copied().unwrap_or(v))).collect();
+        let inside = !n.graph.nodes[id].regions.is_empty();
+        if inside && reads(n.graph, id).iter().any(|v| now.get(v).is_some_and(|other| other != v)) {
+            return Err(rules::refused(n, id));
+        }
         if new == old {
             all.push(id);
             continue;
-        }
-        if !n.graph.nodes[id].regions.is_empty() {
-            return Err(rules::refused(n, id));
         }
         let (from, (copy, outputs)) = (n.graph.nodes[id].outputs.clone(), n.emit_copy(id, new));
         now.extend(from.into_iter().zip(outputs));
@@ -120,7 +134,7 @@ fn through(
     let mut depends: BTreeSet<ValueId> = wanted.iter().copied().collect();
     for &id in nodes {
         let node = &n.graph.nodes[id];
-        if node.inputs.iter().flatten().any(|v| depends.contains(v)) {
+        if reads(n.graph, id).iter().any(|v| depends.contains(v)) {
             depends.extend(node.outputs.iter().copied());
         }
     }
@@ -129,6 +143,10 @@ fn through(
         let node = &n.graph.nodes[id];
         let asked = node.inputs.iter().map(|v| v.is_some_and(|v| depends.contains(&v))).collect::<Vec<_>>();
         let from: Vec<Option<ValueId>> = node.outputs.iter().map(|v| grads.get(v).copied()).collect();
+        let inside = !node.regions.is_empty() && node.outputs.iter().any(|v| depends.contains(v));
+        if inside && from.iter().any(Option::is_some) {
+            return Err(rules::refused(n, id));
+        }
         if !asked.contains(&true) || from.iter().all(Option::is_none) {
             continue;
         }

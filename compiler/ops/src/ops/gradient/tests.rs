@@ -303,6 +303,20 @@ fn other_values_and_constants() {
 }
 
 #[test]
+fn what_a_branch_takes_from_around_it_counts() {
+    let net = "graph @g(%a: f64[2], %c: bool[], %b: f64[2]) -> %y {\n  %z = If(%c) : f64[2] @if {\n    \
+               region () -> %p {\n      %p = Exp(%a) : f64[2] @exp\n    }\n    \
+               region () -> %q {\n      %q = Neg(%a) : f64[2] @neg\n    }\n  }\n  \
+               %y = Mul(%z, %b) : f64[2] @mul\n}\n";
+    for at in ["a", "b"] {
+        let d = derive(net, &["a"], &[], &[at]).expect_err("no rule");
+        assert_eq!((d.code, d.message.as_str()), ("E2029", "'if' (If) can't be derived"));
+    }
+    // By what isn't in the branches it can.
+    assert!(derive(net, &["b"], &[], &["b"]).is_ok());
+}
+
+#[test]
 fn what_has_no_rule_is_refused() {
     let net = graph("%a: f64[2]", &["%f = Floor(%a)", "%y = Mul(%f, %a)"]);
     let d = derive(&net, &["a"], &[], &["a"]).expect_err("no rule");
