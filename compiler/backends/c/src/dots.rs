@@ -11,6 +11,8 @@ use onnxc_source::helpers::Helpers;
 
 /// Where the vector extension is.
 pub(crate) const MVE: &str = "defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)";
+/// Where its floats are.
+pub(crate) const MVE_FLOATS: &str = "defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)";
 
 /// The name of an operand's type; its definition will be in the file. Without `pairs` there is no form for the DSP extension,
 /// whose lanes lie in another order: all operands of a file are of one kind.
@@ -33,8 +35,8 @@ pub(crate) fn dot(helpers: &mut Helpers, a: DType, b: DType, lanes: u16, pairs: 
     name
 }
 
-/// True where the vector extension has a load that fills a vector: of 32 bits, or bytes, widened if there are fewer than
-/// 16.
+/// True where the vector extension has a load that fills a vector: 32-bit integers, or bytes, widened if there are fewer
+/// than 16.
 fn vectors(d: DType, lanes: u16) -> bool {
     d.bits() == 8 && matches!(lanes, 4 | 8 | 16) || d.bits() == 32 && lanes == 4
 }
@@ -50,11 +52,7 @@ fn lane_bits(lanes: u16) -> u16 {
 }
 
 fn sign(d: DType) -> char {
-    match d {
-        _ if d.is_float() => 'f',
-        _ if d.is_signed_int() => 's',
-        _ => 'u',
-    }
+    if d.is_signed_int() { 's' } else { 'u' }
 }
 
 fn operand_text(name: &str, d: DType, lanes: u16, pairs: bool) -> String {
@@ -63,12 +61,7 @@ fn operand_text(name: &str, d: DType, lanes: u16, pairs: bool) -> String {
     if vectors(d, lanes) {
         let bits = lane_bits(lanes);
         let width = if d.bits() == 8 { 'b' } else { 'w' };
-        let kind = match letter {
-            'f' => "float",
-            's' => "int",
-            _ => "uint",
-        };
-        let vector = format!("{kind}{bits}x{lanes}_t");
+        let vector = format!("{}int{bits}x{lanes}_t", if letter == 'u' { "u" } else { "" });
         text += &format!(
             "#if {MVE}\n#include <arm_mve.h>\ntypedef {vector} {name};\n\
              static inline {name} {name}_load(const {ty} *p) {{ return vldr{width}q_{letter}{bits}(p); }}\n"

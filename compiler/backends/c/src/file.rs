@@ -1,5 +1,6 @@
 //! The whole file: preamble, helpers, weights, functions.
 
+use crate::floats::Extension;
 use crate::function::{File, comment, mentions};
 use crate::helpers::{LIBRARY, c_type};
 use crate::lang::{float_literal, int_literal};
@@ -9,7 +10,7 @@ use onnxc_codegen::{AddressFunction, ConstLayout, ModuleInfo};
 use onnxc_ir::loops::walk::blocks;
 use onnxc_ir::loops::{Block, BufKind, Callee, ConstId, FuncId, Linkage, Program, Stmt};
 use onnxc_source::helpers::Helpers;
-use onnxc_source::scalar::{Scalars, Vectors, scalarize};
+use onnxc_source::scalar::{Lanes, Scalars, Vectors, scalarize};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -28,8 +29,8 @@ pub(crate) struct Job<'a> {
     pub options: &'a Options,
     pub constants: Place<'a>,
     pub pointer_bits: u32,
-    /// Vectors of four lanes stay.
-    pub vectors: bool,
+    /// Whose vectors of four lanes stay.
+    pub vectors: Option<Extension>,
     /// A header stands beside: entries have its types, and functions that it doesn't declare are left out.
     pub public: bool,
     pub address_functions: &'a [AddressFunction],
@@ -78,7 +79,12 @@ const OPENMP: &str = "
 
 /// Writes the file.
 pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
-    let scalars = scalarize(job.program, Vectors { dots: true, lanes: job.vectors });
+    let lanes = match job.vectors {
+        None => Lanes::Split,
+        Some(Extension::Helium) => Lanes::All,
+        Some(Extension::Sse | Extension::Neon) => Lanes::Floats,
+    };
+    let scalars = scalarize(job.program, Vectors { dots: true, lanes });
     let reached = reached(job);
     let file = describe(job, &scalars);
     let mut helpers = Helpers::new(&LIBRARY);

@@ -1,5 +1,6 @@
 //! One function: signature, comment, body.
 
+use crate::floats::Extension;
 use crate::helpers::c_type;
 use crate::lang::C;
 use onnxc_base::{Diagnostics, SecondaryMap};
@@ -19,8 +20,8 @@ pub(crate) struct File<'a> {
     pub constants: Vec<String>,
     pub pointer_bits: u32,
     pub openmp: Option<u32>,
-    /// Vectors of four lanes stay.
-    pub vectors: bool,
+    /// Whose vectors of four lanes stay.
+    pub vectors: Option<Extension>,
     /// Entries have the types of the public header: dims, allocator and workspace by their own.
     pub public: bool,
     /// Words that are no names.

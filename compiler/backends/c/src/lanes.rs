@@ -1,10 +1,9 @@
-//! Vectors of four lanes of 32 bits, with bytes in memory: the vector extension of small Arm cores (MVE, "Helium"), and plain
+//! Vectors of four 32-bit integers, with bytes in memory: the vector extension of small Arm cores (MVE, "Helium"), and plain
 //! C elsewhere.
 //!
-//! `onnxc_i32x4` and `onnxc_f32x4` are vectors; `onnxc_i8x4` and `onnxc_u8x4` are vectors of as many lanes, whose elements are
-//! bytes in memory (`dots` has those too). All operations have names of their own and give the same bits with and without the
-//! extension: sums and products of integers wrap. A vector of bytes that was made of wider lanes is good for stores only, as
-//! MVE keeps the upper bits. The limits of floats are comparisons, as MVE's own instructions give the number beside a NaN.
+//! `onnxc_i32x4` is a vector; `onnxc_i8x4` and `onnxc_u8x4` are vectors of as many lanes, whose elements are bytes in memory
+//! (`dots` has those too). All operations have names of their own and give the same bits with and without the extension: sums
+//! and products wrap. A vector of bytes that was made of wider lanes is good for stores only, as MVE keeps the upper bits.
 
 use crate::dots::{self, MVE};
 use crate::helpers::c_type;
@@ -12,7 +11,8 @@ use onnxc_base::DType;
 use onnxc_ir::loops::BinOp;
 use onnxc_source::helpers::Helpers;
 
-const LANES: u16 = 4;
+/// Lanes of every vector.
+pub(crate) const LANES: u16 = 4;
 
 /// The name of a vector's type.
 fn operand(helpers: &mut Helpers, d: DType) -> String {
@@ -26,30 +26,31 @@ fn vector(d: DType) -> String {
 
 /// Intrinsics' suffix: all lanes have 32 bits.
 fn suffix(d: DType) -> &'static str {
-    match d {
-        DType::F32 => "f32",
-        _ if d.is_unsigned_int() => "u32",
-        _ => "s32",
-    }
+    if d.is_unsigned_int() { "u32" } else { "s32" }
 }
 
-/// A function with a form for MVE, one line, and one for each lane `i` of the result `r`.
-fn add(helpers: &mut Helpers, name: &str, head: &str, mve: &str, lane: &str) {
+/// A function with a body for an extension, one line, where `guard` is true, and one for each lane `i` of the result `r`.
+pub(crate) fn add(helpers: &mut Helpers, guard: &str, name: &str, head: &str, body: &str, lane: &str) {
     let result = head.split(' ').next().unwrap_or_default();
     let plain = if result == "void" {
         format!("    int i;\n    for (i = 0; i < {LANES}; i++) {{ {lane} }}\n")
     } else {
         format!("    {result} r;\n    int i;\n    for (i = 0; i < {LANES}; i++) {{ {lane} }}\n    return r;\n")
     };
-    let mve = if result == "void" { format!("    {mve};\n") } else { format!("    return {mve};\n") };
-    helpers.add(name, || format!("static inline {head} {{\n#if {MVE}\n{mve}#else\n{plain}#endif\n}}"));
+    helpers.add(name, || format!("static inline {head} {{\n#if {guard}\n    {body}\n#else\n{plain}#endif\n}}"));
+}
+
+/// A function with a form for MVE: what it gives.
+fn give(helpers: &mut Helpers, name: &str, head: &str, mve: &str, lane: &str) {
+    let back = if head.starts_with("void ") { "" } else { "return " };
+    add(helpers, MVE, name, head, &format!("{back}{mve};"), lane);
 }
 
 /// The name of the function that fills a vector.
 pub(crate) fn splat(helpers: &mut Helpers, d: DType) -> String {
     let (ty, c, s) = (operand(helpers, d), c_type(d), suffix(d));
     let name = format!("onnxc_splat_{}", vector(d));
-    add(helpers, &name, &format!("{ty} {name}({c} a)"), &format!("vdupq_n_{s}(a)"), "r.v[i] = a;");
+    give(helpers, &name, &format!("{ty} {name}({c} a)"), &format!("vdupq_n_{s}(a)"), "r.v[i] = a;");
     name
 }
 
@@ -58,7 +59,7 @@ pub(crate) fn store(helpers: &mut Helpers, d: DType) -> String {
     let (ty, c, s) = (operand(helpers, d), c_type(d), suffix(d));
     let name = format!("onnxc_store_{}", vector(d));
     let width = if d.bits() == 8 { 'b' } else { 'w' };
-    add(helpers, &name, &format!("void {name}({c} *p, {ty} a)"), &format!("vstr{width}q_{s}(p, a)"), "p[i] = a.v[i];");
+    give(helpers, &name, &format!("void {name}({c} *p, {ty} a)"), &format!("vstr{width}q_{s}(p, a)"), "p[i] = a.v[i];");
     name
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn cast(helpers: &mut Helpers, from: DType, to: DType) -> String {
         (x, y) if x == y => "a".to_string(),
         (x, y) => format!("vreinterpretq_{y}_{x}(a)"),
     };
-    add(helpers, &name, &format!("{b} {name}({a} a)"), &mve, &format!("r.v[i] = ({c})a.v[i];"));
+    give(helpers, &name, &format!("{b} {name}({a} a)"), &mve, &format!("r.v[i] = ({c})a.v[i];"));
     name
 }
 
@@ -79,7 +80,7 @@ pub(crate) fn upper(helpers: &mut Helpers) -> String {
     let ty = operand(helpers, DType::I32);
     let name = format!("onnxc_upper_{}", vector(DType::I32));
     let lane = "r.v[i] = (int32_t)(((int64_t)a.v[i] * (int64_t)b.v[i]) >> 32);";
-    add(helpers, &name, &format!("{ty} {name}({ty} a, {ty} b)"), "vmulhq_s32(a, b)", lane);
+    give(helpers, &name, &format!("{ty} {name}({ty} a, {ty} b)"), "vmulhq_s32(a, b)", lane);
     name
 }
 
@@ -95,26 +96,16 @@ pub(crate) fn saturate(helpers: &mut Helpers, signed: bool) -> String {
         "vreinterpretq_s32_u32(vshrq_n_u32(vqshluq_n_s32(a, 24), 24))".to_string()
     };
     let lane = format!("r.v[i] = a.v[i] < {low} ? {low} : a.v[i] > {top} ? {top} : a.v[i];");
-    add(helpers, &name, &format!("{ty} {name}({ty} a)"), &mve, &lane);
+    give(helpers, &name, &format!("{ty} {name}({ty} a)"), &mve, &lane);
     name
 }
 
-/// A call of a product added to a sum in one rounding; `b` may be what all lanes get.
-pub(crate) fn fma(helpers: &mut Helpers, a: &str, (b, all): (&str, bool), c: &str) -> String {
-    let ty = operand(helpers, DType::F32);
-    let (suffix, second, one, n) = if all { ("_all", "float", "b", "_n") } else { ("", &*ty, "b.v[i]", "") };
-    let name = format!("onnxc_fma_{}{suffix}", vector(DType::F32));
-    let lane = format!("r.v[i] = __builtin_fmaf(a.v[i], {one}, c.v[i]);");
-    add(helpers, &name, &format!("{ty} {name}({ty} a, {second} b, {ty} c)"), &format!("vfmaq{n}_f32(c, a, b)"), &lane);
-    format!("{name}({a}, {b}, {c})")
-}
-
-/// A call of an operation; `b` may be what all lanes get, and is a literal where bits are shifted.
+/// A call of an operation; `b` may be the literal that all lanes get.
 pub(crate) fn binary(helpers: &mut Helpers, op: BinOp, d: DType, a: &str, b: (&str, bool)) -> Option<String> {
     let (ty, c, s) = (operand(helpers, d), c_type(d), suffix(d));
-    let (text, all) = b;
+    let (text, literal) = b;
     if matches!(op, BinOp::Shl | BinOp::Shr) {
-        if !all {
+        if !literal {
             return None;
         }
         // The instruction holds the number of bits.
@@ -123,14 +114,14 @@ pub(crate) fn binary(helpers: &mut Helpers, op: BinOp, d: DType, a: &str, b: (&s
             BinOp::Shl => (format!("vshlq_n_{s}(a, {text})"), format!("r.v[i] = ({c})((uint32_t)a.v[i] << {text});")),
             _ => (format!("vshrq_n_{s}(a, {text})"), format!("r.v[i] = a.v[i] >> {text};")),
         };
-        add(helpers, &name, &format!("{ty} {name}({ty} a)"), &mve, &lane);
+        give(helpers, &name, &format!("{ty} {name}({ty} a)"), &mve, &lane);
         return Some(format!("{name}({a})"));
     }
-    let (name, second) = match all {
+    let (name, second) = match literal {
         true => (format!("onnxc_{}_{}_all", op.name(), vector(d)), format!("{c} b")),
         false => (format!("onnxc_{}_{}", op.name(), vector(d)), format!("{ty} b")),
     };
-    let (one, n) = if all { ("b", "_n") } else { ("b.v[i]", "") };
+    let (one, n) = if literal { ("b", "_n") } else { ("b.v[i]", "") };
     let sign = match op {
         BinOp::Add => "+",
         BinOp::Sub => "-",
@@ -142,20 +133,14 @@ pub(crate) fn binary(helpers: &mut Helpers, op: BinOp, d: DType, a: &str, b: (&s
     let limit = matches!(op, BinOp::Max | BinOp::Min);
     let lane = if limit {
         format!("r.v[i] = a.v[i] {sign} {one} ? {one} : a.v[i];")
-    } else if d.is_float() {
-        format!("r.v[i] = a.v[i] {sign} {one};")
     } else {
         format!("r.v[i] = ({c})((uint32_t)a.v[i] {sign} (uint32_t){one});")
     };
-    let beside = if all { format!("vdupq_n_{s}(b)") } else { "b".to_string() };
-    let mve = match limit {
-        true if d.is_float() => {
-            let order = if op == BinOp::Max { "lt" } else { "gt" };
-            format!("vpselq_{s}({beside}, a, vcmp{order}q{n}_{s}(a, b))")
-        }
-        true => format!("v{}q_{s}(a, {beside})", op.name()),
+    let mve = match (limit, literal) {
+        (true, true) => format!("v{}q_{s}(a, vdupq_n_{s}(b))", op.name()),
+        (true, false) => format!("v{}q_{s}(a, b)", op.name()),
         _ => format!("v{}q{n}_{s}(a, b)", op.name()),
     };
-    add(helpers, &name, &format!("{ty} {name}({ty} a, {second})"), &mve, &lane);
+    give(helpers, &name, &format!("{ty} {name}({ty} a, {second})"), &mve, &lane);
     Some(format!("{name}({a}, {text})"))
 }

@@ -1,17 +1,18 @@
 //! Loops IR to C99: one file and one header that any C or C++ compiler builds into firmware.
 //!
 //! - `lang`: how each operation is written; `helpers`: small functions for those that C has no operator for; `dots`: sums of
-//!   products of packed integers; `lanes`: arithmetic of four lanes.
+//!   products of packed integers; `lanes`: arithmetic of four integers; `floats`: of four floats.
 //! - `function`, `file`: signatures, weights, the order of things.
 //! - `object`: the file through the machine's C compiler, so that this is a backend like the others.
 //!
 //! The text needs nothing but `<stdint.h>` and `<stddef.h>`: no libc, no libm, no allocation, no recursion. It is the
 //! scalar program of `onnxc_source`: what a compiler makes of it has the bits of every other backend.
-//! Does NOT call vector instructions by name, but on small cores whose vectors compilers don't find by themselves: elsewhere
-//! they find them in plain statements.
+//! Does NOT have vectors of integers but on small cores, whose instructions compilers don't find by themselves: elsewhere they
+//! find them in plain statements.
 
 mod dots;
 mod file;
+mod floats;
 mod function;
 mod helpers;
 mod lanes;
@@ -20,6 +21,7 @@ mod object;
 #[cfg(test)]
 mod tests;
 
+use floats::Extension;
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::{Backend, Code, CompileOptions, ConstLayout, Emit, ModuleInfo, Target, Unit};
 use onnxc_ir::loops::Program;
@@ -81,7 +83,7 @@ pub fn source(program: &Program, info: &ModuleInfo, target: &Target, options: &O
         options,
         constants: if options.weights == Weights::Embed { file::Place::Here } else { file::Place::Blob(&layout) },
         pointer_bits: target.pointer_bits,
-        vectors: has_lanes(target),
+        vectors: Extension::of(target),
         public: true,
         address_functions: &[],
     };
@@ -98,11 +100,6 @@ pub fn source(program: &Program, info: &ModuleInfo, target: &Target, options: &O
     };
     let header = onnxc_codegen::header::header_in(&program, info, &style);
     Ok(Source { code, header, layout: (options.weights != Weights::Embed).then_some(layout) })
-}
-
-/// True for cores whose vectors are called by name.
-fn has_lanes(target: &Target) -> bool {
-    target.has("mve.fp")
 }
 
 /// What a reader of the header should know of linking.
@@ -147,13 +144,14 @@ impl Backend for C {
     /// Lanes become statements, where they don't stay: a few fill the registers of any machine.
     fn max_vector_bits(&self, target: &Target) -> u32 {
         let small = target.pointer_bits < 64;
-        target.vector_bits.min(if small && !has_lanes(target) { 64 } else { 128 })
+        target.vector_bits.min(if small && Extension::of(target).is_none() { 64 } else { 128 })
     }
 
     /// A product needs a register before it is added, and compilers keep one or two for addresses of their own: a tile that
     /// counts on all of them spills.
     fn usable_vector_registers(&self, target: &Target) -> u32 {
-        let all = if has_lanes(target) { target.vector_registers } else { onnxc_source::registers(target) };
+        let all =
+            if Extension::of(target).is_some() { target.vector_registers } else { onnxc_source::registers(target) };
         let alone = self.max_vector_bits(target) <= 64 && !target.has_fma;
         if alone { all.saturating_sub(3).max(3) } else { all }
     }
@@ -175,7 +173,7 @@ impl Backend for C {
             options: &Options::default(),
             constants: file::Place::Blob(unit.constants),
             pointer_bits: target.pointer_bits,
-            vectors: has_lanes(target),
+            vectors: Extension::of(target),
             public: false,
             address_functions: unit.address_functions,
         };

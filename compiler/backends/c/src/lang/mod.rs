@@ -9,6 +9,7 @@ mod text;
 use places::read_only;
 pub(crate) use text::{float_literal, int_literal};
 
+use crate::floats::{self, Extension};
 use crate::helpers::{c_type, unsigned};
 use crate::{dots, lanes};
 use onnxc_base::{DType, SecondaryMap};
@@ -32,8 +33,8 @@ pub(crate) struct C<'a> {
     pub pointer_bits: u32,
     /// Write `#pragma omp`.
     pub openmp: Option<u32>,
-    /// Vectors of four lanes stay.
-    pub vectors: bool,
+    /// Whose vectors of four lanes stay.
+    pub vectors: Option<Extension>,
     /// Wide offsets and `0` for a function that returns nothing useful.
     pub ret: Option<DType>,
 }
@@ -123,23 +124,33 @@ impl Language for C<'_> {
 
     fn load_packed(&mut self, f: &Func, buf: Buf, offset: Expr, lanes: u16) -> Option<Expr> {
         let d = f.bufs[buf].dtype;
-        let load = dots::load(self.helpers, d, lanes, !self.vectors);
+        let load = match d {
+            DType::F32 => floats::load(self.helpers, self.vectors?).to_string(),
+            _ => dots::load(self.helpers, d, lanes, self.pairs()),
+        };
         let at = self.address(buf, Some(offset));
         Some(vector(format!("{load}({})", at.text), d, lanes))
     }
 
     fn splat(&mut self, a: Expr, n: u16) -> Option<Expr> {
-        let name = lanes::splat(self.helpers, a.dtype);
+        let name = match a.dtype {
+            DType::F32 => floats::splat(self.helpers, self.vectors?).to_string(),
+            d => lanes::splat(self.helpers, d),
+        };
         Some(vector(format!("{name}({})", a.text), a.dtype, n))
     }
 
     fn binary_lanes(&mut self, op: BinOp, a: Expr, b: Expr) -> Option<Expr> {
-        let text = lanes::binary(self.helpers, op, a.dtype, &a.text, (&b.text, b.lanes == 1))?;
+        let second = (&*b.text, b.lanes == 1);
+        let text = match a.dtype {
+            DType::F32 => floats::binary(self.helpers, self.vectors?, op, &a.text, second)?,
+            d => lanes::binary(self.helpers, op, d, &a.text, second)?,
+        };
         Some(vector(text, a.dtype, a.lanes))
     }
 
     fn fma_lanes(&mut self, a: Expr, b: Expr, c: Expr) -> Option<Expr> {
-        let text = lanes::fma(self.helpers, &a.text, (&b.text, b.lanes == 1), &c.text);
+        let text = floats::fma(self.helpers, self.vectors?, &a.text, (&b.text, b.lanes == 1), &c.text);
         Some(vector(text, a.dtype, a.lanes))
     }
 
@@ -154,7 +165,7 @@ impl Language for C<'_> {
     }
 
     fn dot(&mut self, a: Expr, b: Expr, c: Expr) -> Option<Expr> {
-        let dot = dots::dot(self.helpers, a.dtype, b.dtype, a.lanes, !self.vectors);
+        let dot = dots::dot(self.helpers, a.dtype, b.dtype, a.lanes, self.pairs());
         Some(Expr::primary(format!("{dot}({}, {}, {})", a.text, b.text, c.text), DType::I32))
     }
 
@@ -238,11 +249,11 @@ impl Language for C<'_> {
     fn declare(&mut self, name: &str, value: &Expr, mutable: bool) -> String {
         let constant = if mutable { "" } else { "const " };
         if value.lanes > 1 {
-            return format!(
-                "{constant}{} {name} = {};",
-                dots::operand(self.helpers, value.dtype, value.lanes, !self.vectors),
-                value.text
-            );
+            let ty = match (value.dtype, self.vectors) {
+                (DType::F32, Some(e)) => floats::operand(self.helpers, e).to_string(),
+                (d, _) => dots::operand(self.helpers, d, value.lanes, self.pairs()),
+            };
+            return format!("{constant}{ty} {name} = {};", value.text);
         }
         format!("{constant}{} {name} = {};", value_type(value.dtype), value.text)
     }
@@ -257,7 +268,10 @@ impl Language for C<'_> {
 
     fn store(&mut self, f: &Func, buf: Buf, offset: Expr, value: Expr) -> String {
         if value.lanes > 1 {
-            let name = lanes::store(self.helpers, value.dtype);
+            let name = match (value.dtype, self.vectors) {
+                (DType::F32, Some(e)) => floats::store(self.helpers, e).to_string(),
+                (d, _) => lanes::store(self.helpers, d),
+            };
             let at = self.address(buf, Some(offset));
             return format!("{name}({}, {});", at.text, value.text);
         }

@@ -10,6 +10,11 @@ use onnxc_source::expr::{Expr, Prec};
 use onnxc_source::flow::Passed;
 
 impl C<'_> {
+    /// True where packed bytes may be pairs of halves.
+    pub(super) fn pairs(&self) -> bool {
+        self.vectors != Some(crate::floats::Extension::Helium)
+    }
+
     /// An offset for a subscript.
     pub(super) fn subscript(&self, offset: Expr) -> String {
         if self.pointer_bits < 64 && offset.dtype == DType::I64 && !offset.text.chars().all(|c| c.is_ascii_digit()) {

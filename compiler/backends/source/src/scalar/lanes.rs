@@ -9,7 +9,7 @@
 //!
 //! A product of which the upper half is taken goes through 64 bits in loops IR: those values stay, and are never written.
 
-use super::dynamic_tiles;
+use super::{Lanes, dynamic_tiles};
 use onnxc_base::{DType, SecondaryMap};
 use onnxc_ir::loops::walk::{blocks, operands, reads};
 use onnxc_ir::loops::{BinOp, Block, Func, Op, Stmt, Value, Var};
@@ -25,14 +25,19 @@ pub(super) struct Kept {
 }
 
 /// The largest set of values and variables that can stay whole.
-pub(super) fn kept(f: &Func) -> Kept {
+pub(super) fn kept(f: &Func, lanes: Lanes) -> Kept {
     let mut s = Search { f, kept: Kept::default(), changed: true };
-    for (v, _) in &f.values {
-        s.kept.values[v] = supported(f, v);
+    if lanes == Lanes::Split {
+        return s.kept;
+    }
+    let wanted = |d: DType| lanes == Lanes::All || d == DType::F32;
+    for (v, def) in &f.values {
+        s.kept.values[v] = wanted(def.ty.elem) && supported(f, v);
     }
     let dynamic = dynamic_tiles(f);
     for (var, def) in &f.vars {
-        s.kept.vars[var] = def.ty.lanes == LANES && element(def.ty.elem) && !dynamic.contains(&var);
+        let fits = def.ty.lanes == LANES && element(def.ty.elem) && wanted(def.ty.elem);
+        s.kept.vars[var] = fits && !dynamic.contains(&var);
     }
     while std::mem::take(&mut s.changed) {
         s.block(&f.body);

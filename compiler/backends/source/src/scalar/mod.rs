@@ -34,8 +34,20 @@ pub struct Scalars {
 pub struct Vectors {
     /// Sums of products into one lane, and the loads that only they read.
     pub dots: bool,
-    /// Arithmetic of four lanes of 32 bits: integers, which may be bytes in memory, and floats.
-    pub lanes: bool,
+    /// Arithmetic of four lanes of 32 bits.
+    pub lanes: Lanes,
+}
+
+/// Which vectors of four lanes a language has arithmetic for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Lanes {
+    /// None: every lane is a value of its own.
+    #[default]
+    Split,
+    /// Of floats.
+    Floats,
+    /// Of floats, and of integers, which may be bytes in memory.
+    All,
 }
 
 /// Takes a program apart. What no entry reaches stays.
@@ -52,7 +64,7 @@ pub fn scalarize(program: &Program, vectors: Vectors) -> Scalars {
 
 fn function(func: &Func, vectors: Vectors) -> (Func, SecondaryMap<Value, Range>) {
     let out = Func { values: PrimaryMap::new(), vars: PrimaryMap::new(), body: Block::default(), ..func.clone() };
-    let mut kept = if vectors.lanes { lanes::kept(func) } else { lanes::Kept::default() };
+    let mut kept = lanes::kept(func, vectors.lanes);
     if vectors.dots {
         packed::packed(func).into_iter().for_each(|v| kept.values[v] = true);
     }

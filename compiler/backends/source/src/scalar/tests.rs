@@ -1,6 +1,6 @@
 //! Random programs and hand-made ones: the interpreter gives the same before and after.
 
-use super::{Vectors, scalarize};
+use super::{Lanes, Vectors, scalarize};
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::random::{SIZE, program};
 use onnxc_ir::loops::verify::{Stage, verify};
@@ -19,8 +19,9 @@ fn random_programs_stay_the_same() {
         let length = 20 + next() % 400;
         let decisions: Vec<u32> = (0..length).map(|_| (next() >> 32) as u32).collect();
         let p = program(&decisions, Stage::FINAL);
-        let whole = next() % 2 == 0;
-        let q = scalarize(&p, Vectors { dots: whole, lanes: whole }).program;
+        let (dots, lanes) = (next() % 2 == 0, [Lanes::Split, Lanes::Floats, Lanes::All][(next() % 3) as usize]);
+        let q = scalarize(&p, Vectors { dots, lanes }).program;
+        let whole = dots || lanes != Lanes::Split;
         verify(&q, Stage::FRESH).unwrap_or_else(|e| panic!("{e}\n{p}\n{q}"));
         assert!(whole || q.funcs.values().all(|f| f.values.values().all(|v| v.ty.lanes == 1)));
         let Some(f) = p.funcs.keys().next_back() else { continue };
