@@ -7,6 +7,7 @@ use onnxc_base::{Bytes, Diagnostic, Diagnostics, Sym};
 use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, ModuleInfo};
 use onnxc_ir::graph::patch::Editor;
 use onnxc_ir::graph::{Graph, SymbolInfo, SymbolSource};
+use onnxc_ir::kernel::ByteProducts;
 use onnxc_ir::loops::Program;
 use onnxc_ir::loops::verify::{Stage, verify};
 use onnxc_ops::import::DimRange;
@@ -191,10 +192,18 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
         calls_floats: !options.target.has_floats(),
         l2_bytes: l2_bytes(options.target.vector_bits),
         threads: threads(options, backend),
-        bytes: backend.bytes(&options.target),
+        bytes: byte_products(options, backend),
         strict: options.strict_fp,
         memory: if options.target.small { scarce(backend) } else { Memory::PLENTY },
     }
+}
+
+/// How a backend sums products of bytes; what is written in Rust depends on what users allow.
+fn byte_products(options: &Options, backend: &dyn Backend) -> Option<ByteProducts> {
+    if backend.name() == onnxc_rust::Rust.name() {
+        return onnxc_rust::byte_products(&options.target, &options.rust);
+    }
+    backend.bytes(&options.target)
 }
 
 /// A small machine's memory, with as much code as leaves room for what the backend adds.

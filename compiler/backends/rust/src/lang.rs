@@ -1,6 +1,7 @@
 //! Rust for [`onnxc_source::flow`]: operators where nothing can overflow, wrapping methods where it can.
 
 use crate::borrow::Borrow;
+use crate::dots;
 use crate::extents::Extents;
 use crate::helpers::{memory_type, value_type};
 use crate::roots::Root;
@@ -144,6 +145,18 @@ impl Language for Rust<'_> {
         Expr::primary(format!("compile_error!(\"fused multiply-add of {}, {}, {}\")", a.text, b.text, c.text), d)
     }
 
+    fn load_packed(&mut self, f: &Func, buf: Buf, offset: Expr, lanes: u16) -> Option<Expr> {
+        let d = f.bufs[buf].dtype;
+        let (_, name) = self.place(buf).filter(|_| self.unchecked && lanes == 4)?;
+        let at = self.subscript(buf, &offset);
+        Some(Expr { lanes, ..Expr::primary(dots::load(self.helpers, d, &name, &at), d) })
+    }
+
+    fn dot(&mut self, a: Expr, b: Expr, c: Expr) -> Option<Expr> {
+        let text = dots::dot(self.helpers, (a.dtype, &a.text), (b.dtype, &b.text), &c.text);
+        Some(Expr::primary(text, DType::I32))
+    }
+
     fn compare(&mut self, op: CmpOp, a: Expr, b: Expr) -> Expr {
         Expr::infix(&a, op.sign(), &b, Prec::Compare, DType::Bool)
     }
@@ -216,7 +229,11 @@ impl Language for Rust<'_> {
     }
 
     fn declare(&mut self, name: &str, value: &Expr, mutable: bool) -> String {
-        format!("let {}{name}: {} = {};", if mutable { "mut " } else { "" }, value_type(value.dtype), value.text)
+        let ty = match value.lanes {
+            1 => value_type(value.dtype).to_string(),
+            _ => dots::operand(self.helpers, value.dtype),
+        };
+        format!("let {}{name}: {ty} = {};", if mutable { "mut " } else { "" }, value.text)
     }
 
     fn declare_tile(&mut self, name: &str, dtype: DType, count: u64) -> String {

@@ -8,6 +8,7 @@
 //! two types. Does NOT make machine code.
 
 mod borrow;
+mod dots;
 mod extents;
 mod file;
 mod function;
@@ -43,6 +44,15 @@ impl Default for Options {
     fn default() -> Self {
         Options { unsafe_fast: false, no_std: true, attributes: true, rolled: false }
     }
+}
+
+/// The sums of products of bytes that a module may have: one by one in safe Rust, which has no names for the instructions; by
+/// SMLAD where indices are believed.
+pub fn byte_products(target: &Target, options: &Options) -> Option<onnxc_ir::kernel::ByteProducts> {
+    use onnxc_ir::kernel::{ByteProducts, ByteTile, Dots};
+    let points = target.bytes.filter(|b| matches!(b.tile, ByteTile::Points { .. }))?;
+    let pairs = points.dots.filter(|d| options.unsafe_fast && *d == Dots { most: 4, least: 4 });
+    Some(ByteProducts { dots: pairs, ..points })
 }
 
 /// Writes a program as a module.
@@ -82,9 +92,7 @@ impl Backend for Rust {
     }
 
     fn bytes(&self, target: &Target) -> Option<onnxc_ir::kernel::ByteProducts> {
-        // Stable Rust has no names for the instructions.
-        let points = |b: &onnxc_ir::kernel::ByteProducts| matches!(b.tile, onnxc_ir::kernel::ByteTile::Points { .. });
-        target.bytes.filter(points).map(|b| onnxc_ir::kernel::ByteProducts { dots: None, ..b })
+        byte_products(target, &Options::default())
     }
 
     fn compile(&self, _: &Unit<'_>, _: &Target, _: &CompileOptions) -> Result<Code, Diagnostics> {
