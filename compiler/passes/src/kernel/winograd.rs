@@ -14,6 +14,8 @@
 //! neighbours in memory, a copy of the data comes first. `v` and `m` are attached to the stage that stores the result, per
 //! block of tiles, so that they stay in the cache, unless reading the weights for each block would take longer.
 //!
+//! Taps along further axes, of volumes, aren't transformed: the products of each tap are added up like those of parts.
+//!
 //! Tiles are counted by two axes, so no index is divided but by a number: rows and columns may be symbolic.
 //!
 //! Does NOT apply where the weights aren't constant, output channels are few, or the estimate says that it doesn't pay.
@@ -58,6 +60,8 @@ pub struct Winograd {
     form: Form,
     /// How it is cut.
     cut: Cut,
+    /// The axis just outside of rows has taps, and no other.
+    slices: bool,
 }
 
 impl Winograd {
@@ -98,7 +102,8 @@ pub fn winograd_as(kernel: &mut Kernel, machine: Machine, cut: Option<Cut>) -> O
 fn best_cut(kernel: &Kernel, conv: &Conv, stored: DefId, machine: Machine, (form, lanes): (Form, i64)) -> Cut {
     let [inputs, outputs] = conv.channels();
     let tiles = form.tiles(kernel, conv).map(|n| kernel.ranges.estimate(&n));
-    let size = Size { tiles, parts: form.parts(conv.taps()), form, inputs, outputs, lanes };
+    let (parts, slices) = (form.parts(conv.taps()), cost::slices(kernel, conv));
+    let size = Size { tiles, parts, form, inputs, outputs, lanes, slices };
     match kernel.outputs.first() {
         Some(last) if *last == stored => traffic::cut(machine, &size).0,
         _ => Cut::Blocks(traffic::block(machine, &size, outputs, outputs)),
@@ -125,7 +130,7 @@ pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64)
 /// True if a convolution of stride 1 with constant weights, longer than three taps, is computed in the transformed domain,
 /// were its data planar: its taps and the extents of its output along rows and columns, its input and output channels.
 pub fn nests(machine: Machine, taps: [i64; 2], channels: [i64; 2], extents: [i64; 2]) -> bool {
-    let work = Work { taps, channels, extents, channels_last: false };
+    let work = Work { taps, channels, extents, channels_last: false, slices: [1, 1] };
     !machine.strict && taps.iter().all(|t| find::fits(*t)) && is_long(taps) && work.form(machine).is_some()
 }
 
@@ -137,7 +142,8 @@ fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, (form, across): (Form,
     let u = kernel.params.push(weights::transformed(conv, form, &mats, format!("{sum}.weights")));
 
     // All tiles of a whole are alike for the products: they are counted by one axis, of more points than each has.
-    let flat = cut == Cut::Whole && form.parts(conv.taps()) == [1, 1];
+    let alike = conv.slices.is_empty() || conv.outer.len() == 1;
+    let flat = cut == Cut::Whole && form.parts(conv.taps()) == [1, 1] && alike;
     let parts = Parts { conv, mats: &mats, tiles: &tiles, base: &sum, form, across, flat };
     let copy = parts.copy(kernel, format!("{sum}.data"));
     let mut at = conv.def;
@@ -158,7 +164,17 @@ fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, (form, across): (Form,
     let body = parts.columns_out(&kernel.defs[at], z_at);
     kernel.defs[at].body = Body::Map(body);
     let stored = if stored == sum { stored_apart(kernel, at) } else { stored };
-    Winograd { copy: copy.map(|c| c.name), transformed: v.name, products: products.name, sum, stored, form, cut }
+    let slices = conv.slices.len() == 1 && conv.slices[0].axis + 1 == conv.axes[0];
+    Winograd {
+        copy: copy.map(|c| c.name),
+        transformed: v.name,
+        products: products.name,
+        sum,
+        stored,
+        form,
+        cut,
+        slices,
+    }
 }
 
 /// The result in registers needs another definition to store it.

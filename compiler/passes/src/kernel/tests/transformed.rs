@@ -155,6 +155,62 @@ fn large_kernels_in_the_transformed_domain() {
     }
 }
 
+/// A 3×3×3 convolution of volumes, channels last.
+fn conv_volume(shape: &[&str; 4], out: i64, pad: i64) -> Kernel {
+    let mut b = KernelBuilder::new("conv", dims(&["d", "h", "w"]));
+    let shape = syms(shape);
+    let q = shape[3].as_int().expect("fixed");
+    let x = b.param("x", DType::F32, shape.clone(), None);
+    let given = numbers(&[out as usize, q as usize, 3, 3, 3]);
+    let w = b.param("k", DType::F32, [out, q, 3, 3, 3].map(Sym::int).to_vec(), Some(given));
+    let extent = |d: usize| &shape[d] + (2 * pad - 2);
+    let to = [extent(0), extent(1), extent(2), Sym::int(out)];
+    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &[3, 3, 3, q].map(Sym::int), None, |_, i, r| {
+        let at = [&i[0] + &r[0] - pad, &i[1] + &r[1] - pad, &i[2] + &r[2] - pad, r[3].clone()];
+        let x = if pad > 0 { load_padded(x, &at, Scalar::f32(0.0)) } else { load(x, &at) };
+        x * load(w, &[i[3].clone(), r[3].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
+    });
+    let y = b.map("y", DType::F32, &to, |_, i| build::binary(BinOp::Max, load(c, i), constant(Scalar::f32(0.0))));
+    b.output(y);
+    b.kernel
+}
+
+#[test]
+fn volumes_in_the_transformed_domain() {
+    for (pad, size) in [(1, ["3", "8", "9", "16"]), (0, ["4", "6", "38", "16"])] {
+        let k = conv_volume(&size, 24, pad);
+        let mut scheduled = k.clone();
+        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
+        assert!(transformed(&scheduled), "{scheduled}");
+        let shape: Vec<usize> = size.iter().map(|s| s.parse().expect("a number")).collect();
+        agree(k, &[], &[numbers(&shape)]);
+    }
+    let k = conv_volume(&["d", "h", "w", "16"], 16, 1);
+    for (d, h, w) in [(2, 5, 9), (1, 9, 3)] {
+        let at = [("d", d as i64), ("h", h as i64), ("w", w as i64)];
+        agree(k.clone(), &at, &[numbers(&[d, h, w, 16])]);
+    }
+}
+
+/// Slices that outputs share are transformed once: in a ring, or all of them before the products.
+#[test]
+fn neighbouring_slices_share_what_is_transformed() {
+    let k = conv_volume(&["4", "8", "17", "16"], 16, 1);
+    for cut in [winograd::Cut::Blocks([1, 5]), winograd::Cut::Whole] {
+        for machine in [Machine::USUAL, MACHINES[2]] {
+            let mut scheduled = k.clone();
+            inline::inline(&mut scheduled);
+            let rewritten = winograd::winograd_as(&mut scheduled, machine, Some(cut)).expect("it pays");
+            pack::pack(&mut scheduled, machine, &[], &rewritten.blocks());
+            precompute::precompute(&mut scheduled).expect("constants evaluate");
+            winograd::schedule(&mut scheduled, &rewritten, machine).expect("it feeds nothing");
+            let rolls = scheduled.schedule.stages.iter().any(|s| s.at.is_some_and(|a| a.rolls));
+            assert_eq!(rolls, cut != winograd::Cut::Whole, "{scheduled}");
+            agree_scheduled(&scheduled, machine, &k, &[], &[numbers(&[4, 8, 17, 16])]);
+        }
+    }
+}
+
 #[test]
 fn a_convolution_feeds_another_block_by_block() {
     // In the transformed domain, directly, and where the first is pointwise as well.

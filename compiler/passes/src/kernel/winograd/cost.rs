@@ -40,6 +40,8 @@ pub(super) struct Work {
     pub extents: [i64; 2],
     /// The data's channels are its innermost dim.
     pub channels_last: bool,
+    /// Outputs and taps along axes that can't be transformed.
+    pub slices: [i64; 2],
 }
 
 /// True if lanes of the data's transform can't go across its channels.
@@ -47,11 +49,17 @@ pub(super) fn planar(channels_last: bool, channels: i64) -> bool {
     !channels_last || channels < FEWEST
 }
 
+/// Outputs, estimated where they aren't known, and taps along the axes outside of rows that have taps.
+pub(super) fn slices(kernel: &Kernel, conv: &Conv) -> [i64; 2] {
+    let outputs = conv.slices.iter().map(|s| kernel.ranges.estimate(&conv.outer[s.axis].extent));
+    [outputs.product(), conv.slice_taps()]
+}
+
 /// The form for a convolution in a kernel, if it pays.
 pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<Form> {
     let extents = conv.extents(kernel).map(|e| kernel.ranges.estimate(&e));
     let (taps, channels) = (conv.taps(), conv.channels());
-    Work { taps, channels, extents, channels_last: conv.channels_last }.form(machine)
+    Work { taps, channels, extents, channels_last: conv.channels_last, slices: slices(kernel, conv) }.form(machine)
 }
 
 impl Work {
@@ -70,15 +78,16 @@ impl Work {
         let (i, o) = (ic as f64, oc as f64);
         let fma = 2.0 * lanes * EFFICIENCY;
         let stream = |bytes: f64| if bytes > f64::from(machine.l2_bytes) { bytes / STREAM } else { 0.0 };
-        let taps = self.taps.iter().product::<i64>() as f64;
-        let mut best = ((h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
+        let [slices, depth] = self.slices.map(|n| n as f64);
+        let taps = self.taps.iter().product::<i64>() as f64 * depth;
+        let mut best = (slices * (h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
         for (form, into, out) in WAYS.iter().filter(|way| way.0.covers(self.taps)) {
             let (m, parts) = (form.m(), form.parts(self.taps));
             let tiles = [0, 1].map(|t| (self.extents[t] + m[t] - 1) / m[t]);
-            let size = Size { tiles, parts, form: *form, inputs: ic, outputs: oc, lanes: 1 };
-            let products = form.points().iter().chain(&parts).product::<i64>() as f64;
+            let size = Size { tiles, parts, form: *form, inputs: ic, outputs: oc, lanes: 1, slices: self.slices };
+            let products = form.points().iter().chain(&parts).product::<i64>() as f64 * depth;
             let columns = tiles[1] as f64;
-            let tiles = tiles.iter().product::<i64>() as f64;
+            let tiles = tiles.iter().product::<i64>() as f64 * slices;
             let copy = match m[1] {
                 _ if !planar => 0.0,
                 // Whole rows, if at all.
@@ -111,7 +120,7 @@ mod tests {
     fn threads_have_no_say_in_tiles() {
         let machine = |threads| Machine { threads, l2_bytes: 512 << 10, ..Machine::USUAL };
         for (n, i, o) in (4..60).flat_map(|n| [(n, 16, 64), (n, 32, 128), (n, 48, 192), (n, 256, 256), (n, 512, 512)]) {
-            let work = Work { taps: [3, 3], channels: [i, o], extents: [n, n], channels_last: true };
+            let work = Work { taps: [3, 3], channels: [i, o], extents: [n, n], channels_last: true, slices: [1, 1] };
             let alone = work.form(machine(1));
             assert!([2, 3, 4, 8].iter().all(|t| work.form(machine(*t)) == alone), "{n} x {n}, {i} to {o}");
         }

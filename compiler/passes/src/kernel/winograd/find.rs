@@ -1,5 +1,6 @@
 //! Convolutions that can be computed in the transformed domain: the product of data and constant weights, summed over
-//! taps and channels, of stride 1.
+//! taps and channels, of stride 1. The last two axes with taps are rows and columns; those outside, the depth of a volume,
+//! say, are never transformed.
 //!
 //! Does NOT decide whether that pays.
 
@@ -7,10 +8,26 @@ use crate::from_kernel::reduction_axes;
 use crate::kernel::expr::{Site, loads};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Sym, Tensor};
-use onnxc_ir::kernel::{Axis, BinOp, Body, DefId, ExprKind, Kernel, ReduceOp, Src};
+use onnxc_ir::kernel::{Axis, BinOp, Body, Def, DefId, ExprKind, Kernel, ReduceOp, Src};
 
 /// The shortest and the longest kernel along an axis.
 const LENGTHS: std::ops::RangeInclusive<i64> = 3..=11;
+
+/// An axis of the output along which data and kernel move together.
+#[derive(Clone)]
+pub(super) struct Along {
+    /// Number of the output axis.
+    pub axis: usize,
+    /// The taps.
+    pub tap: Symbol,
+    pub taps: i64,
+    /// Dim of the data.
+    pub dim: usize,
+    /// What is added to axis and tap.
+    pub offset: i64,
+    /// Dim of the weights.
+    pub order: usize,
+}
 
 /// What is known of a convolution that can be rewritten.
 pub(super) struct Conv {
@@ -19,6 +36,8 @@ pub(super) struct Conv {
     pub weights: Tensor,
     /// Dims of the weights: output channel, input channel, row tap, column tap.
     pub order: [usize; 4],
+    /// The others' constant indices.
+    pub fixed: Vec<(usize, i64)>,
     /// Numbers of the output axes: row, column, channel.
     pub axes: [usize; 3],
     /// Dims of the data: row, column, channel.
@@ -27,6 +46,8 @@ pub(super) struct Conv {
     pub offsets: [i64; 2],
     /// The output axes outside of those.
     pub outer: Vec<Axis>,
+    /// Those of them that have taps.
+    pub slices: Vec<Along>,
     /// The data's channels are its innermost dim.
     pub channels_last: bool,
 }
@@ -40,6 +61,17 @@ impl Conv {
     /// Taps along rows and columns.
     pub fn taps(&self) -> [i64; 2] {
         [2, 3].map(|d| self.weights.shape()[self.order[d]] as i64)
+    }
+
+    /// Taps along the axes outside of rows, all together.
+    pub fn slice_taps(&self) -> i64 {
+        self.slices.iter().map(|s| s.taps).product()
+    }
+
+    /// How far the data reaches that the outputs along an axis outside of rows need.
+    pub fn outer_reach(&self, d: usize) -> Sym {
+        let taps = self.slices.iter().find(|s| s.axis == d).map_or(1, |s| s.taps);
+        &self.outer[d].extent + (taps - 1)
     }
 
     /// Extents of rows and columns of the output.
@@ -70,46 +102,60 @@ fn operands(kernel: &Kernel, d: DefId) -> Option<(Site, Site)> {
     Some((data, weights))
 }
 
+/// How data and kernel move along the output axis of a tap: by an index `axis + tap + offset`.
+fn along(def: &Def, data: &Site, weights: &Site, tap: &Axis) -> Option<Along> {
+    let dim = data.index.iter().position(|i| i.as_ref().is_some_and(|i| i.contains(&tap.var)))?;
+    let rest = data.index[dim].clone()? - Sym::var(tap.var.clone());
+    let offset = rest.constant_term();
+    let var = (rest - offset).as_symbol()?.clone();
+    let axis = def.axes.iter().position(|a| a.var == var)?;
+    let (taps, order) = (tap.extent.as_int()?, lone(weights, &tap.var)?);
+    Some(Along { axis, tap: tap.var.clone(), taps, dim, offset, order })
+}
+
 /// Recognises a convolution.
 pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
     let def = &kernel.defs[d];
-    let over = reduction_axes(def);
-    if def.dtype != DType::F32 || over.len() != 3 {
+    if def.dtype != DType::F32 {
         return None;
     }
     let (data, weights) = operands(kernel, d)?;
     let Src::Param(w) = weights.src else { return None };
     // Output channel: the last axis, in the weights alone.
     let channel = def.axes.len().checked_sub(1)?;
-    let (lone_taps, taps): (Vec<&Axis>, Vec<&Axis>) = over.iter().partition(|r| lone(&data, &r.var).is_some());
-    let ([q], [row, column]) = (&lone_taps[..], &taps[..]) else { return None };
+    let (lone_taps, taps): (Vec<&Axis>, Vec<&Axis>) =
+        reduction_axes(def).iter().partition(|r| lone(&data, &r.var).is_some());
+    let [q] = lone_taps[..] else { return None };
     let q_dim = lone(&data, &q.var)?;
-    let (mut dims, mut places, mut offsets) = ([0, 0, q_dim], [0, 0, channel], [0; 2]);
-    for (t, tap) in [row, column].into_iter().enumerate() {
-        // An index `axis + tap + offset`.
-        let dim = data.index.iter().position(|i| i.as_ref().is_some_and(|i| i.contains(&tap.var)))?;
-        let rest = data.index[dim].clone()? - Sym::var(tap.var.clone());
-        offsets[t] = rest.constant_term();
-        let axis = (rest - offsets[t]).as_symbol()?.clone();
-        places[t] = def.axes.iter().position(|a| a.var == axis)?;
-        dims[t] = dim;
-    }
-    let order = [
-        lone(&weights, &def.axes[channel].var)?,
-        lone(&weights, &q.var)?,
-        lone(&weights, &row.var)?,
-        lone(&weights, &column.var)?,
-    ];
-    let ordered = places[0] + 1 == places[1] && places[1] + 1 == channel;
-    let clear = weights.index.len() == 4 && weights.pad.is_none() && ordered;
+    let mut moving = taps.iter().map(|t| along(def, &data, &weights, t)).collect::<Option<Vec<Along>>>()?;
+    moving.sort_by_key(|a| a.axis);
+    let columns = moving.pop()?;
+    let rows = moving.pop()?;
+    let order = [lone(&weights, &def.axes[channel].var)?, lone(&weights, &q.var)?, rows.order, columns.order];
+    let slices = moving;
+    let used = |d: &usize| order.contains(d) || slices.iter().any(|s| s.order == *d);
+    let others = (0..weights.index.len()).filter(|d| !used(d));
+    let fixed = others.map(|d| Some((d, weights.index[d].as_ref()?.as_int()?))).collect::<Option<Vec<_>>>()?;
+    let ordered = rows.axis + 1 == columns.axis && columns.axis + 1 == channel;
+    let apart = slices.windows(2).all(|s| s[0].axis < s[1].axis) && slices.iter().all(|s| s.axis < rows.axis);
+    let dims = [rows.dim, columns.dim, q_dim];
     let elsewhere = data.index.iter().enumerate().any(|(d, i)| {
-        !dims.contains(&d) && i.as_ref().is_none_or(|i| def.axes[places[0]..].iter().any(|a| i.contains(&a.var)))
+        !dims.contains(&d) && i.as_ref().is_none_or(|i| def.axes[rows.axis..].iter().any(|a| i.contains(&a.var)))
     });
-    let lengths = [row, column].map(|t| t.extent.as_int());
-    if !clear || elsewhere || !lengths.iter().all(|t| t.is_some_and(fits)) {
+    if !ordered || !apart || elsewhere || weights.pad.is_some() || ![&rows, &columns].iter().all(|a| fits(a.taps)) {
         return None;
     }
-    let channels_last = q_dim + 1 == data.index.len();
-    let (weights, outer) = (kernel.params[w].value.clone()?, def.axes[..places[0]].to_vec());
-    Some(Conv { def: d, data, weights, order, axes: places, dims, offsets, outer, channels_last })
+    Some(Conv {
+        def: d,
+        weights: kernel.params[w].value.clone()?,
+        order,
+        fixed,
+        axes: [rows.axis, columns.axis, channel],
+        dims,
+        offsets: [rows.offset, columns.offset],
+        outer: def.axes[..rows.axis].to_vec(),
+        slices,
+        channels_last: q_dim + 1 == data.index.len(),
+        data,
+    })
 }

@@ -59,10 +59,12 @@ impl Parts<'_> {
         Axis { var: Symbol::new(&format!("{}.{part}.{name}", self.base)), extent }
     }
 
-    /// The axes outside of rows and columns under the names of another definition.
-    fn outer(&self, part: &str) -> Vec<Axis> {
+    /// The axes outside of rows and columns under the names of another definition: of the data, as far as it is read, or of
+    /// the result.
+    fn outer(&self, part: &str, data: bool) -> Vec<Axis> {
+        let extent = |d: usize, o: &Axis| if data { self.conv.outer_reach(d) } else { o.extent.clone() };
         let outer = self.conv.outer.iter().enumerate();
-        outer.map(|(d, o)| self.axis(part, &format!("n{d}"), o.extent.clone())).collect()
+        outer.map(|(d, o)| self.axis(part, &format!("n{d}"), extent(d, o))).collect()
     }
 
     /// The same axes under the names of another definition.
@@ -83,11 +85,12 @@ impl Parts<'_> {
 
     /// True if all that tiles read can be read where it is.
     fn within(&self, kernel: &Kernel, ranges: &Ranges) -> bool {
-        let (shape, reach) = (kernel.src_shape(self.conv.data.src), self.reach());
-        [0, 1].iter().all(|&t| {
-            let (offset, extent) = (self.conv.offsets[t], &shape[self.conv.dims[t]]);
-            offset >= 0 && ranges.prove_le(&(&reach[t] + offset), extent) == Some(true)
-        })
+        let (conv, shape, reach) = (self.conv, kernel.src_shape(self.conv.data.src), self.reach());
+        let reads = |offset: i64, reach: &Sym, dim: usize| {
+            offset >= 0 && ranges.prove_le(&(reach + offset), &shape[dim]) == Some(true)
+        };
+        (0..2).all(|t| reads(conv.offsets[t], &reach[t], conv.dims[t]))
+            && conv.slices.iter().all(|s| reads(s.offset, &conv.outer_reach(s.axis), s.dim))
     }
 
     /// True if only rows are transformed, and neighbours of a row are neighbours in memory.
@@ -105,8 +108,7 @@ impl Parts<'_> {
         }
         let conv = self.conv;
         let axis = |part: &str, extent: Sym| Axis { var: Symbol::new(&format!("{name}.{part}")), extent };
-        let mut axes: Vec<Axis> =
-            conv.outer.iter().enumerate().map(|(d, a)| axis(&format!("n{d}"), a.extent.clone())).collect();
+        let mut axes: Vec<Axis> = (0..conv.outer.len()).map(|d| axis(&format!("n{d}"), conv.outer_reach(d))).collect();
         let outer = vars(&axes);
         let ([rows, columns], q) = (self.reach(), axis("q", Sym::int(conv.channels()[0])));
         axes.push(axis("row", rows));
@@ -133,7 +135,11 @@ impl Parts<'_> {
     /// The index of the data for outer axes, row, column and channel, counted from where the first tile reads.
     fn data_index(&self, outer: &[Sym], place: &[&Sym; 3]) -> Vec<Sym> {
         let conv = self.conv;
-        let renamed = |v: &Symbol| Some(outer[conv.outer.iter().position(|a| a.var == *v)?].clone());
+        let renamed = |v: &Symbol| match conv.slices.iter().any(|s| s.tap == *v) {
+            // The axis itself goes as far as the taps do.
+            true => Some(Sym::int(0)),
+            false => Some(outer[conv.outer.iter().position(|a| a.var == *v)?].clone()),
+        };
         let one = |(d, i): (usize, &Option<Sym>)| match conv.dims.iter().position(|x| *x == d) {
             None => i.clone().unwrap_or(Sym::int(0)).subst(&renamed),
             Some(2) => place[2].clone(),
@@ -148,7 +154,7 @@ impl Parts<'_> {
         let (conv, parts, [m, across]) = (self.conv, self.form.parts(self.conv.taps()), self.form.m());
         let [a, b] = self.form.points().map(Sym::int);
         let mut axes = vec![self.axis("r", "a", a), self.axis("r", "b", b)];
-        axes.extend(self.outer("r"));
+        axes.extend(self.outer("r", true));
         axes.push(self.axis("r", "row", &self.tiles[0] + (parts[0] - 1)));
         let before = axes.len();
         let channels = conv.channels()[0];
@@ -196,13 +202,13 @@ impl Parts<'_> {
         Def { name: format!("{}.v", self.base), dtype: DType::F32, axes, body: Body::Map(value) }
     }
 
-    /// m[a, b, outer.., row, column, o] = sum over s, t, q of v[a, b, outer.., row + s, column + t, q] *
-    /// u[a, b, s, t, q, o].
+    /// m[a, b, outer.., row, column, o] = sum over d.., s, t, q of v[a, b, outer + d.., row + s, column + t, q] *
+    /// u[a, b, d.., s, t, q, o].
     pub fn multiply(&self, v: Src, u: Src, oc: i64) -> Def {
         let (parts, q) = (self.form.parts(self.conv.taps()), Sym::int(self.conv.channels()[0]));
         let [a, b] = self.form.points().map(Sym::int);
         let mut axes = vec![self.axis("m", "a", a), self.axis("m", "b", b)];
-        let mut counted = self.outer("m");
+        let mut counted = self.outer("m", false);
         counted.extend([self.axis("m", "row", self.tiles[0].clone()), self.axis("m", "column", self.tiles[1].clone())]);
         let mut tile = vars(&counted);
         if self.flat {
@@ -218,7 +224,8 @@ impl Parts<'_> {
             axes.extend(counted);
         }
         axes.push(self.axis("m", "o", Sym::int(oc)));
-        let mut over = vec![];
+        let depth = self.conv.slices.iter().enumerate();
+        let mut over: Vec<Axis> = depth.map(|(i, s)| self.axis("m", &format!("d{i}"), Sym::int(s.taps))).collect();
         if parts != [1, 1] {
             over.extend([self.axis("m", "s", Sym::int(parts[0])), self.axis("m", "t", Sym::int(parts[1]))]);
         }
@@ -226,8 +233,12 @@ impl Parts<'_> {
         let (at, steps) = (vars(&axes), vars(&over));
         let (outer, q) = (tile.len() - 2, steps[steps.len() - 1].clone());
         let (mut row, mut column) = (tile[outer].clone(), tile[outer + 1].clone());
-        if let [s, t, _] = &steps[..] {
+        let (depth, inner) = steps.split_at(self.conv.slices.len());
+        if let [s, t, _] = inner {
             (row, column) = (row + s, column + t);
+        }
+        for (slice, tap) in self.conv.slices.iter().zip(depth) {
+            tile[slice.axis] = &tile[slice.axis] + tap;
         }
         let place = match self.across {
             Across::Channels => vec![row, column, q],

@@ -7,7 +7,7 @@
 
 use super::Winograd;
 use super::traffic::Cut;
-use crate::from_kernel::{Machine, all_ranges};
+use crate::from_kernel::{Machine, all_ranges, ring_dim};
 use crate::kernel::chain;
 use crate::kernel::plan::Nest;
 use crate::kernel::schedule::{stage, stage_in_blocks};
@@ -35,13 +35,13 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
     let at = |depth: usize| Some(At { owner: last, depth: depth as u32, rolls: false });
     let products = products_order(products, kernel, m);
     if let Cut::Blocks(sizes) = w.cut {
+        let each = w.form.m();
+        let sizes = [0, 1].map(|t| sizes[t] * each[t]);
         stages.push(transform_stage(kernel, v, at(outside), lanes.lanes)?);
         // The next point's weights follow this one's.
         let ahead = products.ahead.as_ref().map(|_| kernel.defs[m].axes[1].var.clone());
         let inside = outside + usize::from(stored == last);
         stages.push(Stage { at: at(inside), parallel: false, ahead, ..products });
-        let m = w.form.m();
-        let sizes = [0, 1].map(|t| sizes[t] * m[t]);
         if stored == last {
             stages.push(blocked(result, outside, sizes));
         } else {
@@ -56,6 +56,9 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
         stages.push(Stage { loops: without_panels(&result.loops), ..result });
     }
     kernel.schedule = Schedule { stages };
+    if w.slices && stored == last && w.cut != Cut::Whole {
+        slices_innermost(kernel, v, outside, machine);
+    }
     Some(())
 }
 
@@ -90,6 +93,28 @@ fn blocked(mut s: Stage, outside: usize, [rows, columns]: [i64; 2]) -> Stage {
     let (row, column) = (of(0, &s), of(1, &s));
     s.loops.splice(outside - 2..outside - 2, [Loop::new(&row, rows as u32), Loop::new(&column, columns as u32)]);
     s
+}
+
+/// Goes slice by slice inside of each block if neighbours share most of what is transformed for them, so that each slice is
+/// transformed once; not where threads would have no blocks to share.
+fn slices_innermost(kernel: &mut Kernel, v: DefId, outside: usize, machine: Machine) {
+    let before = kernel.schedule.clone();
+    let Some((owner, attached)) = kernel.schedule.stages.split_last_mut() else { return };
+    let slices = owner.loops.remove(outside - 3);
+    owner.loops.insert(outside - 1, slices);
+    for at in attached.iter_mut().filter(|s| s.def == v).filter_map(|s| s.at.as_mut()) {
+        at.rolls = true;
+    }
+    let axes = &kernel.defs[owner.def].axes;
+    let blocks = owner.loops[..outside - 1].iter().map(|l| {
+        let points = axes.iter().find(|a| a.var == l.axis).map_or(1, |a| kernel.ranges.estimate(&a.extent));
+        (points / i64::from(l.block)).max(1)
+    });
+    let shared = blocks.product::<i64>() >= i64::from(machine.threads);
+    let owner = owner.clone();
+    if !shared || ring_dim(kernel, v, &owner, outside).is_none() {
+        kernel.schedule = before;
+    }
 }
 
 /// The loops but for those of an axis that has another inside.

@@ -35,6 +35,8 @@ pub(super) struct Size {
     pub outputs: i64,
     /// Columns of tiles that are transformed at once.
     pub lanes: i64,
+    /// Outputs and taps along the axes outside of rows that have taps; one and one if there are none.
+    pub slices: [i64; 2],
 }
 
 /// The ways to cut.
@@ -51,14 +53,20 @@ impl Size {
         self.form.points().iter().product()
     }
 
-    /// Bytes of the transformed data of so many rows and columns of tiles.
-    fn data(&self, [rows, columns]: [i64; 2]) -> i64 {
+    /// Bytes of the transformed data of so many rows and columns of tiles, for one output along the axes outside.
+    fn data(&self, tiles: [i64; 2]) -> i64 {
+        self.slices[1] * self.slice(tiles)
+    }
+
+    /// The same of one slice.
+    fn slice(&self, [rows, columns]: [i64; 2]) -> i64 {
         4 * (rows + self.parts[0] - 1) * (columns + self.parts[1] - 1) * self.points() * self.inputs
     }
 
     /// Cycles to read the transformed weights so many times.
     fn weights(&self, machine: Machine, times: i64) -> f64 {
-        let bytes = 4 * self.points() * self.parts[0] * self.parts[1] * self.inputs * self.outputs;
+        let taps = self.slices[1] * self.parts[0] * self.parts[1];
+        let bytes = 4 * self.points() * taps * self.inputs * self.outputs;
         if bytes <= i64::from(machine.l2_bytes) {
             return 0.0;
         }
@@ -72,9 +80,11 @@ pub(super) fn cut(machine: Machine, size: &Size) -> (Cut, f64) {
     let [rows, columns] = size.tiles;
     let blocks = block(machine, size, PANEL * i64::from(machine.vector_bits / 32), 0);
     let ceil = |a: i64, b: i64| (a + b - 1) / b;
-    let times = ceil(rows, blocks[0]) * ceil(columns, blocks[1]);
+    let [slices, taps] = size.slices;
+    let times = slices * ceil(rows, blocks[0]) * ceil(columns, blocks[1]);
     let in_blocks = size.weights(machine, times);
-    let planes = size.data([rows, columns]) + 4 * rows * columns * size.points() * size.outputs;
+    let products = 4 * rows * columns * size.points() * size.outputs;
+    let planes = (slices + taps - 1) * size.slice([rows, columns]) + slices * products;
     let whole = size.weights(machine, 1) + planes as f64 * PLANES;
     if whole < in_blocks { (Cut::Whole, whole) } else { (Cut::Blocks(blocks), in_blocks) }
 }
@@ -117,7 +127,15 @@ mod tests {
         let tiles = [(pixels + m - 1) / m; 2];
         cut(
             machine,
-            &Size { tiles, parts: [1, 1], form: Form::square(m, 3), inputs: channels, outputs: channels, lanes: 1 },
+            &Size {
+                tiles,
+                parts: [1, 1],
+                form: Form::square(m, 3),
+                inputs: channels,
+                outputs: channels,
+                lanes: 1,
+                slices: [1, 1],
+            },
         )
         .0
     }
@@ -133,14 +151,22 @@ mod tests {
 
     #[test]
     fn blocks_are_equal() {
-        let size = Size { tiles: [7, 7], parts: [1, 1], form: Form::square(4, 3), inputs: 64, outputs: 64, lanes: 1 };
+        let size = Size {
+            tiles: [7, 7],
+            parts: [1, 1],
+            form: Form::square(4, 3),
+            inputs: 64,
+            outputs: 64,
+            lanes: 1,
+            slices: [1, 1],
+        };
         assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 24, 0), [1, 7]);
     }
 
     #[test]
     fn columns_across_lanes_fill_vectors_with_what_is_between_parts() {
         let form = Form::square(4, 5);
-        let size = Size { tiles: [192; 2], parts: [2, 2], form, inputs: 3, outputs: 64, lanes: 8 };
+        let size = Size { tiles: [192; 2], parts: [2, 2], form, inputs: 3, outputs: 64, lanes: 8, slices: [1, 1] };
         assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 64, 64), [1, 7]);
     }
 }
