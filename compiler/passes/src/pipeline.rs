@@ -30,6 +30,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::fold_batch_norm::PASS,
     g::sub_pixels::PASS,
     g::dead_taps::PASS,
+    g::live_taps::PASS,
     g::fuse_layer_norm::PASS,
     g::scale_weights::PASS,
     g::gemm_axes::PASS,

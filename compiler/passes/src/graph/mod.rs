@@ -13,6 +13,7 @@ pub mod gather_products;
 pub mod gemm_axes;
 #[cfg(test)]
 pub(crate) mod layout_tests;
+pub mod live_taps;
 pub mod order;
 pub mod parts;
 mod patterns;

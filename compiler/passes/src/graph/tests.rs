@@ -334,3 +334,17 @@ fn taps_that_meet_only_padding_disappear() {
         assert_eq!(weights.shape[3].to_string(), "3", "dilation {dilation}");
     }
 }
+
+#[test]
+fn dilated_convolutions_go_in_parts() {
+    let mut b = GraphBuilder::new("g");
+    let x = b.tensor_input("x", DType::F32, &["2", "3", "14", "9"]);
+    let (w, bias) = (b.constant("w", numbers(&[4, 3, 3, 3])), b.constant("b", numbers(&[4])));
+    let attrs = Attrs::default().with("pads", Attr::Ints(vec![6, 5, 6, 5])).with("dilations", Attr::Ints(vec![6, 5]));
+    let y = node(&mut b, "Conv", attrs.with("group", Attr::Int(1)), &[x, w, bias]);
+    let passes = [&super::live_taps::PASS, &super::fold_constants::PASS, &super::dead_code::PASS];
+    let ops = check(b.finish(&[y]), &passes, &[numbers(&[2, 3, 14, 9])]);
+    let count = |op: &str| ops.iter().filter(|o| *o == op).count();
+    // The two rows in the middle that all taps meet are too few pixels to cut once more.
+    assert_eq!((count("Conv"), count("Concat")), (7, 3), "{ops:?}");
+}
