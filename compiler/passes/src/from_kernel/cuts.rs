@@ -54,21 +54,7 @@ pub(super) enum Kind {
     Whole,
 }
 
-/// Nodes of a length up to which its blocks may have two sizes: what says how many repeats the length again and again.
-const SIMPLE: u32 = 8;
-
-impl Part {
-    /// True if no expression of it is beyond what symbolic integers hold.
-    fn is_known(&self) -> bool {
-        let start = match &self.start {
-            Start::Every { first, .. } => first.is_overflow(),
-            Start::Clamped { first, last, .. } => first.is_overflow() || last.is_overflow(),
-        };
-        !start && !self.count.is_overflow() && !self.len.is_overflow()
-    }
-}
-
-/// Cuts `0 .. len`.
+/// Cuts `0 .. len`; what isn't known should be a name, for the parts repeat it.
 pub(super) fn cut(len: &Sym, block: u32, kind: Kind) -> Vec<Part> {
     let block = i64::from(block);
     if kind == Kind::Whole {
@@ -76,12 +62,7 @@ pub(super) fn cut(len: &Sym, block: u32, kind: Kind) -> Vec<Part> {
     }
     match len.as_int() {
         Some(n) => fixed(n, block, kind),
-        None => {
-            let parts = symbolic(len, block, kind);
-            // What says how many blocks there are repeats the length: a long one may get too long to be computed.
-            let known = parts.iter().all(Part::is_known);
-            if known { parts } else { vec![every(len.clone(), Sym::int(0), 1, Sym::int(1))] }
-        }
+        None => symbolic(len, block, kind),
     }
 }
 
@@ -147,7 +128,7 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
             parts.push(every(at_most_one(n - &full), full.clone(), lanes, n - &full));
             parts
         }
-        Kind::Points { even: true, again: true } if n.size() <= SIMPLE => {
+        Kind::Points { even: true, again: true } => {
             // About equal blocks, as for a known length, have two sizes if there are enough of them. Else whole blocks
             // overlap, or points are done one by one.
             let tiles = n.ceildiv(&b);
@@ -164,13 +145,6 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
             };
             let rest = every(small, large * block, block - 1, Sym::int(block - 1));
             vec![clamped, rest, every(single, Sym::int(0), 1, Sym::int(1))]
-        }
-        Kind::Points { even: true, again: true } => {
-            // Nothing overlaps if there is less than one block.
-            let enough = at_most_one(blocks);
-            let (tiles, done) = (n.ceildiv(&b) * &enough, n * &enough);
-            let start = Start::Clamped { first: Sym::int(0), step: block, last: n - block };
-            vec![Part { count: tiles, start, len: b }, every(n - &done, done, 1, Sym::int(1))]
         }
         Kind::Points { .. } => {
             vec![every(blocks, Sym::int(0), block, b), every(n - &whole, whole, 1, Sym::int(1))]
@@ -222,28 +196,6 @@ mod tests {
             }
         }
         seen
-    }
-
-    #[test]
-    fn lengths_of_thousands_of_nodes_go_point_by_point() {
-        let term =
-            |i: i64| (Sym::var("n") + i).floordiv(&(Sym::var("m") + i)) * Sym::var("k").modulo(&(Sym::var("n") + i));
-        let len: Sym = (1..150).map(term).sum();
-        assert!(!len.is_overflow());
-        let parts = cut(&len, 6, Kind::Points { even: true, again: true });
-        assert!(parts.iter().all(Part::is_known));
-        assert_eq!(parts.iter().map(|p| &p.count).collect::<Vec<_>>(), [&len]);
-    }
-
-    #[test]
-    fn long_lengths_stay_sizes() {
-        let text =
-            "floordiv(n + 31, 32)*floordiv(3*n + 7, 5)*mod(7*n + 3, floordiv(n, 9) + 11) + floordiv(n*n + 5, 13)";
-        let len = Sym::parse(text).expect("a symbolic integer");
-        assert!(len.size() > SIMPLE);
-        for part in cut(&len, 4, Kind::Points { even: true, again: true }) {
-            assert!(part.count.size() < 8 * len.size(), "{}", part.count);
-        }
     }
 
     #[test]

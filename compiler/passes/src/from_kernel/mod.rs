@@ -116,6 +116,8 @@ struct Cx<'a> {
     loops: u32,
     /// Within a parallel loop.
     threaded: bool,
+    /// The names of lengths.
+    names: BTreeMap<Sym, Symbol>,
     /// What the loops that are open go over, by stage and number.
     begun: BTreeMap<(DefId, usize), span::Span>,
 }
@@ -222,6 +224,7 @@ impl<'a> Cx<'a> {
             defs: SecondaryMap::new(),
             loops: 0,
             threaded: false,
+            names: BTreeMap::new(),
             begun: BTreeMap::new(),
         }
     }

@@ -81,9 +81,8 @@ impl<'k> Cx<'k> {
     /// The loops along the lane axis: whole tiles, single vectors, the masked rest.
     fn row_loops(&mut self, row: &Row, env: &Env, step: &[(Symbol, i64)]) -> Result<(), Diagnostic> {
         let lanes = i64::from(row.lanes);
-        for part in
-            cut(&row.axis.extent, row.vectors * u32::from(row.lanes), Kind::Lanes { lanes: row.lanes, again: false })
-        {
+        let extent = self.named(&row.axis.var, &row.axis.extent);
+        for part in cut(&extent, row.vectors * u32::from(row.lanes), Kind::Lanes { lanes: row.lanes, again: false }) {
             self.part(&row.axis.var, &part, false, |cx, lo| {
                 let mut tile = Tile {
                     env: env.clone(),

@@ -75,7 +75,7 @@ impl<'k> Cx<'k> {
     }
 
     /// Blocks of each loop, up to the first loop whose number of blocks depends on the block around it.
-    fn counts(&self, stage: &Stage, domain: &Domain) -> Result<Vec<Sym>, Diagnostic> {
+    fn counts(&mut self, stage: &Stage, domain: &Domain) -> Result<Vec<Sym>, Diagnostic> {
         let (mut domain, mut counts, mut unequal) = (domain.clone(), vec![], vec![]);
         for (at, l) in stage.loops.iter().enumerate() {
             if unequal.contains(&&l.axis) {

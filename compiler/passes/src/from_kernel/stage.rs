@@ -5,7 +5,7 @@ use super::cuts::{Kind, Part, Start, cut};
 use super::share::Share;
 use super::span::{Domain, Span};
 use super::{Cx, reduction_axes};
-use onnxc_base::sym::Symbol;
+use onnxc_base::sym::{Range, Symbol};
 use onnxc_base::{Diagnostic, Sym};
 use onnxc_ir::kernel::{Axis, Cut, Loop, Stage};
 use onnxc_ir::loops::{LoopKind, Value};
@@ -72,10 +72,32 @@ impl<'k> Cx<'k> {
     }
 
     /// The parts that a loop cuts what is left of its axis into.
-    pub(super) fn parts(&self, stage: &Stage, at: usize, domain: &Domain) -> Result<Vec<Part>, Diagnostic> {
+    pub(super) fn parts(&mut self, stage: &Stage, at: usize, domain: &Domain) -> Result<Vec<Part>, Diagnostic> {
         let l = &stage.loops[at];
         let span = domain.get(&l.axis).ok_or_else(|| self.error(format!("no axis {}", l.axis)))?;
-        Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&span.len, l.block, self.kind(stage, at, l))))
+        let len = if l.block > 1 { self.named(&l.axis, &span.len) } else { span.len.clone() };
+        Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&len, l.block, self.kind(stage, at, l))))
+    }
+
+    /// A length that is to be cut, under a name of its own if it is an expression: what says how many blocks of which
+    /// size there are has it again and again.
+    pub(super) fn named(&mut self, axis: &Symbol, len: &Sym) -> Sym {
+        if len.as_int().is_some() || len.as_symbol().is_some() {
+            return len.clone();
+        }
+        if let Some(name) = self.names.get(len).filter(|n| self.f.lookup(n).is_some()) {
+            return Sym::var(name.clone());
+        }
+        let value = self.f.sym(len);
+        self.loops += 1;
+        let name = Symbol::new(&format!("{axis}.{}", self.loops));
+        self.f.bind(name.clone(), value);
+        // Enough to prove that what is within it is within the extents.
+        let typical = Some(self.ranges.estimate(len));
+        let range = Range { lo: self.ranges.bounds(len).0, hi: Some(len.clone()), typical };
+        self.ranges.insert(name.clone(), range);
+        self.names.insert(len.clone(), name.clone());
+        Sym::var(name)
     }
 
     /// What a block of a loop, from `lo` on, leaves of the domain.

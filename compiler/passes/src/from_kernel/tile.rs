@@ -247,7 +247,8 @@ impl<'k> Cx<'k> {
         body: &mut dyn FnMut(&mut Self, Env, &[Vec<(Symbol, i64)>]) -> Result<(), Diagnostic>,
     ) -> Result<(), Diagnostic> {
         let Some(((axis, block), rest)) = over.split_first() else { return body(self, env, &steps) };
-        for part in cut(&axis.extent, *block, Kind::Points { even: false, again: false }) {
+        let extent = if *block > 1 { self.named(&axis.var, &axis.extent) } else { axis.extent.clone() };
+        for part in cut(&extent, *block, Kind::Points { even: false, again: false }) {
             let n = part.len.as_int().unwrap_or(1);
             self.part(&axis.var, &part, false, |cx, lo| {
                 let (mut env, mut steps) = (env.clone(), steps.clone());
