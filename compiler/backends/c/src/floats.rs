@@ -111,17 +111,18 @@ struct Second {
     lane: &'static str,
 }
 
-fn second(helpers: &mut Helpers, e: Extension, all: bool) -> Second {
+fn second(e: Extension, all: bool) -> Second {
     if !all {
         return Second { ending: "", ty: TYPE, vector: "b", lane: "b.v[i]" };
     }
-    splat(helpers, e);
-    Second { ending: "_all", ty: "float", vector: "onnxc_splat_f32x4(b)", lane: "b" }
+    // The helper that fills a vector would be unused with another extension.
+    let vector = if e == Extension::Sse { "all" } else { "vdupq_n_f32(b)" };
+    Second { ending: "_all", ty: "float", vector, lane: "b" }
 }
 
 /// A call of a product added to a sum in one rounding; `b` may be what all lanes get.
 pub(crate) fn fma(helpers: &mut Helpers, e: Extension, a: &str, (b, all): (&str, bool), c: &str) -> String {
-    let s = second(helpers, e, all);
+    let s = second(e, all);
     let n = if all { "_n" } else { "" };
     let body = match e {
         Extension::Helium | Extension::Neon => format!("return vfmaq{n}_f32(c, a, b);"),
@@ -138,7 +139,7 @@ pub(crate) fn fma(helpers: &mut Helpers, e: Extension, a: &str, (b, all): (&str,
 
 /// A call of an operation; `b` may be what all lanes get.
 pub(crate) fn binary(helpers: &mut Helpers, e: Extension, op: BinOp, a: &str, b: (&str, bool)) -> Option<String> {
-    let s = second(helpers, e, b.1);
+    let s = second(e, b.1);
     let sign = match op {
         BinOp::Add => "+",
         BinOp::Sub => "-",
@@ -149,6 +150,7 @@ pub(crate) fn binary(helpers: &mut Helpers, e: Extension, op: BinOp, a: &str, b:
     };
     let limit = matches!(op, BinOp::Max | BinOp::Min);
     let (name, order) = (op.name(), if op == BinOp::Max { "lt" } else { "gt" });
+    let fill = if b.1 { format!("const {TYPE} all = {{b, b, b, b}}; ") } else { String::new() };
     let body = match (e, limit) {
         (Extension::Helium, true) if b.1 => format!("return vpselq_f32({}, a, vcmp{order}q_n_f32(a, b));", s.vector),
         (Extension::Helium, true) => format!("return vpselq_f32(b, a, vcmp{order}q_f32(a, b));"),
@@ -156,8 +158,8 @@ pub(crate) fn binary(helpers: &mut Helpers, e: Extension, op: BinOp, a: &str, b:
         (Extension::Neon, true) => format!("return vbslq_f32(vc{order}q_f32(a, {0}), {0}, a);", s.vector),
         (Extension::Neon, false) => format!("return v{name}q_f32(a, {});", s.vector),
         // Which gives its second operand where one is a NaN.
-        (Extension::Sse, true) => format!("return __builtin_ia32_{name}ps({}, a);", s.vector),
-        (Extension::Sse, false) => format!("return a {sign} {};", s.vector),
+        (Extension::Sse, true) => format!("{fill}return __builtin_ia32_{name}ps({}, a);", s.vector),
+        (Extension::Sse, false) => format!("{fill}return a {sign} {};", s.vector),
     };
     let lane = match limit {
         true => format!("r.v[i] = a.v[i] {sign} {0} ? {0} : a.v[i];", s.lane),
