@@ -84,7 +84,7 @@ pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
         Some(Extension::Helium) => Lanes::All,
         Some(Extension::Sse | Extension::Neon) => Lanes::Floats,
     };
-    let scalars = scalarize(job.program, Vectors { dots: true, lanes });
+    let scalars = scalarize(job.program, Vectors { dots: 16, lanes });
     let reached = reached(job);
     let file = describe(job, &scalars);
     let mut helpers = Helpers::new(&LIBRARY);

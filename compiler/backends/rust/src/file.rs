@@ -22,7 +22,7 @@ pub(crate) fn write(
     options: &Options,
     more: &[FuncId],
 ) -> Result<String, Diagnostics> {
-    let scalars = scalarize(program, Vectors { dots: options.unsafe_fast, ..Vectors::default() });
+    let scalars = scalarize(program, Vectors { dots: if options.unsafe_fast { 4 } else { 0 }, ..Vectors::default() });
     let e = program.interface.entries;
     let mut kept: Vec<FuncId> = [e.run, e.plan].into_iter().flatten().collect();
     if !program.interface.dims.is_empty() {

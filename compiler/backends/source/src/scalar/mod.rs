@@ -32,8 +32,8 @@ pub struct Scalars {
 /// Which vectors a language has forms for: those that stay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Vectors {
-    /// Sums of products into one lane, and the loads that only they read.
-    pub dots: bool,
+    /// Sums of up to so many products into one lane, and the loads that only they read.
+    pub dots: u16,
     /// Arithmetic of four lanes of 32 bits.
     pub lanes: Lanes,
 }
@@ -65,8 +65,8 @@ pub fn scalarize(program: &Program, vectors: Vectors) -> Scalars {
 fn function(func: &Func, vectors: Vectors) -> (Func, SecondaryMap<Value, Range>) {
     let out = Func { values: PrimaryMap::new(), vars: PrimaryMap::new(), body: Block::default(), ..func.clone() };
     let mut kept = lanes::kept(func, vectors.lanes);
-    if vectors.dots {
-        packed::packed(func).into_iter().for_each(|v| kept.values[v] = true);
+    if vectors.dots > 0 {
+        packed::packed(func, vectors.dots).into_iter().for_each(|v| kept.values[v] = true);
     }
     let mut s = Splitter {
         func,

@@ -4,13 +4,13 @@ use onnxc_base::SecondaryMap;
 use onnxc_ir::loops::walk::{blocks, operands, reads};
 use onnxc_ir::loops::{Block, Func, Op, Stmt, Value};
 
-/// Sums of products into one lane whose operands are loads that nobody else reads, and those loads.
-pub(super) fn packed(f: &Func) -> Vec<Value> {
+/// Sums of at most so many products into one lane whose operands are loads that nobody else reads, and those loads.
+pub(super) fn packed(f: &Func, most: u16) -> Vec<Value> {
     let mut found = Found { f, dots: vec![], other: SecondaryMap::new() };
     found.block(&f.body);
     let load = |v: Value, group: u16| {
         let def = &f.values[v];
-        let bytes = def.ty.elem.is_int() && def.ty.elem.bits() == 8 && matches!(group, 4 | 8 | 16);
+        let bytes = def.ty.elem.is_int() && def.ty.elem.bits() == 8 && matches!(group, 4 | 8 | 16) && group <= most;
         matches!(def.op, Op::Load { mask: None, .. }) && def.ty.lanes == group && bytes
     };
     let mut dots = found.dots;
