@@ -44,7 +44,10 @@ firmware: build
 	@tools/cross.sh
 	@echo "== models as C and Rust, on emulated boards and here"
 	@test -x $(VENV)/bin/python && PY=$(VENV)/bin/python || PY=python3; \
-	   $$PY tests/firmware/check.py --onnxc target/release/onnxc --targets m4,m55,rv32imac,host,rust-host,rust-m4 --formats f32,qdq,qop
+	   $$PY tests/firmware/check.py --onnxc target/release/onnxc --targets m4,m55,rv32imac,host,rust-host,rust-m4 --formats f32,qdq,qop && \
+	   $$PY tests/firmware/check.py --onnxc target/release/onnxc --targets aarch64 --formats f32 && \
+	   if test -x $(LLVM)/bin/llvm-config; then echo "== machine code for other machines"; \
+	     $$PY tests/firmware/check.py --onnxc target/release/onnxc --via llvm --targets aarch64,wasm32 --formats f32,qdq; fi
 	@echo "== examples/kws-c on an emulated Cortex-M4F"
 	@examples/kws-c/run.sh
 	@echo "== the same in Rust: examples/kws-rust/board"
