@@ -19,7 +19,8 @@ fn random_programs_stay_the_same() {
         let length = 20 + next() % 400;
         let decisions: Vec<u32> = (0..length).map(|_| (next() >> 32) as u32).collect();
         let p = program(&decisions, Stage::FINAL);
-        let (dots, lanes) = ([0, 4, 16][(next() % 3) as usize], [Lanes::Split, Lanes::Floats, Lanes::All][(next() % 3) as usize]);
+        let (dots, lanes) =
+            ([0, 4, 16][(next() % 3) as usize], [Lanes::Split, Lanes::Floats, Lanes::All][(next() % 3) as usize]);
         let q = scalarize(&p, Vectors { dots, lanes }).program;
         let whole = dots > 0 || lanes != Lanes::Split;
         verify(&q, Stage::FRESH).unwrap_or_else(|e| panic!("{e}\n{p}\n{q}"));
