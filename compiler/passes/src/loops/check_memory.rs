@@ -3,14 +3,12 @@
 //! It shares nothing with the planner: liveness here is a backward data flow over the statements, with loops run to a
 //! fixed point, where the planner numbers statements; of a buffer that is used through views of its first elements only those
 //! are alive. Two buffers are compared wherever one is *written* (allocated)
-//! while the other is alive; their ranges must be provably disjoint. Of buffers of symbolic size that is proved step by step,
-//! for differences of long sums of sizes are beyond what can be proved: none is negative, each begins behind all that
-//! it lies directly above, and of two that are alive together one lies above the other, be it by way of others.
+//! while the other is alive; their ranges must be provably disjoint. Of buffers in slots that is proved slot by slot, for
+//! differences of long sums of sizes are beyond what can be proved: slots follow each other, none is negative, and each
+//! holds what is in it.
 
-use super::plan_memory::stack::place;
 use super::plan_memory::{Placed, Plan};
 use super::walk::bufs;
-use onnxc_base::sym::SymNode;
 use onnxc_base::{Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::loops::{Block, Buf, Func, Op, Space, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +40,7 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
     }
     c.roots(&f.body);
     c.block(&f.body, Live::new(), &Live::new());
-    let under = under(plan, ranges)?;
+    let starts = slot_starts(plan, ranges)?;
     for &((a, n), (b, m)) in &c.together {
         let part = |i: usize, n: i64| {
             let p = &plan.placed[i];
@@ -51,13 +49,15 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
         };
         let (x, y) = (&part(a, n), &part(b, m));
         let before = |p: &Placed, q: &Placed| ranges.prove_le(&(&p.offset + &p.bytes), &q.offset) == Some(true);
-        let fixed = |i: usize| plan.placed[i].bytes.as_int().is_some();
-        let apart = match (fixed(a), fixed(b)) {
-            (false, false) => under[a].contains(&b) || under[b].contains(&a),
-            // Nothing of symbolic size begins below the base.
-            (true, false) => before(x, &Placed { offset: Sym::int(plan.base), ..y.clone() }),
-            (false, true) => before(y, &Placed { offset: Sym::int(plan.base), ..x.clone() }),
-            (true, true) => before(x, y) || before(y, x),
+        let apart = match (x.slot, y.slot) {
+            (Some(s), Some(t)) => s != t && at_start(x, &starts) && at_start(y, &starts),
+            (None, Some(_)) => {
+                before(x, &Placed { offset: Sym::int(plan.slots.0), ..y.clone() }) && at_start(y, &starts)
+            }
+            (Some(_), None) => {
+                before(y, &Placed { offset: Sym::int(plan.slots.0), ..x.clone() }) && at_start(x, &starts)
+            }
+            (None, None) => before(x, y) || before(y, x),
         };
         let empty = |s: &Sym| s.is_zero();
         if !empty(&x.bytes) && !empty(&y.bytes) && !apart {
@@ -71,40 +71,31 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// For each buffer of symbolic size all that it lies above, once what it lies directly above is seen to end where it
-/// begins or before: its place is the highest of some ends, which are among them. No size is negative.
-fn under(plan: &Plan, ranges: &Ranges) -> Result<Vec<BTreeSet<usize>>, Diagnostic> {
-    let wrong = |p: &Placed, what: String| {
-        Diagnostic::error("E4106", format!("the memory plan has '{}' {what}", p.name))
+/// Where each slot starts, once no slot is proved to have less than nothing, nor less than a buffer in it.
+fn slot_starts(plan: &Plan, ranges: &Ranges) -> Result<Vec<Sym>, Diagnostic> {
+    let wrong = |what: String| {
+        Diagnostic::error("E4106", format!("the memory plan has a slot that {what}"))
             .help("this is a defect of the memory planner; please report it with the model")
     };
-    let mut all: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); plan.placed.len()];
-    let mut done = BTreeSet::new();
-    for &i in &plan.stack.order {
-        let p = &plan.placed[i];
-        if ranges.prove_le(&Sym::int(0), &p.bytes) != Some(true) {
-            return Err(wrong(p, "of a size that may be negative".into()));
+    let (mut at, mut starts) = (Sym::int(plan.slots.0), vec![]);
+    for size in &plan.slots.1 {
+        if ranges.prove_le(&Sym::int(0), size) != Some(true) {
+            return Err(wrong(format!("may be negative: {size}")));
         }
-        if p.above.is_empty() && p.place != Sym::int(plan.base) {
-            return Err(wrong(p, format!("neither above another nor at the base: {}", p.place)));
-        }
-        for &q in &p.above {
-            let end = plan.stack.sizes.find(&plan.placed[q].bytes).map(|size| Sym::var(place(q)) + Sym::var(size));
-            // What isn't placed yet has no end.
-            if !done.contains(&q) || end.is_none_or(|end| !is_member(&end, &p.place)) {
-                return Err(wrong(p, format!("begin before '{}' ends", plan.placed[q].name)));
-            }
-            let below: Vec<usize> = all[q].iter().copied().chain([q]).collect();
-            all[i].extend(below);
-        }
-        done.insert(i);
+        starts.push(at.clone());
+        at = at + size;
     }
-    Ok(all)
+    for p in &plan.placed {
+        let Some(size) = p.slot.map(|s| &plan.slots.1[s]) else { continue };
+        if p.bytes != *size && ranges.prove_le(&p.bytes, size) != Some(true) {
+            return Err(wrong(format!("'{}' may not fit", p.name)));
+        }
+    }
+    Ok(starts)
 }
 
-/// True if `b` is the largest of some, one of which is `a`.
-fn is_member(a: &Sym, b: &Sym) -> bool {
-    a == b || matches!(b.node(), SymNode::Max(first, rest) if first == *a || is_member(a, &rest))
+fn at_start(p: &Placed, starts: &[Sym]) -> bool {
+    p.slot.is_some_and(|s| starts.get(s) == Some(&p.offset))
 }
 
 impl Checker<'_> {

@@ -4,19 +4,16 @@
 //! A buffer is alive from its allocation to its last use; a use inside a loop that doesn't contain the allocation
 //! lasts to the end of that loop. Of one whose later uses are all through views of its first elements, only those are
 //! alive from then on. Buffers of constant size are placed by best fit, largest first. Buffers whose size
-//! depends on dims lie above those and above each other ([`stack`]). `check_memory` proves the plan anew.
+//! depends on dims share slots, each as large as the largest buffer in it. `check_memory` proves the plan anew.
 //!
 //! Does NOT reorder statements and does not place heap allocations.
-
-pub(super) mod stack;
 
 use super::walk::{blocks, blocks_mut, bufs};
 use crate::manager::LoopsCx;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::loops::{Block, Buf, BufKind, DimSource, Func, FuncBuilder, FuncId, Op, Program, Space, Stmt, Value};
-use stack::Stack;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The entry's parameter that is the workspace.
 const WORKSPACE: &str = "workspace";
@@ -36,12 +33,10 @@ pub struct Placed {
     pub ends: Vec<(usize, i64)>,
     /// Bytes, a multiple of the alignment, over the dims.
     pub bytes: Sym,
-    /// Where, in bytes; of a buffer of symbolic size no less than that.
+    /// Where, in bytes.
     pub offset: Sym,
-    /// Where such a buffer is, over the names of sizes and of the places of others.
-    pub place: Sym,
-    /// Those that such a buffer lies directly above.
-    pub above: Vec<usize>,
+    /// The number of its slot, for a buffer of symbolic size.
+    pub slot: Option<usize>,
 }
 
 impl Placed {
@@ -63,10 +58,8 @@ impl Placed {
 pub struct Plan {
     /// Every buffer, in order of allocation.
     pub placed: Vec<Placed>,
-    /// Where those of symbolic size begin.
-    pub base: i64,
-    /// What is known of those.
-    pub stack: Stack,
+    /// Where the slots begin, and how large each one is; they follow each other.
+    pub slots: (i64, Vec<Sym>),
     /// Bytes of the whole workspace.
     pub bytes: Sym,
 }
@@ -74,7 +67,7 @@ pub struct Plan {
 impl Plan {
     /// Buffers that have no place yet.
     fn new(placed: Vec<Placed>) -> Plan {
-        Plan { placed, base: 0, stack: Stack::default(), bytes: Sym::int(0) }
+        Plan { placed, slots: (0, vec![]), bytes: Sym::int(0) }
     }
 }
 
@@ -152,8 +145,7 @@ impl Lives<'_> {
                     ends: vec![],
                     bytes,
                     offset: Sym::int(0),
-                    place: Sym::int(0),
-                    above: vec![],
+                    slot: None,
                 });
             }
             Stmt::View { buf, base, byte_offset, count } => {
@@ -220,8 +212,10 @@ fn rounded(bytes: &Sym, align: i64, ranges: &Ranges) -> Sym {
 fn place(plan: &mut Plan, ranges: &Ranges) {
     let (fixed, symbolic): (Vec<usize>, Vec<usize>) =
         (0..plan.placed.len()).partition(|&i| plan.placed[i].bytes.as_int().is_some());
-    plan.base = place_fixed(&mut plan.placed, fixed);
-    (plan.stack, plan.bytes) = stack::stack(&mut plan.placed, &symbolic, plan.base, ranges);
+    let base = place_fixed(&mut plan.placed, fixed);
+    let slots = place_slots(&mut plan.placed, &symbolic, base, ranges);
+    plan.bytes = slots.iter().fold(Sym::int(base), |sum, s| sum + s);
+    plan.slots = (base, slots);
 }
 
 fn overlap(a: &Placed, b: &Placed) -> bool {
@@ -263,6 +257,39 @@ fn place_fixed(placed: &mut [Placed], mut order: Vec<usize>) -> i64 {
     top
 }
 
+/// Buffers of symbolic size share slots: one that is free takes the first slot in which nothing is alive with it and that
+/// provably is large enough, or may grow: none of its buffers provably is larger. Gives the size of each slot.
+fn place_slots(placed: &mut [Placed], order: &[usize], base: i64, ranges: &Ranges) -> Vec<Sym> {
+    let mut slots: Vec<(Sym, Vec<usize>)> = Vec::new();
+    let no_larger = |a: &Sym, b: &Sym| a == b || ranges.prove_le(a, b) == Some(true);
+    for &i in order {
+        let bytes = placed[i].bytes.clone();
+        let free = |s: &(Sym, Vec<usize>)| s.1.iter().all(|&o| !overlap(&placed[o], &placed[i]));
+        let fits = |s: &(Sym, Vec<usize>)| no_larger(&bytes, &s.0);
+        let grows = |s: &(Sym, Vec<usize>)| s.1.iter().all(|&o| no_larger(&placed[o].bytes, &bytes));
+        let slot =
+            slots.iter().position(|s| free(s) && fits(s)).or_else(|| slots.iter().position(|s| free(s) && grows(s)));
+        match slot {
+            Some(s) => {
+                if !fits(&slots[s]) {
+                    slots[s].0 = bytes;
+                }
+                slots[s].1.push(i);
+            }
+            None => slots.push((bytes, vec![i])),
+        }
+    }
+    let mut at = Sym::int(base);
+    for (k, (size, members)) in slots.iter().enumerate() {
+        for &m in members {
+            placed[m].offset = at.clone();
+            placed[m].slot = Some(k);
+        }
+        at = at + size;
+    }
+    slots.into_iter().map(|(size, _)| size).collect()
+}
+
 /// Replaces the allocations by views. Offsets that depend on dims are computed at the start of the function.
 fn apply(program: &mut Program, run: FuncId, plan: &Plan) -> Result<(), Diagnostic> {
     let dims: Vec<Symbol> = program
@@ -287,20 +314,9 @@ fn apply(program: &mut Program, run: FuncId, plan: &Plan) -> Result<(), Diagnost
             }
         }
     }
-    let wanted: BTreeSet<Symbol> = plan.placed.iter().flat_map(|p| p.place.symbols()).collect();
-    for size in plan.stack.sizes.iter().filter(|s| wanted.contains(&s.name)) {
-        let v = f.sym(&size.bytes);
-        f.bind(size.name.clone(), v);
-    }
     let mut offsets: SecondaryMap<Buf, Option<Value>> = SecondaryMap::new();
-    for p in plan.placed.iter().filter(|p| p.bytes.as_int().is_some()) {
+    for p in &plan.placed {
         offsets[p.buf] = Some(f.sym(&p.offset));
-    }
-    // Lowest first: places are said by those below.
-    for &i in &plan.stack.order {
-        let v = f.sym(&plan.placed[i].place);
-        f.bind(stack::place(i), v);
-        offsets[plan.placed[i].buf] = Some(v);
     }
     let mut func = f.finish();
     let mut rest = body;
