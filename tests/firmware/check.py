@@ -29,7 +29,7 @@ INSNS = {"m4": {"lenet5": (1.4, 0.9), "resnet8": (50, 25), "dscnn": (9.5, 6.5), 
 WORKSPACE = {"lenet5": (23520, 6200), "resnet8": (131072, 49152), "dscnn": (32000, 16000), "fcae": (1024, 512), "mbv1": (221184, 55296)}
 TEXT = 20 << 10
 TOOLS = {"m": ["arm-none-eabi-gcc", "qemu-system-arm"], "rv": ["riscv64-unknown-elf-gcc", "qemu-system-riscv32"], "host": ["gcc"], "rust": ["rustc"],
-         "aarch64": ["aarch64-linux-gnu-gcc", "qemu-aarch64"], "neoverse": ["aarch64-linux-gnu-gcc", "qemu-aarch64"], "wasm": ["node"]}
+         "aarch64": ["aarch64-linux-gnu-gcc", "qemu-aarch64"], "neoverse": ["aarch64-linux-gnu-gcc", "qemu-aarch64"], "wasm": ["node", "wasm-ld|wasm-ld-22|wasm-ld-21|wasm-ld-20|wasm-ld-19"]}
 
 
 def main():
@@ -48,7 +48,7 @@ def main():
     for target in o.targets.split(","):
         needed = next(tools for prefix, tools in sorted(TOOLS.items(), reverse=True) if target.startswith(prefix))
         needed = needed + TOOLS["m"] if target == "rust-m4" else needed
-        missing = [t for t in needed if not shutil.which(t)]
+        missing = [t for t in needed if not any(map(shutil.which, t.split("|")))]
         if target == "rust-m4" and not missing and not has_core(TRIPLES[target][0]):
             missing = ["core library for thumbv7em-none-eabihf (rustup target add thumbv7em-none-eabihf): modules are built, not run"]
         if missing:

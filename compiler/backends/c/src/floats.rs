@@ -7,7 +7,7 @@
 //! for SSE the vectors that GCC and Clang have are enough.
 
 use crate::dots::MVE_FLOATS;
-use crate::lanes::{LANES, add};
+use crate::lanes::{LANES, add, sign};
 use onnxc_codegen::Target;
 use onnxc_ir::loops::BinOp;
 use onnxc_source::helpers::Helpers;
@@ -140,15 +140,7 @@ pub(crate) fn fma(helpers: &mut Helpers, e: Extension, a: &str, (b, all): (&str,
 /// A call of an operation; `b` may be what all lanes get.
 pub(crate) fn binary(helpers: &mut Helpers, e: Extension, op: BinOp, a: &str, b: (&str, bool)) -> Option<String> {
     let s = second(e, b.1);
-    let sign = match op {
-        BinOp::Add => "+",
-        BinOp::Sub => "-",
-        BinOp::Mul => "*",
-        BinOp::Max => "<",
-        BinOp::Min => ">",
-        _ => return None,
-    };
-    let limit = matches!(op, BinOp::Max | BinOp::Min);
+    let (sign, limit) = sign(op)?;
     let (name, order) = (op.name(), if op == BinOp::Max { "lt" } else { "gt" });
     let fill = if b.1 { format!("const {TYPE} all = {{b, b, b, b}}; ") } else { String::new() };
     let body = match (e, limit) {

@@ -100,6 +100,18 @@ pub(crate) fn saturate(helpers: &mut Helpers, signed: bool) -> String {
     name
 }
 
+/// How one lane of an operation is written: its sign, or the comparison that a limit chooses by, and whether it is a limit.
+pub(crate) fn sign(op: BinOp) -> Option<(&'static str, bool)> {
+    Some(match op {
+        BinOp::Add => ("+", false),
+        BinOp::Sub => ("-", false),
+        BinOp::Mul => ("*", false),
+        BinOp::Max => ("<", true),
+        BinOp::Min => (">", true),
+        _ => return None,
+    })
+}
+
 /// A call of an operation; `b` may be the literal that all lanes get.
 pub(crate) fn binary(helpers: &mut Helpers, op: BinOp, d: DType, a: &str, b: (&str, bool)) -> Option<String> {
     let (ty, c, s) = (operand(helpers, d), c_type(d), suffix(d));
@@ -122,15 +134,7 @@ pub(crate) fn binary(helpers: &mut Helpers, op: BinOp, d: DType, a: &str, b: (&s
         false => (format!("onnxc_{}_{}", op.name(), vector(d)), format!("{ty} b")),
     };
     let (one, n) = if literal { ("b", "_n") } else { ("b.v[i]", "") };
-    let sign = match op {
-        BinOp::Add => "+",
-        BinOp::Sub => "-",
-        BinOp::Mul => "*",
-        BinOp::Max => "<",
-        BinOp::Min => ">",
-        _ => return None,
-    };
-    let limit = matches!(op, BinOp::Max | BinOp::Min);
+    let (sign, limit) = sign(op)?;
     let lane = if limit {
         format!("r.v[i] = a.v[i] {sign} {one} ? {one} : a.v[i];")
     } else {
