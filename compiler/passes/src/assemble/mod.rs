@@ -206,6 +206,8 @@ impl Assembler<'_> {
         let error = |m: &str| Diagnostic::error("E4003", m).node(node.name.clone(), node.op.to_string());
         let op = self.registry.find(&node.op).ok_or_else(|| error("no such operator"))?;
         if in_place(self.graph, n) {
+            // Where a Split cuts may be what the run finds.
+            self.define_extents(n)?;
             return Ok(self.join_parts(n)?);
         }
         self.check_layouts(n, &op)?;

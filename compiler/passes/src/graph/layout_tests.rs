@@ -8,7 +8,7 @@ use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::build::GraphBuilder;
 use onnxc_ir::graph::interp::{HostValue, run};
 use onnxc_ir::graph::patch::Editor;
-use onnxc_ir::graph::{Attr, Attrs, Graph, OpName, Type, ValueId, parse_graph};
+use onnxc_ir::graph::{Attr, Attrs, Graph, OpName, Type, ValueId};
 use onnxc_ir::loops::interp::run_module;
 use onnxc_ops::Registry;
 use onnxc_ops::eval::Evaluator;
@@ -365,28 +365,4 @@ fn each_tensor_of_a_dense_block_lies_in_one_place() {
     let mut dice = Dice(5);
     let (graph, assembled) = lowered(&net.b.finish(&[y]), &[dice.tensor(&[1, 3, 9, 8])], "dense");
     assert_eq!(copies(&assembled), [""; 0], "{graph}");
-}
-
-#[test]
-fn bounds_that_lie_within_another_tensor_are_read_there() {
-    let text = r#"graph @bounds(%x: f32[9], %list: i32[n]) -> %all {
-  sym n = dim(%list, 0) in 0..
-  const $trips: i64[] = [3]
-  const $true: bool[] = [true]
-  const $zero: i64[1] = [0]
-  const $one: i32[] = [1]
-  const $next: i64[1] = [1]
-  %all = Loop($trips, $true) : ? @loop {
-    region (%i: i64[], %go: bool[]) -> ($true, %y) {
-      %from = Unsqueeze(%i, $zero) : ? @unsqueeze
-      %to = Add(%from, $next) : ? @to
-      %start = Slice(%list, %from, %to, $zero) : ? @start
-      %end = Add(%start, $one) : ? @end
-      %y = Slice(%x, %start, %end, $zero) : ? @y
-    }
-  }
-}
-"#;
-    let graph = parse_graph(text, None, None).expect("well-formed");
-    lowered(&graph, &[Dice(5).tensor(&[9]), Tensor::from_slice(&[3], &[0_i32, 5, 2])], "bounds");
 }

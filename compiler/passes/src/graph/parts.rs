@@ -4,6 +4,9 @@
 //! takes is read where it is. Then those nodes have nothing to do. A tensor can be a part of one other only, and all of
 //! a node's tensors must be parts, or it copies as ever.
 
+#[cfg(test)]
+mod tests;
+
 use super::regions::{Seen, owners, region};
 use crate::assemble::lower_alone;
 use crate::manager::{GraphCx, GraphPass};
