@@ -2,8 +2,8 @@
 //!
 //! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`widen`] → [`collapse`] (with [`dot`] on both
 //! sides, then [`im2col`]) → [`order`] → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`];
-//! attention has an order and a schedule of its own ([`attention`]), and chains ([`chain`], [`sliding`]) and long sums a
-//! schedule ([`sums`]). None of them changes
+//! attention has an order and a schedule of its own ([`attention`]), and chains ([`chain`], [`sliding`]) long sums ([`sums`]) and
+//! large products ([`row_copies`]) a schedule. None of them changes
 //! what a kernel computes but for the order of sums.
 
 pub mod along;
@@ -24,6 +24,7 @@ pub mod pack;
 pub mod panels;
 pub mod plan;
 pub mod precompute;
+pub mod row_copies;
 pub mod schedule;
 mod share;
 mod signs;
@@ -95,7 +96,7 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     match fast {
         Some(w) if winograd::schedule(kernel, &w, machine).is_some() => {}
         _ if chain::schedule(kernel, machine) || sliding::schedule(kernel, machine) => {}
-        _ if dots.is_empty() && sums::schedule(kernel, machine) => {}
+        _ if dots.is_empty() && (sums::schedule(kernel, machine) || row_copies::schedule(kernel, machine)) => {}
         _ => schedule::schedule(kernel, machine),
     }
     dot::schedule(kernel, machine, &dots);

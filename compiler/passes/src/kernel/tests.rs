@@ -74,7 +74,7 @@ fn agree_within(within: f64, kernel: Kernel, dims: &[(&str, i64)], inputs: &[Ten
 }
 
 /// Compares a scheduled kernel with the interpretation of the one it was made of.
-fn agree_scheduled(k: &Kernel, machine: Machine, kernel: &Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
+pub(super) fn agree_scheduled(k: &Kernel, machine: Machine, kernel: &Kernel, dims: &[(&str, i64)], inputs: &[Tensor]) {
     let dim = |s: &Symbol| dims.iter().find(|(n, _)| *n == s.as_str()).map(|d| d.1);
     let expected = interp::run(kernel, &dim, inputs).expect("the kernel is right");
     compare(SUMS, k, machine, kernel, &dim, inputs, &expected);
