@@ -5,7 +5,7 @@
 //! are. A longer kernel is a sum of such kernels side by side, added up in the transformed domain (*nested*). They are as
 //! far apart as tiles are, so one transform of the data serves all of them: a 9×9 kernel is a 2×2 convolution over tiles
 //! of 4×4 outputs, with 16 products for what takes 81. An axis may be left as it is: F(1, 1), whose parts are the taps. So
-//! few channels, which don't make up for two transforms, have one, along rows.
+//! few channels, which don't make up for two transforms, have one, along rows; and so have kernels of one row or column.
 //!
 //! The reduction becomes four definitions: the transform `v` of the data, rows first (`r`), the products `m` with the
 //! transformed weights (a constant), and a map in place of the reduction that transforms back, rows first (`z`); see
@@ -131,7 +131,7 @@ pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64)
 /// were its data planar: its taps and the extents of its output along rows and columns, its input and output channels.
 pub fn nests(machine: Machine, taps: [i64; 2], channels: [i64; 2], extents: [i64; 2]) -> bool {
     let work = Work { taps, channels, extents, channels_last: false, slices: [1, 1] };
-    !machine.strict && taps.iter().all(|t| find::fits(*t)) && is_long(taps) && work.form(machine).is_some()
+    !machine.strict && find::fits(taps) && is_long(taps) && work.form(machine).is_some()
 }
 
 fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, (form, across): (Form, Across), cut: Cut) -> Winograd {

@@ -9,19 +9,24 @@ fn conv_last(shape: &[&str; 4], out: i64, pad: i64, relu: bool) -> (Kernel, Tens
 }
 
 fn conv_of_taps(taps: i64, shape: &[&str; 4], out: i64, pad: i64, relu: bool) -> (Kernel, Tensor) {
+    conv_of([taps; 2], shape, out, [pad; 2], relu)
+}
+
+/// A convolution of so many rows and columns of taps, channels last.
+fn conv_of(taps: [i64; 2], shape: &[&str; 4], out: i64, pad: [i64; 2], relu: bool) -> (Kernel, Tensor) {
     let mut b = KernelBuilder::new("conv", dims(&["n", "h", "w"]));
     let shape = syms(shape);
     let q = shape[3].clone();
-    let weights = numbers(&[out as usize, q.as_int().expect("fixed") as usize, taps as usize, taps as usize]);
+    let of = [out, q.as_int().expect("fixed"), taps[0], taps[1]];
+    let weights = numbers(&of.map(|n| n as usize));
     let x = b.param("x", DType::F32, shape.clone(), None);
-    let w =
-        b.param("w", DType::F32, vec![Sym::int(out), q.clone(), Sym::int(taps), Sym::int(taps)], Some(weights.clone()));
+    let w = b.param("w", DType::F32, of.map(Sym::int).to_vec(), Some(weights.clone()));
     let bias = b.param("b", DType::F32, vec![Sym::int(out)], None);
-    let less = taps - 1 - 2 * pad;
-    let to = [shape[0].clone(), shape[1].clone() - less, shape[2].clone() - less, Sym::int(out)];
-    let over = [Sym::int(taps), Sym::int(taps), q];
+    let to = |t: usize| &shape[t + 1] - (taps[t] - 1 - 2 * pad[t]);
+    let to = [shape[0].clone(), to(0), to(1), Sym::int(out)];
+    let over = [Sym::int(taps[0]), Sym::int(taps[1]), q];
     let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, Some(&|_, i| load(bias, &i[3..])), |_, i, r| {
-        let at = [i[0].clone(), &i[1] + &r[0] - pad, &i[2] + &r[1] - pad, r[2].clone()];
+        let at = [i[0].clone(), &i[1] + &r[0] - pad[0], &i[2] + &r[1] - pad[1], r[2].clone()];
         load_padded(x, &at, Scalar::f32(0.0)) * load(w, &[i[3].clone(), r[2].clone(), r[0].clone(), r[1].clone()])
     });
     let y = b.map("y", DType::F32, &to, |_, i| {
@@ -50,6 +55,23 @@ fn convolutions_in_the_transformed_domain() {
     }
     let (k, _) = conv_last(&["1", "9", "70", "16"], 32, 0, true);
     agree(k, &[], &[numbers(&[1, 9, 70, 16]), numbers(&[32])]);
+}
+
+#[test]
+fn kernels_of_one_row_or_column_in_the_transformed_domain() {
+    let shape = ["1", "21", "18", "48"];
+    for taps in [[1, 3], [3, 1], [1, 7], [7, 1], [1, 5]] {
+        let (k, _) = conv_of(taps, &shape, 64, taps.map(|t| t / 2), true);
+        let mut scheduled = k.clone();
+        optimise(&mut scheduled, MACHINES[0]).expect("constants evaluate");
+        assert!(transformed(&scheduled), "{taps:?}\n{scheduled}");
+        agree_within(LONG, k.clone(), &[], &[numbers(&[1, 21, 18, 48]), numbers(&[64])]);
+        let mut strict = k;
+        optimise(&mut strict, Machine { strict: true, ..MACHINES[0] }).expect("constants evaluate");
+        assert!(!transformed(&strict), "{taps:?}\n{strict}");
+    }
+    let (k, _) = conv_of([7, 1], &["2", "h", "w", "32"], 48, [3, 0], false);
+    agree_within(LONG, k, &[("h", 9), ("w", 10)], &[numbers(&[2, 9, 10, 32]), numbers(&[48])]);
 }
 
 /// Whether it is transformed, and which stages are attached to others.

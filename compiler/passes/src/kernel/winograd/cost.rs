@@ -30,6 +30,19 @@ const WAYS: [Way; 4] = [
     (Form([Line { m: 4, taps: 5 }, Line::DIRECT]), 48.0, 28.0),
 ];
 
+/// The forms along the only axis with taps.
+const LINES: [(Line, f64, f64); 2] = [(Line { m: 4, taps: 3 }, 36.0, 21.0), (Line { m: 4, taps: 5 }, 48.0, 28.0)];
+
+/// The ways to compute a kernel of so many taps.
+fn ways(taps: [i64; 2]) -> Vec<Way> {
+    let line = |(l, into, out): (Line, f64, f64)| {
+        let form = Form(taps.map(|t| if t == 1 { Line::DIRECT } else { l }));
+        (form, into, out)
+    };
+    let all = if taps.contains(&1) { LINES.map(line).to_vec() } else { WAYS.to_vec() };
+    all.into_iter().filter(|way| way.0.covers(taps)).collect()
+}
+
 /// What the estimate knows of a convolution.
 pub(super) struct Work {
     /// Taps along rows and columns.
@@ -70,8 +83,9 @@ impl Work {
         // Other tiles give other roundings: the choice is that for one thread, however many there are.
         let machine = Machine { threads: 1, ..machine };
         // Where memory is scarce, transformed weights and tiles are memory and code that isn't there. Planar data must be
-        // copied first: only a long kernel makes up for that.
-        if machine.memory.scarce || lanes < 4.0 || oc < FEWEST || (planar && !is_long(self.taps)) {
+        // copied first: only a long kernel makes up for that, and of one row or column none.
+        let copies = is_long(self.taps) && !self.taps.contains(&1);
+        if machine.memory.scarce || lanes < 4.0 || oc < FEWEST || (planar && !copies) {
             return None;
         }
         let [h, w] = self.extents;
@@ -81,10 +95,10 @@ impl Work {
         let [slices, depth] = self.slices.map(|n| n as f64);
         let taps = self.taps.iter().product::<i64>() as f64 * depth;
         let mut best = (slices * (h * w) as f64 * taps * i * o / fma + stream(taps * i * o * 4.0), None);
-        for (form, into, out) in WAYS.iter().filter(|way| way.0.covers(self.taps)) {
+        for (form, into, out) in ways(self.taps) {
             let (m, parts) = (form.m(), form.parts(self.taps));
             let tiles = [0, 1].map(|t| (self.extents[t] + m[t] - 1) / m[t]);
-            let size = Size { tiles, parts, form: *form, inputs: ic, outputs: oc, lanes: 1, slices: self.slices };
+            let size = Size { tiles, parts, form, inputs: ic, outputs: oc, lanes: 1, slices: self.slices };
             let products = form.points().iter().chain(&parts).product::<i64>() as f64 * depth;
             let columns = tiles[1] as f64;
             let tiles = tiles.iter().product::<i64>() as f64 * slices;
@@ -104,7 +118,7 @@ impl Work {
             let transforms = into * vectors + out * (o / lanes).ceil();
             let cost = tiles * (products * i * o / fma + copy + transforms) + waits;
             if cost < best.0 {
-                best = (cost, Some(*form));
+                best = (cost, Some(form));
             }
         }
         best.1

@@ -1,6 +1,6 @@
 //! Convolutions that can be computed in the transformed domain: the product of data and constant weights, summed over
 //! taps and channels, of stride 1. The last two axes with taps are rows and columns; those outside, the depth of a volume,
-//! say, are never transformed.
+//! say, are never transformed. If only one axis has taps, its neighbour has one tap, at the place itself.
 //!
 //! Does NOT decide whether that pays.
 
@@ -80,9 +80,10 @@ impl Conv {
     }
 }
 
-/// True if a kernel of so many taps along an axis is neither too short nor too long.
-pub(super) fn fits(taps: i64) -> bool {
-    LENGTHS.contains(&taps)
+/// True if a kernel of so many taps along rows and columns is neither too short nor too long: it may have one tap along one
+/// of them.
+pub(super) fn fits(taps: [i64; 2]) -> bool {
+    taps.iter().all(|t| *t == 1 || LENGTHS.contains(t)) && taps != [1, 1]
 }
 
 /// The dim of a load that is just this variable.
@@ -113,6 +114,36 @@ fn along(def: &Def, data: &Site, weights: &Site, tap: &Axis) -> Option<Along> {
     Some(Along { axis, tap: tap.var.clone(), taps, dim, offset, order })
 }
 
+/// An output axis without taps: the data's index is the axis and an offset. Its one tap gets a dim of its own, behind those
+/// of the weights.
+fn still(def: &Def, data: &Site, weights: &Site, axis: usize) -> Option<Along> {
+    let var = &def.axes.get(axis)?.var;
+    let mut of = (0..data.index.len()).filter(|d| data.index[*d].as_ref().is_some_and(|i| i.contains(var)));
+    let (dim, None) = (of.next()?, of.next()) else { return None };
+    let offset = (data.index[dim].clone()? - Sym::var(var.clone())).as_int()?;
+    let apart = weights.index.iter().all(|i| i.as_ref().is_some_and(|i| !i.contains(var)));
+    apart.then(|| Along { axis, tap: var.clone(), taps: 1, dim, offset, order: weights.index.len() })
+}
+
+/// Rows and columns: the last two axes with taps, or the only one with its neighbour.
+fn rows_and_columns(
+    def: &Def,
+    data: &Site,
+    weights: &Site,
+    mut moving: Vec<Along>,
+) -> Option<(Along, Along, Vec<Along>)> {
+    let last = moving.pop()?;
+    if let Some(rows) = moving.pop() {
+        return Some((rows, last, moving));
+    }
+    if last.axis + 2 == def.axes.len() {
+        let rows = still(def, data, weights, last.axis.checked_sub(1)?)?;
+        return Some((rows, last, moving));
+    }
+    let columns = still(def, data, weights, last.axis + 1)?;
+    Some((last, columns, moving))
+}
+
 /// Recognises a convolution.
 pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
     let def = &kernel.defs[d];
@@ -129,10 +160,8 @@ pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
     let q_dim = lone(&data, &q.var)?;
     let mut moving = taps.iter().map(|t| along(def, &data, &weights, t)).collect::<Option<Vec<Along>>>()?;
     moving.sort_by_key(|a| a.axis);
-    let columns = moving.pop()?;
-    let rows = moving.pop()?;
+    let (rows, columns, slices) = rows_and_columns(def, &data, &weights, moving)?;
     let order = [lone(&weights, &def.axes[channel].var)?, lone(&weights, &q.var)?, rows.order, columns.order];
-    let slices = moving;
     let used = |d: &usize| order.contains(d) || slices.iter().any(|s| s.order == *d);
     let others = (0..weights.index.len()).filter(|d| !used(d));
     let fixed = others.map(|d| Some((d, weights.index[d].as_ref()?.as_int()?))).collect::<Option<Vec<_>>>()?;
@@ -142,12 +171,16 @@ pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
     let elsewhere = data.index.iter().enumerate().any(|(d, i)| {
         !dims.contains(&d) && i.as_ref().is_none_or(|i| def.axes[rows.axis..].iter().any(|a| i.contains(&a.var)))
     });
-    if !ordered || !apart || elsewhere || weights.pad.is_some() || ![&rows, &columns].iter().all(|a| fits(a.taps)) {
+    if !ordered || !apart || elsewhere || weights.pad.is_some() || !fits([rows.taps, columns.taps]) {
         return None;
+    }
+    let mut given = kernel.params[w].value.clone()?;
+    if [rows.taps, columns.taps].contains(&1) {
+        given = given.reshaped(&[given.shape(), &[1]].concat())?;
     }
     Some(Conv {
         def: d,
-        weights: kernel.params[w].value.clone()?,
+        weights: given,
         order,
         fixed,
         axes: [rows.axis, columns.axis, channel],
