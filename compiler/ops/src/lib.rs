@@ -5,6 +5,7 @@
 //! - [`import`]: an ONNX model to graph IR; nothing below it knows an opset.
 //! - [`infer`], [`compute`], [`routine`]: what an operator's functions are given to work with.
 //! - [`broadcast`]: the one rule of repeating extents of 1, of inference and of reading.
+//! - [`code`]: routines of many branches, as formulas.
 //! - [`custom`]: operators that only the user knows.
 //! - [`handles`]: strings, sequences, optionals and maps become integers that the runtime knows.
 //! - [`eval`]: single nodes run on host tensors, by what they lower to.
@@ -12,6 +13,7 @@
 //! Absent here: schedules, fusion, memory, backends.
 
 pub mod broadcast;
+pub mod code;
 pub mod compute;
 pub mod custom;
 pub mod eval;

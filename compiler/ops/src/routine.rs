@@ -1,11 +1,14 @@
 //! What an operator's `lower` works with when it is no formula: a loops IR builder and the buffers of the node.
 //!
-//! A routine is emitted inside the module's entry function, so it may return a status from it.
+//! A routine is emitted inside the module's entry function, so it may return a status from it. What is too long for that
+//! becomes functions of the program ([`RoutineCx::function`]).
 
 use onnxc_base::sym::Symbol;
-use onnxc_base::{DType, Diagnostic, Sym};
+use onnxc_base::{DType, Diagnostic, Sym, Tensor};
 use onnxc_ir::graph::{Attrs, Graph, Node, NodeId, SymbolSource, TensorType};
-use onnxc_ir::loops::{Arg, Buf, BufKind, FuncBuilder, ParamKind, Space, Stmt, Value};
+use onnxc_ir::loops::{
+    Arg, Buf, BufKind, ConstData, ConstId, Func, FuncBuilder, FuncId, ParamKind, Program, Space, Stmt, Value,
+};
 
 /// The symbol of the value that stands for a run's objects.
 pub const OBJECTS: &str = "onnxc.objects";
@@ -52,6 +55,7 @@ impl Default for Cores {
 pub struct RoutineCx<'a> {
     /// The entry function under construction.
     pub f: &'a mut FuncBuilder,
+    program: &'a mut Program,
     graph: &'a Graph,
     node: NodeId,
     inputs: Vec<Option<TensorBuf>>,
@@ -67,12 +71,13 @@ impl<'a> RoutineCx<'a> {
     /// of extents that only the routine knows.
     pub fn new(
         f: &'a mut FuncBuilder,
+        program: &'a mut Program,
         graph: &'a Graph,
         node: NodeId,
         inputs: Vec<Option<TensorBuf>>,
         outputs: Vec<TensorBuf>,
     ) -> Self {
-        Self { f, graph, node, inputs, outputs, early: None, heap: false, cores: Cores::default() }
+        Self { f, program, graph, node, inputs, outputs, early: None, heap: false, cores: Cores::default() }
     }
 
     /// The same, where memory must be bounded by what is known before the run, or come from the caller's allocator.
@@ -150,10 +155,39 @@ impl<'a> RoutineCx<'a> {
         buf
     }
 
+    /// A function of the program: this one, or an equal one that is there.
+    pub fn function(&mut self, mut func: Func) -> FuncId {
+        let name = format!("{}_{}", self.program.name, func.name);
+        let mut number = 0;
+        loop {
+            func.name = if number == 0 { name.clone() } else { format!("{name}_{number}") };
+            match self.program.funcs.iter().find(|(_, f)| f.name == func.name) {
+                Some((id, f)) if f.same_code(&func) => return id,
+                Some(_) => number += 1,
+                None => return self.program.funcs.push(func),
+            }
+        }
+    }
+
+    /// A constant of the program: a new one, or an equal one that is there.
+    pub fn table(&mut self, name: &str, data: &Tensor) -> ConstId {
+        let equal = |c: &ConstData| c.name == name && c.dtype == data.dtype() && c.data[..] == data.bytes()[..];
+        let known = self.program.consts.iter().find(|(_, c)| equal(c)).map(|(id, _)| id);
+        known.unwrap_or_else(|| {
+            let data = ConstData { name: name.into(), dtype: data.dtype(), data: data.bytes().clone() };
+            self.program.consts.push(data)
+        })
+    }
+
     /// Says what an extent from [`crate::InferCx::fresh_result`] turned out to be: number `which` of this node.
     pub fn define_result(&mut self, which: u32, value: Value) {
         let symbol = self.symbol(SymbolSource::Result(self.node, which)).expect("infer made this extent");
         self.f.bind(symbol, value);
+    }
+
+    /// An extent from [`crate::InferCx::fresh_extent`]: number `which` of this node.
+    pub fn extent(&self, which: u32) -> Sym {
+        Sym::var(self.symbol(SymbolSource::Extent(self.node, which)).expect("infer made this extent"))
     }
 
     fn symbol(&self, source: SymbolSource) -> Option<Symbol> {

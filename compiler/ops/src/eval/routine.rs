@@ -24,9 +24,9 @@ impl One<'_> {
         let wanted = self.symbols(extent_number);
         let own: BTreeSet<Symbol> = wanted.iter().chain(&self.symbols(result_number)).map(|(s, _)| s.clone()).collect();
         self.needs_symbols(&own)?;
-        let (mut b, inputs) = self.start()?;
-        let values = f(&mut RoutineCx::new(&mut b, self.graph, self.node, inputs, vec![]))?;
-        let args = self.call(b, &values, vec![])?;
+        let (mut b, mut program, inputs) = self.start()?;
+        let values = f(&mut RoutineCx::new(&mut b, &mut program, self.graph, self.node, inputs, vec![]))?;
+        let args = self.call(b, program, &values, vec![])?;
         let found = args.last().map(|a| a.elements::<i64>()).unwrap_or_default();
         for (symbol, which) in wanted {
             let value = found.get(which as usize).copied();
@@ -43,7 +43,7 @@ impl One<'_> {
     ) -> Result<Vec<Tensor>, Diagnostic> {
         let results = self.symbols(result_number);
         self.needs_symbols(&results.iter().map(|(s, _)| s.clone()).collect())?;
-        let (mut b, inputs) = self.start()?;
+        let (mut b, mut program, inputs) = self.start()?;
         let count = self.graph.nodes[self.node].outputs.len();
         let types: Vec<TensorType> = (0..count).map(|i| self.output_type(i).cloned()).collect::<Result<_, _>>()?;
         let buf = |(i, t): (usize, &TensorType)| TensorBuf {
@@ -52,11 +52,11 @@ impl One<'_> {
             shape: t.shape.clone(),
         };
         let outputs: Vec<TensorBuf> = types.iter().enumerate().map(buf).collect();
-        lower(&mut RoutineCx::new(&mut b, self.graph, self.node, inputs, outputs))?;
+        lower(&mut RoutineCx::new(&mut b, &mut program, self.graph, self.node, inputs, outputs))?;
         let values: Option<Vec<Value>> = results.iter().map(|(s, _)| b.lookup(s)).collect();
         let values = values.ok_or_else(|| self.error("E3303", "the routine doesn't define its extents"))?;
         let room = types.iter().map(|t| self.room(t)).collect::<Result<_, _>>()?;
-        let args = self.call(b, &values, room)?;
+        let args = self.call(b, program, &values, room)?;
         let found = args.last().map(|a| a.elements::<i64>()).unwrap_or_default();
         for ((symbol, _), value) in results.into_iter().zip(found) {
             self.define(symbol, value);
@@ -84,7 +84,7 @@ impl One<'_> {
         }
     }
 
-    fn start(&self) -> Result<(FuncBuilder, Vec<Option<TensorBuf>>), Diagnostic> {
+    fn start(&self) -> Result<(FuncBuilder, Program, Vec<Option<TensorBuf>>), Diagnostic> {
         let mut b = FuncBuilder::new("node");
         b.func.linkage = Linkage::Local;
         b.func.ret = Some(Ty::scalar(DType::I32));
@@ -106,11 +106,17 @@ impl One<'_> {
             let buf = b.param_buf(&format!("x{i}"), t.dtype, false);
             inputs.push(Some(TensorBuf { buf, dtype: t.dtype, shape: t.shape.clone() }));
         }
-        Ok((b, inputs))
+        Ok((b, Program { name: "node".into(), ..Program::default() }, inputs))
     }
 
     /// Ends the function by storing `values` and calls it; gives back what became of `outputs`, and the values last.
-    fn call(&self, mut b: FuncBuilder, values: &[Value], outputs: Vec<ArgVal>) -> Result<Vec<ArgVal>, Diagnostic> {
+    fn call(
+        &self,
+        mut b: FuncBuilder,
+        mut program: Program,
+        values: &[Value],
+        outputs: Vec<ArgVal>,
+    ) -> Result<Vec<ArgVal>, Diagnostic> {
         let found = b.param_buf("found", DType::I64, true);
         for (i, &v) in values.iter().enumerate() {
             let at = b.int(i as i64);
@@ -118,7 +124,6 @@ impl One<'_> {
         }
         let ok = b.scalar(Scalar::from_i64(DType::I32, 0));
         b.stmt(Stmt::Return(Some(ok)));
-        let mut program = Program { name: "node".into(), ..Program::default() };
         // Bounds of scratch memory may mention every symbol that has a value.
         for name in self.env.keys().map(|s| s.as_str().to_string()) {
             program.interface.dims.push(DimInfo { name, lo: i64::MIN, hi: None, source: DimSource::Input });

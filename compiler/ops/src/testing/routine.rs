@@ -12,7 +12,7 @@ use onnxc_base::{DType, Diagnostic, Sym, Tensor};
 use onnxc_ir::graph::{SymbolInfo, SymbolSource};
 use onnxc_ir::loops::interp::{ArgVal, Interp};
 use onnxc_ir::loops::verify::{Stage, verify};
-use onnxc_ir::loops::{DimInfo, DimSource, Func, FuncBuilder, Program, Ty};
+use onnxc_ir::loops::{DimInfo, DimSource, FuncBuilder, Program, Ty};
 use onnxc_ir::scalar::Scalar;
 
 impl Inferred {
@@ -28,13 +28,13 @@ impl Inferred {
         if wanted.is_empty() {
             return Ok(());
         }
-        let emit = |me: &Inferred, f: &mut FuncBuilder| {
+        let emit = |me: &Inferred, f: &mut FuncBuilder, p: &mut Program| {
             let mut inputs = me.parameters(f);
             if inputs[0].as_ref().is_some_and(|x| x.shape.len() > 1) {
                 inputs[0] = None;
             }
             let extents = me.def.extents.expect("infer asked for extents");
-            let values = extents(&mut RoutineCx::new(f, &me.graph, me.node, inputs, vec![]))?;
+            let values = extents(&mut RoutineCx::new(f, p, &me.graph, me.node, inputs, vec![]))?;
             for (s, info) in &wanted {
                 let SymbolSource::Extent(_, which) = info.source else { continue };
                 f.bind(s.clone(), values[which as usize]);
@@ -50,10 +50,10 @@ impl Inferred {
         lower: fn(&mut RoutineCx) -> Result<(), Diagnostic>,
     ) -> Result<Vec<Tensor>, Diagnostic> {
         let wanted = self.own_symbols(|s| matches!(s, SymbolSource::Result(..)));
-        let emit = |me: &Inferred, f: &mut FuncBuilder| {
+        let emit = |me: &Inferred, f: &mut FuncBuilder, p: &mut Program| {
             let inputs = me.parameters(f);
             let outputs = (0..me.graph.nodes[me.node].outputs.len()).map(|i| me.output(f, i)).collect();
-            lower(&mut RoutineCx::new(f, &me.graph, me.node, inputs, outputs))
+            lower(&mut RoutineCx::new(f, p, &me.graph, me.node, inputs, outputs))
         };
         self.run_program(&wanted, emit, true)
     }
@@ -77,7 +77,7 @@ impl Inferred {
     fn run_program(
         &mut self,
         wanted: &[(Symbol, SymbolInfo)],
-        emit: impl Fn(&Inferred, &mut FuncBuilder) -> Result<(), Diagnostic>,
+        emit: impl Fn(&Inferred, &mut FuncBuilder, &mut Program) -> Result<(), Diagnostic>,
         outputs: bool,
     ) -> Result<Vec<Tensor>, Diagnostic> {
         let mut f = FuncBuilder::new("case");
@@ -86,7 +86,8 @@ impl Inferred {
             let v = f.int(*v);
             f.bind(s.clone(), v);
         }
-        emit(self, &mut f)?;
+        let mut program = Program { name: "case".into(), ..Program::default() };
+        emit(self, &mut f, &mut program)?;
         let found = f.param_buf("found", DType::I64, true);
         for (k, (s, _)) in wanted.iter().enumerate() {
             let value = f.lookup(s).unwrap_or_else(|| panic!("the operator gives {s} no value"));
@@ -95,16 +96,22 @@ impl Inferred {
         }
         let ok = f.scalar(Scalar::from_i64(DType::I32, 0));
         f.stmt(onnxc_ir::loops::Stmt::Return(Some(ok)));
-        self.call(f.finish(), wanted, outputs)
+        program.funcs.push(f.finish());
+        self.call(program, wanted, outputs)
     }
 
-    fn call(&mut self, func: Func, wanted: &[(Symbol, SymbolInfo)], outputs: bool) -> Result<Vec<Tensor>, Diagnostic> {
-        let mut program = Program { name: "case".into(), ..Program::default() };
+    /// Calls the last function of a program.
+    fn call(
+        &mut self,
+        mut program: Program,
+        wanted: &[(Symbol, SymbolInfo)],
+        outputs: bool,
+    ) -> Result<Vec<Tensor>, Diagnostic> {
         for s in self.env.keys() {
             let name = s.as_str().to_string();
             program.interface.dims.push(DimInfo { name, lo: i64::MIN, hi: None, source: DimSource::Input });
         }
-        let id = program.funcs.push(func);
+        let id = program.funcs.keys().last().expect("it has a function");
         if let Err(found) = verify(&program, Stage::FRESH) {
             panic!("the routine breaks the rules of loops IR:\n{found:?}");
         }

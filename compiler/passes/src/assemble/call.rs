@@ -248,7 +248,7 @@ impl Assembler<'_> {
             scarce: m.memory.scarce,
             threads: m.threads,
         };
-        let cx = RoutineCx::new(&mut self.f, self.graph, n, inputs, outputs);
+        let cx = RoutineCx::new(&mut self.f, &mut self.program, self.graph, n, inputs, outputs);
         let mut cx = cx.with_early(&self.early).on(cores);
         f(&mut cx)?;
         self.heap |= cx.uses_heap();

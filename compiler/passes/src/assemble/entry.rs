@@ -13,7 +13,6 @@ use onnxc_ir::loops::{
 use onnxc_ir::scalar::Scalar;
 use onnxc_ops::routine::TensorBuf;
 use onnxc_ops::{Lower, OpRef};
-use std::collections::BTreeSet;
 
 /// The status for dims out of range or in contradiction.
 pub(super) const BAD_DIMS: i32 = 1;
@@ -81,26 +80,6 @@ impl Assembler<'_> {
             Ok(Port { name, dtype: onnxc_ops::handles::leaf(&ty), shape, value })
         };
         values.iter().map(port).collect()
-    }
-
-    /// Symbols of shapes, of guards, and of the ranges of those.
-    fn used_symbols(&self) -> BTreeSet<Symbol> {
-        let mut used = BTreeSet::new();
-        for v in self.graph.values.values() {
-            if let Some(t) = v.ty.as_tensor() {
-                t.shape.iter().for_each(|d| used.extend(d.symbols()));
-            }
-        }
-        for g in &self.graph.guards {
-            used.extend(g.left.symbols());
-            used.extend(g.right.symbols());
-        }
-        for (s, info) in self.graph.symbols.iter().rev() {
-            if let (true, Some(hi)) = (used.contains(s), &info.hi) {
-                used.extend(hi.symbols());
-            }
-        }
-        used
     }
 
     /// Starts an entry function: nothing has memory yet.

@@ -3,10 +3,11 @@
 use super::Assembler;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic};
-use onnxc_ir::graph::{Graph, NodeId, SymbolSource, ValueId};
+use onnxc_ir::graph::{Graph, NodeId, Region, SymbolSource, ValueId};
 use onnxc_ir::loops::{CmpOp, Value};
 use onnxc_ops::routine::TensorBuf;
 use onnxc_ops::{OpRef, RoutineCx};
+use std::collections::BTreeSet;
 
 /// The status for dims that don't agree with the input values.
 pub(super) const PLAN_MISMATCH: i32 = 4;
@@ -49,6 +50,41 @@ fn planned_node(graph: &Graph, n: NodeId) -> bool {
 }
 
 impl Assembler<'_> {
+    /// Symbols of shapes, of guards, and of the ranges of those; and what operators work in, where nothing bounds it.
+    pub(super) fn used_symbols(&self) -> BTreeSet<Symbol> {
+        let mut used = BTreeSet::new();
+        for v in self.graph.values.values() {
+            if let Some(t) = v.ty.as_tensor() {
+                t.shape.iter().for_each(|d| used.extend(d.symbols()));
+            }
+        }
+        for g in &self.graph.guards {
+            used.extend(g.left.symbols());
+            used.extend(g.right.symbols());
+        }
+        let mut nodes = BTreeSet::new();
+        self.reached(&self.graph.body, &mut nodes);
+        for (s, info) in &self.graph.symbols {
+            if matches!((info.source, &info.hi), (SymbolSource::Extent(n, _), None) if nodes.contains(&n)) {
+                used.insert(s.clone());
+            }
+        }
+        for (s, info) in self.graph.symbols.iter().rev() {
+            if let (true, Some(hi)) = (used.contains(s), &info.hi) {
+                used.extend(hi.symbols());
+            }
+        }
+        used
+    }
+
+    /// The nodes of a region and of those inside of it.
+    fn reached(&self, region: &Region, nodes: &mut BTreeSet<NodeId>) {
+        nodes.extend(&region.nodes);
+        for &n in &region.nodes {
+            self.graph.nodes[n].regions.iter().for_each(|r| self.reached(r, nodes));
+        }
+    }
+
     /// Gives values to the extents that a node's operator computes from input values, before the node runs. Those
     /// known from the plan must agree with it.
     pub(super) fn define_extents(&mut self, n: NodeId) -> Result<(), Diagnostic> {
@@ -90,7 +126,7 @@ impl Assembler<'_> {
             // Only small inputs are read; a large one may not have memory yet when the plan is made.
             inputs.push(v.and_then(|v| self.buffer(v).ok()));
         }
-        f(&mut RoutineCx::new(&mut self.f, self.graph, n, inputs, vec![]))
+        f(&mut RoutineCx::new(&mut self.f, &mut self.program, self.graph, n, inputs, vec![]))
     }
 
     /// Binds symbols that are elements of a value, once it is computed.
