@@ -7,8 +7,9 @@
 //! Reverse mode, on import: the nodes between `xs`, `zs` and `y` are visited backwards and each hands its inputs their
 //! share (`rules`, `picks`; `windows` has operators of their own; `decomposed` has those that others put together).
 //! Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
-//! Nodes with regions, and operators without a rule, are refused (`E2029`).
+//! `branches` goes through If. Loop and Scan, and operators without a rule, are refused (`E2029`).
 
+mod branches;
 mod decomposed;
 mod picks;
 mod rules;
@@ -99,17 +100,11 @@ fn between(n: &NodeReader, y: ValueId, stop: &BTreeMap<ValueId, ValueId>) -> Vec
 fn repeat(n: &mut NodeReader, nodes: Vec<NodeId>, now: &mut BTreeMap<ValueId, ValueId>) -> Result<Vec<NodeId>> {
     let mut all = Vec::new();
     for id in nodes {
-        let old = n.graph.nodes[id].inputs.clone();
-        let new: Vec<_> = old.iter().map(|v| v.map(|v| now.get(&v).copied().unwrap_or(v))).collect();
-        let inside = !n.graph.nodes[id].regions.is_empty();
-        if inside && reads(n.graph, id).iter().any(|v| now.get(v).is_some_and(|other| other != v)) {
-            return Err(rules::refused(n, id));
-        }
-        if new == old {
+        if !reads(n.graph, id).iter().any(|v| now.get(v).is_some_and(|other| other != v)) {
             all.push(id);
             continue;
         }
-        let (from, (copy, outputs)) = (n.graph.nodes[id].outputs.clone(), n.emit_copy(id, new));
+        let (from, (copy, outputs)) = (n.graph.nodes[id].outputs.clone(), branches::copy(n, id, now)?);
         now.extend(from.into_iter().zip(outputs));
         all.push(copy);
     }
@@ -119,16 +114,15 @@ fn repeat(n: &mut NodeReader, nodes: Vec<NodeId>, now: &mut BTreeMap<ValueId, Va
 /// The derivatives of `y` by each of `wanted`.
 fn backward(n: &mut NodeReader, nodes: &[NodeId], y: ValueId, wanted: &[ValueId]) -> Result<Vec<ValueId>> {
     let one = rules::filled(n, 1.0, y)?;
-    let shares = through(n, nodes, y, one, wanted)?;
+    let shares = through(n, nodes, &[(y, one)], wanted)?;
     wanted.iter().zip(shares).map(|(&x, share)| share.map_or_else(|| rules::filled(n, 0.0, x), Ok)).collect()
 }
 
-/// What each of `wanted` gets of `g`, the derivative by `y`, through nodes.
+/// What each of `wanted` gets through nodes of `seeds`: values, each with the derivative by it.
 fn through(
     n: &mut NodeReader,
     nodes: &[NodeId],
-    y: ValueId,
-    g: ValueId,
+    seeds: &[(ValueId, ValueId)],
     wanted: &[ValueId],
 ) -> Result<Vec<Option<ValueId>>> {
     let mut depends: BTreeSet<ValueId> = wanted.iter().copied().collect();
@@ -138,14 +132,20 @@ fn through(
             depends.extend(node.outputs.iter().copied());
         }
     }
-    let mut grads: BTreeMap<ValueId, ValueId> = [(y, g)].into();
+    let mut grads = BTreeMap::new();
+    for &(y, g) in seeds {
+        give(n, &mut grads, y, g)?;
+    }
     for &id in nodes.iter().rev() {
         let node = &n.graph.nodes[id];
         let asked = node.inputs.iter().map(|v| v.is_some_and(|v| depends.contains(&v))).collect::<Vec<_>>();
         let from: Vec<Option<ValueId>> = node.outputs.iter().map(|v| grads.get(v).copied()).collect();
         let inside = !node.regions.is_empty() && node.outputs.iter().any(|v| depends.contains(v));
         if inside && from.iter().any(Option::is_some) {
-            return Err(rules::refused(n, id));
+            for (v, share) in branches::shares(n, id, &from, &depends)? {
+                give(n, &mut grads, v, share)?;
+            }
+            continue;
         }
         if !asked.contains(&true) || from.iter().all(Option::is_none) {
             continue;
@@ -154,12 +154,18 @@ fn through(
         let shares = rules::shares(n, id, &from, &asked)?;
         for (v, share) in inputs.into_iter().zip(shares) {
             let (Some(v), Some(share)) = (v, share) else { continue };
-            let sum = match grads.get(&v) {
-                Some(&other) => n.emit_one("Add", &[], &[Some(other), Some(share)])?,
-                None => share,
-            };
-            grads.insert(v, sum);
+            give(n, &mut grads, v, share)?;
         }
     }
     Ok(wanted.iter().map(|x| grads.get(x).copied()).collect())
+}
+
+/// Adds a share to what a value has.
+fn give(n: &mut NodeReader, grads: &mut BTreeMap<ValueId, ValueId>, v: ValueId, share: ValueId) -> Result<()> {
+    let sum = match grads.get(&v) {
+        Some(&other) => n.emit_one("Add", &[], &[Some(other), Some(share)])?,
+        None => share,
+    };
+    grads.insert(v, sum);
+    Ok(())
 }

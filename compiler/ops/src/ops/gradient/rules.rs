@@ -70,7 +70,7 @@ fn through(
     // A value that is given twice gets its share once.
     let wanted = |i: usize| inputs[i].filter(|v| asked[i] && !inputs[..i].contains(&Some(*v)));
     let values: Vec<ValueId> = (0..inputs.len()).filter_map(wanted).collect();
-    let mut shares = super::through(n, &nodes, y, g, &values)?.into_iter();
+    let mut shares = super::through(n, &nodes, &[(y, g)], &values)?.into_iter();
     Ok((0..inputs.len()).map(|i| wanted(i).and_then(|_| shares.next().flatten())).collect())
 }
 

@@ -42,6 +42,10 @@ fn results(g: &Graph, inputs: &[Tensor]) -> Vec<Vec<f64>> {
     results.iter().map(|v| v.tensor().and_then(Tensor::to_f64).expect("numbers")).collect()
 }
 
+fn flag(v: bool) -> Tensor {
+    Tensor::from_bytes(DType::Bool, vec![], vec![u8::from(v)].into()).expect("one byte")
+}
+
 fn tensor(shape: &[usize], values: &[f64]) -> Tensor {
     Tensor::from_slice(shape, values)
 }
@@ -304,16 +308,43 @@ fn other_values_and_constants() {
 
 #[test]
 fn what_a_branch_takes_from_around_it_counts() {
-    let net = "graph @g(%a: f64[2], %c: bool[], %b: f64[2]) -> %y {\n  %z = If(%c) : f64[2] @if {\n    \
-               region () -> %p {\n      %p = Exp(%a) : f64[2] @exp\n    }\n    \
-               region () -> %q {\n      %q = Neg(%a) : f64[2] @neg\n    }\n  }\n  \
-               %y = Mul(%z, %b) : f64[2] @mul\n}\n";
-    for at in ["a", "b"] {
-        let d = derive(net, &["a"], &[], &[at]).expect_err("no rule");
-        assert_eq!((d.code, d.message.as_str()), ("E2029", "'if' (If) can't be derived"));
+    // %p is of %a twice and of %b, the other branch gives %a itself; a branch inside of a branch.
+    let net = "graph @g(%a: f64[2], %b: f64[2], %c: bool[]) -> %y {\n  %z, %w = If(%c) : f64[2], f64[2] @if {\n    \
+               region () -> (%p, %i) {\n      %e = Exp(%a) : f64[2] @exp\n      %p = Mul(%e, %b) : f64[2] @inner\n      \
+               %i = If(%c) : f64[2] @again {\n        region () -> %u {\n          %u = Mul(%p, %a) : f64[2] @u\n        }\n        \
+               region () -> %v {\n          %v = Neg(%b) : f64[2] @v\n        }\n      }\n    }\n    \
+               region () -> (%a, %q) {\n      %q = Neg(%a) : f64[2] @neg\n    }\n  }\n  \
+               %m = Mul(%z, %b) : f64[2] @mul\n  %y = Mul(%m, %w) : f64[2] @last\n}\n";
+    for yes in [true, false] {
+        let (a, b) = ([0.3, 0.7], [1.1, -0.4]);
+        let g = derive(net, &["a", "b"], &[], &["a", "b"]).unwrap_or_else(|d| panic!("{d}"));
+        let found = results(&g, &[tensor(&[2], &a), tensor(&[2], &b), flag(yes)]);
+        for k in 0..2 {
+            let (a, b) = (a[k], b[k]);
+            // y = (e^a b) b (e^a b a), or a b (-a).
+            let e2 = f64::exp(2.0 * a);
+            let wanted = match yes {
+                true => [b * b * b * e2 * (2.0 * a + 1.0), 3.0 * b * b * e2 * a],
+                false => [-2.0 * a * b, -a * a],
+            };
+            for (i, w) in wanted.into_iter().enumerate() {
+                assert!((found[i + 1][k] - w).abs() < 1e-12, "{yes} {i} {k}: {}, not {w}", found[i + 1][k]);
+            }
+        }
     }
-    // By what isn't in the branches it can.
-    assert!(derive(net, &["b"], &[], &["b"]).is_ok());
+    // At other values: the branches are repeated upon them.
+    let g = derive(net, &["a"], &[], &["b"]).unwrap_or_else(|d| panic!("{d}"));
+    let all = [tensor(&[2], &[0.3, 0.7]), tensor(&[2], &[1.1, -0.4]), flag(false)];
+    let found = results(&g, &all);
+    assert!((found[1][0] + 2.0 * 1.1 * 1.1).abs() < 1e-12, "{found:?}");
+}
+
+#[test]
+fn loops_are_refused() {
+    let net = "graph @g(%a: f64[2], %n: i64[]) -> %y {\n  %y = Loop(%n, _, %a) : f64[2] @loop {\n    \
+               region (%i: i64[], %go: bool[], %s: f64[2]) -> (%go, %t) {\n      %t = Exp(%s) : f64[2] @exp\n    }\n  }\n}\n";
+    let d = derive(net, &["a"], &[], &["a"]).expect_err("no rule");
+    assert_eq!((d.code, d.message.as_str()), ("E2029", "'loop' (Loop) can't be derived"));
 }
 
 #[test]
