@@ -24,6 +24,8 @@ impl Status {
 
     /// A value isn't what an operator takes: an empty optional, a string that is no number, an item of another type.
     pub const VALUE: Status = Status(6);
+    /// An image is of a known format, but of a form of it that isn't decoded.
+    pub const IMAGE: Status = Status(7);
 
     /// One line for people.
     pub fn text(self) -> &'static str {
@@ -40,6 +42,7 @@ pub const TEXTS: &[&str] = &[
     "the dims are not those that the plan gave",
     "a custom operator failed",
     "a value is not what an operator takes",
+    "an image is of a form that is not decoded",
 ];
 
 /// The text of every other status.
@@ -53,6 +56,6 @@ mod tests {
     fn every_number_has_a_text() {
         assert_eq!(Status::OK.text(), "ok");
         assert_eq!(Status::CUSTOM.text(), TEXTS[5]);
-        assert_eq!((Status(7).text(), Status(-1).text()), (UNKNOWN, UNKNOWN));
+        assert_eq!((Status(8).text(), Status(-1).text()), (UNKNOWN, UNKNOWN));
     }
 }

@@ -90,6 +90,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::softmax::HARDMAX,
     &ops::identity::IDENTITY,
     &ops::control::IF,
+    &ops::image::DEF,
     &ops::channel_norm::INSTANCE_NORM,
     &ops::unary::IS_INF,
     &ops::unary::IS_NAN,

@@ -36,6 +36,7 @@ pub mod gradient;
 pub mod grid_sample;
 mod heap;
 pub mod identity;
+pub mod image;
 pub mod integer;
 pub mod layer_norm;
 mod lengths;

@@ -1,0 +1,48 @@
+//! Colours to the output, in the node's pixel format.
+
+use crate::code::{Int, Memory};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Rgb,
+    Bgr,
+    Gray,
+}
+
+/// The output.
+#[derive(Clone, Copy)]
+pub(super) struct Pixels<'c> {
+    out: Memory<'c>,
+    order: Order,
+}
+
+impl<'c> Pixels<'c> {
+    pub fn new(out: Memory<'c>, format: &str) -> Self {
+        let order = match format {
+            "BGR" => Order::Bgr,
+            "Grayscale" => Order::Gray,
+            _ => Order::Rgb,
+        };
+        Pixels { out, order }
+    }
+
+    pub fn out(&self) -> Memory<'c> {
+        self.out
+    }
+
+    /// Pixel `i` of the image, rows first. Grayscale is ITU-R BT.601's luma in fixed point of 16 bits, rounded, as Pillow's
+    /// `convert("L")` has it.
+    pub fn put(&self, i: Int<'c>, [r, g, b]: [Int<'c>; 3]) {
+        let three = match self.order {
+            Order::Rgb => [r, g, b],
+            Order::Bgr => [b, g, r],
+            Order::Gray => {
+                let luma = r * 19595 + g * 38470 + b * 7471 + 0x8000;
+                return self.out.put(i, luma >> 16);
+            }
+        };
+        for (k, v) in three.into_iter().enumerate() {
+            self.out.put(i * 3 + k as i64, v);
+        }
+    }
+}

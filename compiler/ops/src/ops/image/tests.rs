@@ -1,0 +1,72 @@
+//! Streams that Pillow has made, and what becomes of broken ones.
+
+use crate::testing::{Case, check_stored};
+use onnxc_base::Tensor;
+
+#[test]
+fn stored() {
+    check_stored("image_decoder");
+}
+
+fn decode(stream: &[u8]) -> Result<Tensor, String> {
+    let case = Case::new("ImageDecoder", 20).input(Tensor::from_slice(&[stream.len()], stream));
+    case.run().map(|o| o[0].clone()).map_err(|e| e.message)
+}
+
+#[test]
+fn what_is_no_image_is_empty() {
+    for stream in [&b""[..], b"BM", b"no image at all, whatever it says", b"P6\n4 4\n255\n12 bytes", &[0; 64]] {
+        let image = decode(stream).expect("no status");
+        assert_eq!(image.shape()[0], 0, "{stream:?}");
+    }
+}
+
+#[test]
+fn known_formats_without_a_decoder_are_refused() {
+    for stream in [&b"RIFF\x20\0\0\0WEBPVP8L"[..], b"GIF89a..........", b"\0\0\0\x0cjP  \r\n\x87\n...."] {
+        assert_eq!(decode(stream), Err("status 7".into()), "{stream:?}");
+    }
+}
+
+/// A stream of each format.
+fn samples() -> Vec<Vec<u8>> {
+    let text = include_str!("../../../tests/data/image_decoder.json");
+    let cases: serde_json::Value = serde_json::from_str(text).expect("the cases are JSON");
+    let streams = cases.as_array().expect("a list").iter().map(|c| {
+        let bytes = c["inputs"][0][2].as_array().expect("a list of bytes");
+        bytes.iter().map(|b| b.as_u64().expect("a byte") as u8).collect::<Vec<u8>>()
+    });
+    let mut all: Vec<Vec<u8>> = streams.filter(|s| s.len() < 1200).collect();
+    all.dedup();
+    all
+}
+
+/// The interpreter ends the test where an access is out of bounds.
+#[test]
+fn broken_streams_stay_in_bounds() {
+    let mut seed = 1u32;
+    let mut random = |n: usize| {
+        // xorshift32 (Marsaglia, 2003).
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        seed as usize % n
+    };
+    for sample in samples() {
+        for k in 0..6 {
+            let mut stream = sample.clone();
+            if k % 3 == 0 {
+                stream.truncate(random(sample.len()));
+            } else {
+                let (from, span) = if k % 3 == 1 { (0, sample.len().min(64)) } else { (0, sample.len()) };
+                for _ in 0..=random(3) {
+                    let at = from + random(span);
+                    stream[at] ^= 1 << random(8);
+                }
+            }
+            if let Err(e) = decode(&stream) {
+                assert_eq!(e, "status 7");
+            }
+        }
+    }
+}
