@@ -76,7 +76,8 @@ impl Language for C<'_> {
                 let back = Expr::infix(&zero, "-", &cast(&a, unsigned(d), d), Prec::Add, d);
                 cast(&back, c_type(d), d)
             }
-            UnOp::Not if d == DType::Bool => Expr::new(format!("!{}", a.at(Prec::Primary)), Prec::Unary, d),
+            // gcc warns of one beside `&` and `|` without parentheses: it takes it for a slip.
+            UnOp::Not if d == DType::Bool => Expr::new(format!("!{}", a.at(Prec::Primary)), Prec::Compare, d),
             UnOp::Not => {
                 let e = Expr::new(format!("~{}", a.at(Prec::Primary)), Prec::Unary, d);
                 self.back(e, d)
