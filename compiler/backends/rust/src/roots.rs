@@ -50,7 +50,8 @@ fn note(f: &Func, b: &Block, all: &mut SecondaryMap<Buf, Option<Root>>) -> Resul
             Stmt::View { buf, base, .. } => {
                 let ty = memory_type(f.bufs[*buf].dtype);
                 all[*buf] = match &all[*base] {
-                    Some(Root::Arena(_)) => Some(Root::Arena(ty)),
+                    // The workspace itself is bytes; what lies in it has one type.
+                    Some(Root::Arena(_)) if matches!(f.bufs[*base].kind, BufKind::Param(_)) => Some(Root::Arena(ty)),
                     Some(r) if memory_type(f.bufs[*base].dtype) == ty => Some(r.clone()),
                     Some(_) => {
                         let from = f.bufs[*base].dtype;
@@ -79,4 +80,32 @@ fn note(f: &Func, b: &Block, all: &mut SecondaryMap<Buf, Option<Root>>) -> Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onnxc_base::DType;
+    use onnxc_ir::loops::FuncBuilder;
+
+    /// The types of two views, the second of the first.
+    fn views(first: DType, second: DType) -> Result<Option<Root>, String> {
+        let mut b = FuncBuilder::new("f");
+        let workspace = b.param_buf("workspace", DType::U8, true);
+        let byte_offset = b.int(0);
+        let mut base = workspace;
+        for dtype in [first, second] {
+            let buf = b.buf(dtype, BufKind::Local, "v");
+            b.stmt(Stmt::View { buf, base, byte_offset, count: None });
+            base = buf;
+        }
+        roots(&b.finish(), Some(0)).map(|all| all[base].clone())
+    }
+
+    #[test]
+    fn what_lies_in_the_workspace_has_one_type() {
+        assert_eq!(views(DType::F32, DType::F32), Ok(Some(Root::Arena("f32"))));
+        // Arrays of two types aren't the same memory.
+        assert!(views(DType::F32, DType::I32).is_err());
+    }
 }

@@ -23,7 +23,7 @@ fn needs(op: &str, d: DType) -> Vec<(&'static str, DType)> {
 /// The Rust type that memory holds.
 pub(crate) fn memory_type(d: DType) -> &'static str {
     match d {
-        DType::F32 | DType::C64 => "f32",
+        DType::F32 => "f32",
         DType::F64 | DType::C128 => "f64",
         DType::I8 => "i8",
         DType::I16 => "i16",
@@ -31,7 +31,8 @@ pub(crate) fn memory_type(d: DType) -> &'static str {
         DType::I64 => "i64",
         DType::U16 | DType::F16 | DType::BF16 => "u16",
         DType::U32 => "u32",
-        DType::U64 => "u64",
+        // Of a complex number the real part is the low half.
+        DType::U64 | DType::C64 => "u64",
         _ => "u8",
     }
 }
