@@ -118,3 +118,12 @@ def jpegs(case, rgb):
     noisy = SEED.integers(0, 256, (50, 66, 3)).astype(np.uint8)
     case(encoded(Image.fromarray(noisy), "WEBP", quality=70), "Grayscale")
     case(encoded(rgb.crop((0, 0, 1, 1)), "WEBP"))
+    for options in [{}, {"no_jp2": True}, {"num_resolutions": 1}, {"num_resolutions": 3, "codeblock_size": (8, 16)}] + [
+        {"progression": p} for p in ("RLCP", "RPCL", "PCRL", "CPRL")
+    ]:
+        case(encoded(large, "JPEG2000", **options))
+    case(encoded(large, "JPEG2000"), "BGR")
+    case(encoded(large.convert("L"), "JPEG2000"), "Grayscale")
+    case(encoded(large.convert("RGBA"), "JPEG2000"))
+    case(encoded(large.crop((0, 0, 1, 3)), "JPEG2000"))
+    case(encoded(Image.new("RGB", (40, 40), (9, 200, 128)), "JPEG2000"))

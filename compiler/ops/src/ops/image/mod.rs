@@ -4,7 +4,7 @@
 //! and are the same in every backend. A function `image_probe` reads the header before the node runs, so that the pixels
 //! and what a decoder works in have room; then `image_decode` calls the format's decoder.
 //!
-//! - `bmp`, `pnm`, `png`, `tiff`, `jpeg`, `webp`: a file each says what is decoded. - `stream`: bytes, and the header's facts.
+//! - `bmp`, `pnm`, `png`, `tiff`, `jpeg`, `webp`, `jpeg2000`: a file each says what is decoded. - `stream`: bytes, and the header's facts.
 //! - `inflate`: what formats share. - `pixels`: colours to the output.
 //!
 //! As the standard says, a stream that isn't an image or is broken gives an empty output, here [0, width, channels]. A form
@@ -15,6 +15,7 @@
 mod bmp;
 mod inflate;
 mod jpeg;
+mod jpeg2000;
 mod pixels;
 mod png;
 mod pnm;
@@ -57,7 +58,8 @@ struct Format {
 }
 
 /// In the order of their numbers, from 1 on.
-const FORMATS: &[Format] = &[bmp::FORMAT, pnm::FORMAT, png::FORMAT, tiff::FORMAT, jpeg::FORMAT, webp::FORMAT];
+const FORMATS: &[Format] =
+    &[bmp::FORMAT, pnm::FORMAT, png::FORMAT, tiff::FORMAT, jpeg::FORMAT, webp::FORMAT, jpeg2000::FORMAT];
 
 /// What a decoder has.
 struct Work<'c> {

@@ -49,11 +49,10 @@ impl<'c> Stream<'c> {
         bytes.iter().enumerate().fold(self.c.truth(true), |all, (k, b)| all & self.byte(i + k as i64).eq(i64::from(*b)))
     }
 
-    /// Is it of a known format that has no decoder: JPEG 2000 (JP2 or a bare codestream), GIF, BigTIFF?
+    /// Is it of a known format that has no decoder: GIF, BigTIFF?
     pub fn other_format(&self) -> Bool<'c> {
-        let jpeg_2000 = self.has(0, b"\0\0\0\x0cjP  ") | self.has(0, &[0xff, 0x4f, 0xff, 0x51]);
         let big_tiff = self.has(0, b"II\x2b\0") | self.has(0, b"MM\0\x2b");
-        jpeg_2000 | big_tiff | self.has(0, b"GIF8")
+        big_tiff | self.has(0, b"GIF8")
     }
 }
 
