@@ -79,6 +79,10 @@ impl<'c> Int<'c> {
     pub(super) fn value(self) -> Value {
         self.v
     }
+    /// A constant, where a number of the function is at hand and the function isn't.
+    pub fn constant(self, v: i64) -> Int<'c> {
+        self.code.int(v)
+    }
     /// Itself: what [`Variable::now`] is to a variable.
     pub fn now(self) -> Int<'c> {
         self

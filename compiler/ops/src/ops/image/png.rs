@@ -53,7 +53,7 @@ impl<'c> Header<'c> {
     /// Adam7; the numbers of a pass are 4 bits each. Without it there is one pass of everything.
     fn pass(&self, k: Int<'c>) -> Pass<'c> {
         let of = |all: i64, alone: i64| {
-            let digits = k - k + all;
+            let digits = k.constant(all);
             self.interlaced.eq(1).pick((digits >> (k * 4)) & 15, alone)
         };
         let (x, y, dx, dy) = (of(0x010_2040, 0), of(0x102_0400, 0), of(0x122_4488, 1), of(0x224_4888, 1));

@@ -148,7 +148,7 @@ fn probe<'c>(s: &Stream<'c>, info: &Info<'c>) {
 /// No subband has more code-blocks.
 fn most_blocks<'c>(h: &Header<'c>) -> Int<'c> {
     let [bx, by] = h.block;
-    let along = |n: Int<'c>, log: Int<'c>| (n + (((n - n + 1) << log) - 1)) >> log;
+    let along = |n: Int<'c>, log: Int<'c>| (n + ((n.constant(1) << log) - 1)) >> log;
     along(h.width, bx) * along(h.height, by)
 }
 
