@@ -96,8 +96,18 @@ fn ram(options: &Options, lowered: &Lowered) -> Result<u64, Diagnostic> {
         Some(n) => Ok(n.max(0) as u64),
         None if options.max_ram.is_none() => Ok(0),
         None => Err(Diagnostic::error("E5031", "--max-ram needs a workspace of fixed size")
-            .expected(format!("a number, but the workspace has {} bytes", lowered.memory.bytes))
+            .expected(workspace_text(&lowered.memory))
             .help("fix the dims (--dim NAME=EXTENT)")),
+    }
+}
+
+/// Nodes of a closed form that a message may have.
+const CLOSED_FORM: u32 = 60;
+
+fn workspace_text(plan: &Plan) -> String {
+    match plan.closed_form(CLOSED_FORM) {
+        Some(bytes) => format!("a number, but the workspace has {bytes} bytes"),
+        None => "a number, but the workspace's bytes depend on the dims".into(),
     }
 }
 

@@ -12,10 +12,13 @@ use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, PrimaryMap, SecondaryMap, Sym};
 use onnxc_ir::loops::walk::blocks_mut;
 use onnxc_ir::loops::{
-    Arg, Block, Buf, BufKind, Callee, CmpOp, ConstId, DimSource, ExternId, Func, FuncBuilder, FuncId, Linkage, Program,
-    Stmt, Ty, Value,
+    Arg, Block, Buf, BufKind, Callee, CmpOp, ConstId, DimSource, ExternId, Func, FuncBuilder, FuncId, Interface,
+    Linkage, Program, Stmt, Ty, Value,
 };
 use std::collections::BTreeMap;
+
+/// Nodes of a size that needs no name.
+const SHORT: u32 = 32;
 
 /// Dims with the extents that a program is made for: constants, or over dims that are left.
 pub type Extents = [(String, Sym)];
@@ -34,14 +37,17 @@ pub fn add(general: &mut Program, special: Program, extents: &Extents, number: u
         return Err(differ("there is no function to run"));
     };
     let passed = Passed::new(general, &special, run, hot).map_err(differ)?;
-    let bytes = special.interface.workspace.clone().unwrap_or(Sym::int(0));
+    let (sizes, bytes) = renamed_sizes(&special, number);
     let workspace = general.interface.workspace.clone().unwrap_or(Sym::int(0));
     let prefix = prefix(&general.name, number);
     let target = Merge::new(general).functions(special, hot, &prefix, run);
     let run = general.interface.entries.run.unwrap_or(run);
     guard(&mut general.funcs[run], target, extents, &passed);
     let fits = extents.iter().fold(Sym::int(1), |all, (name, v)| all * is(&Sym::var(Symbol::new(name)), v));
-    general.interface.workspace = Some(choose(&fits, &bytes, &workspace));
+    general.interface.sizes.extend(sizes);
+    let face = &mut general.interface;
+    let (bytes, workspace) = (short(face, number, "special", bytes), short(face, number, "general", workspace));
+    face.workspace = Some(choose(&fits, &bytes, &workspace));
     set_workspace_function(general);
     Ok(())
 }
@@ -49,6 +55,25 @@ pub fn add(general: &mut Program, special: Program, extents: &Extents, number: u
 /// What the names of a specialisation's own functions begin with.
 pub fn prefix(program: &str, number: usize) -> String {
     format!("{program}_hot{number}_")
+}
+
+/// What says the workspace of a specialisation, by names of its own.
+fn renamed_sizes(special: &Program, number: usize) -> (Vec<(Symbol, Sym)>, Sym) {
+    let face = &special.interface;
+    let own = |s: &Symbol| Symbol::new(&format!("hot{number}#{s}"));
+    let renamed = |e: &Sym| e.subst(&|s| face.sizes.iter().any(|(name, _)| name == s).then(|| Sym::var(own(s))));
+    let sizes = face.sizes.iter().map(|(name, size)| (own(name), renamed(size))).collect();
+    (sizes, face.workspace.as_ref().map_or(Sym::int(0), renamed))
+}
+
+/// A size, or a name for it where it is long: what is chosen from several times would be ever longer.
+fn short(face: &mut Interface, number: usize, what: &str, size: Sym) -> Sym {
+    if size.size() <= SHORT {
+        return size;
+    }
+    let name = Symbol::new(&format!("hot{number}#{what}"));
+    face.sizes.push((name.clone(), size));
+    Sym::var(name)
 }
 
 /// 1 where `s` is `v`, else 0.

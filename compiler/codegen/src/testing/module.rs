@@ -37,6 +37,7 @@ fn interface() -> Interface {
         ],
         outputs: vec![port("y", DType::F32, vec![n, Sym::from(4)]), port("rows", DType::I64, vec![Sym::var("k")])],
         checks: vec![],
+        sizes: vec![],
         workspace: Some(Sym::var("n") * 4),
         entries: Entries::default(),
     }

@@ -1,6 +1,7 @@
 //! What a caller of a module needs to know: its dims, inputs, outputs and entry functions. No code is here.
 
 use super::FuncId;
+use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Sym};
 
 /// What a caller needs to know of a module.
@@ -14,7 +15,9 @@ pub struct Interface {
     pub outputs: Vec<Port>,
     /// What a run checks of the dims. Not part of the text.
     pub checks: Vec<Check>,
-    /// Workspace bytes over the dims; known after `plan-memory`.
+    /// Names for what says the workspace, each over the dims and the names before it, so that none is long.
+    pub sizes: Vec<(Symbol, Sym)>,
+    /// Workspace bytes over the dims and `sizes`; known after `plan-memory`.
     pub workspace: Option<Sym>,
     /// The entry functions, by role.
     pub entries: Entries,

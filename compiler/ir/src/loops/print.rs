@@ -10,7 +10,8 @@
 //! dim h: input from 1..=1024               # least and greatest value
 //! input "x": f32[1, h]
 //! output "y": f32[1, h]
-//! workspace 4*h
+//! size size#0 = 4*h                        # a name for what says the workspace
+//! workspace size#0
 //! entry run @srcnn_run
 //! const $bias: f32[2] = [0.5, -1.0]
 //! const $weight: f32[5184] = elided "0123456789abcdef"   # its SHA-256, or `hex "..."`
@@ -146,6 +147,9 @@ fn interface(w: &mut Writer, program: &Program, names: &ProgramNames) {
             let value = p.value.as_ref().map(|t| format!(" value {}", quoted(t, '"'))).unwrap_or_default();
             w.line(format_args!("{word} {}: {}[{}]{value}", quoted(&p.name, '"'), p.dtype, shape.join(", ")));
         }
+    }
+    for (name, size) in &i.sizes {
+        w.line(format_args!("size {name} = {size}"));
     }
     if let Some(bytes) = &i.workspace {
         w.line(format_args!("workspace {bytes}"));

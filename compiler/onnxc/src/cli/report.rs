@@ -25,6 +25,15 @@ impl fmt::Display for Amount {
     }
 }
 
+/// Nodes of a closed form that is still worth reading.
+const CLOSED_FORM: u32 = 200;
+
+/// The workspace over the dims; where that is long, the call that says it.
+fn workspace_bytes(module: &Module) -> Amount {
+    let short = module.lowered.memory.closed_form(CLOSED_FORM);
+    Amount(short.unwrap_or_else(|| Sym::var(format!("{}_workspace_bytes(dims)", module.program.name))))
+}
+
 /// One step of the program.
 #[derive(Serialize)]
 pub struct Step {
@@ -112,7 +121,7 @@ impl Report {
         let remark = |n: &Note| Remark { node: n.node.clone(), op: n.op.clone(), message: n.message.clone() };
         Report {
             name: module.program.name.clone(),
-            workspace_bytes: Amount(module.lowered.memory.bytes.clone()),
+            workspace_bytes: workspace_bytes(module),
             stack_bytes: (source != Some("rust"))
                 .then(|| budget::stack_bytes(&module.program, code.and_then(Artefact::frames))),
             constant_bytes,

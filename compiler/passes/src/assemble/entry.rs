@@ -366,6 +366,10 @@ pub fn set_workspace_function(program: &mut Program) {
             }
         }
     }
+    for (name, size) in &program.interface.sizes {
+        let v = f.sym(size);
+        f.bind(name.clone(), v);
+    }
     let v = f.sym(&bytes);
     f.stmt(Stmt::Return(Some(v)));
     match program.interface.entries.workspace_bytes {

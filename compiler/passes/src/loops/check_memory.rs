@@ -3,12 +3,13 @@
 //! It shares nothing with the planner: liveness here is a backward data flow over the statements, with loops run to a
 //! fixed point, where the planner numbers statements; of a buffer that is used through views of its first elements only those
 //! are alive. Two buffers are compared wherever one is *written* (allocated)
-//! while the other is alive; their ranges must be provably disjoint. Of buffers in slots that is proved slot by slot, for
-//! differences of long sums of sizes are beyond what can be proved: slots follow each other, none is negative, and each
-//! holds what is in it.
+//! while the other is alive; their ranges must be provably disjoint. Of buffers of symbolic size that is proved step by step,
+//! for differences of long sums of sizes are beyond what can be proved: none is negative, each begins behind all that
+//! it lies directly above, and of two that are alive together one lies above the other, be it by way of others.
 
 use super::plan_memory::{Placed, Plan};
 use super::walk::bufs;
+use onnxc_base::sym::{SymNode, Symbol};
 use onnxc_base::{Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::loops::{Block, Buf, Func, Op, Space, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +41,7 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
     }
     c.roots(&f.body);
     c.block(&f.body, Live::new(), &Live::new());
-    let starts = slot_starts(plan, ranges)?;
+    let under = under(plan, ranges)?;
     for &((a, n), (b, m)) in &c.together {
         let part = |i: usize, n: i64| {
             let p = &plan.placed[i];
@@ -49,15 +50,13 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
         };
         let (x, y) = (&part(a, n), &part(b, m));
         let before = |p: &Placed, q: &Placed| ranges.prove_le(&(&p.offset + &p.bytes), &q.offset) == Some(true);
-        let apart = match (x.slot, y.slot) {
-            (Some(s), Some(t)) => s != t && at_start(x, &starts) && at_start(y, &starts),
-            (None, Some(_)) => {
-                before(x, &Placed { offset: Sym::int(plan.slots.0), ..y.clone() }) && at_start(y, &starts)
-            }
-            (Some(_), None) => {
-                before(y, &Placed { offset: Sym::int(plan.slots.0), ..x.clone() }) && at_start(x, &starts)
-            }
-            (None, None) => before(x, y) || before(y, x),
+        let fixed = |i: usize| plan.placed[i].bytes.as_int().is_some();
+        let apart = match (fixed(a), fixed(b)) {
+            (false, false) => under[a].contains(&b) || under[b].contains(&a),
+            // Nothing of symbolic size begins below the base.
+            (true, false) => before(x, &Placed { offset: Sym::int(plan.base), ..y.clone() }),
+            (false, true) => before(y, &Placed { offset: Sym::int(plan.base), ..x.clone() }),
+            (true, true) => before(x, y) || before(y, x),
         };
         let empty = |s: &Sym| s.is_zero();
         if !empty(&x.bytes) && !empty(&y.bytes) && !apart {
@@ -71,31 +70,57 @@ pub fn check(f: &Func, plan: &Plan, ranges: &Ranges) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// Where each slot starts, once no slot is proved to have less than nothing, nor less than a buffer in it.
-fn slot_starts(plan: &Plan, ranges: &Ranges) -> Result<Vec<Sym>, Diagnostic> {
-    let wrong = |what: String| {
-        Diagnostic::error("E4106", format!("the memory plan has a slot that {what}"))
+/// For each buffer of symbolic size all that it lies above, once what it lies directly above is seen to end where it
+/// begins or before: its place is the highest of some ends, which are among them. No size is negative, and nothing ends
+/// beyond the workspace.
+fn under(plan: &Plan, ranges: &Ranges) -> Result<Vec<BTreeSet<usize>>, Diagnostic> {
+    let wrong = |p: &Placed, what: String| {
+        Diagnostic::error("E4106", format!("the memory plan has '{}' {what}", p.name))
             .help("this is a defect of the memory planner; please report it with the model")
     };
-    let (mut at, mut starts) = (Sym::int(plan.slots.0), vec![]);
-    for size in &plan.slots.1 {
-        if ranges.prove_le(&Sym::int(0), size) != Some(true) {
-            return Err(wrong(format!("may be negative: {size}")));
+    let steps: BTreeMap<&Symbol, &Sym> = plan.stack.steps.iter().map(|(name, is)| (name, is)).collect();
+    let named = |e: &Sym| e.as_symbol().and_then(|s| steps.get(s)).copied();
+    let end = |p: &Placed| Some(&p.offset + Sym::var(p.size.clone()?));
+    let mut all: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); plan.placed.len()];
+    let mut done = BTreeSet::new();
+    for &i in &plan.stack.order {
+        let p = &plan.placed[i];
+        if ranges.prove_le(&Sym::int(0), &p.bytes) != Some(true) {
+            return Err(wrong(p, "of a size that may be negative".into()));
         }
-        starts.push(at.clone());
-        at = at + size;
-    }
-    for p in &plan.placed {
-        let Some(size) = p.slot.map(|s| &plan.slots.1[s]) else { continue };
-        if p.bytes != *size && ranges.prove_le(&p.bytes, size) != Some(true) {
-            return Err(wrong(format!("'{}' may not fit", p.name)));
+        if p.size.as_ref().and_then(|s| steps.get(s)) != Some(&&p.bytes) {
+            return Err(wrong(p, "of another size than is known of it".into()));
         }
+        let Some(place) = named(&p.offset) else { return Err(wrong(p, "nowhere".into())) };
+        if p.above.is_empty() && *place != Sym::int(plan.base) {
+            return Err(wrong(p, format!("neither above another nor at the base: {place}")));
+        }
+        for &q in &p.above {
+            // What isn't placed yet has no end.
+            if !done.contains(&q) || end(&plan.placed[q]).is_none_or(|end| !is_member(&end, place, &named)) {
+                return Err(wrong(p, format!("begin before '{}' ends", plan.placed[q].name)));
+            }
+            let below: Vec<usize> = all[q].iter().copied().chain([q]).collect();
+            all[i].extend(below);
+        }
+        done.insert(i);
     }
-    Ok(starts)
+    let within = |p: &Placed| end(p).is_some_and(|end| is_member(&end, &plan.bytes, &named));
+    let tops: Vec<usize> = done.iter().copied().filter(|&i| within(&plan.placed[i])).collect();
+    match done.iter().find(|i| !tops.contains(i) && !tops.iter().any(|&t| all[t].contains(i))) {
+        Some(&i) => Err(wrong(&plan.placed[i], "end beyond the workspace".into())),
+        None => Ok(all),
+    }
 }
 
-fn at_start(p: &Placed, starts: &[Sym]) -> bool {
-    p.slot.is_some_and(|s| starts.get(s) == Some(&p.offset))
+/// True if `b` is the largest of some, one of which is `a`; some may be the largest of others by name.
+fn is_member<'a>(a: &Sym, b: &Sym, named: &dyn Fn(&Sym) -> Option<&'a Sym>) -> bool {
+    a == b
+        || match b.node() {
+            SymNode::Max(first, rest) => is_member(a, &first, named) || is_member(a, &rest, named),
+            SymNode::Var(_) => named(b).is_some_and(|b| is_member(a, b, named)),
+            _ => false,
+        }
 }
 
 impl Checker<'_> {

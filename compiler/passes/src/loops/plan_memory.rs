@@ -4,15 +4,18 @@
 //! A buffer is alive from its allocation to its last use; a use inside a loop that doesn't contain the allocation
 //! lasts to the end of that loop. Of one whose later uses are all through views of its first elements, only those are
 //! alive from then on. Buffers of constant size are placed by best fit, largest first. Buffers whose size
-//! depends on dims share slots, each as large as the largest buffer in it. `check_memory` proves the plan anew.
+//! depends on dims lie above those and above each other ([`stack`]). `check_memory` proves the plan anew.
 //!
 //! Does NOT reorder statements and does not place heap allocations.
+
+pub(super) mod stack;
 
 use super::walk::{blocks, blocks_mut, bufs};
 use crate::manager::LoopsCx;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::loops::{Block, Buf, BufKind, DimSource, Func, FuncBuilder, FuncId, Op, Program, Space, Stmt, Value};
+use stack::Stack;
 use std::collections::BTreeMap;
 
 /// The entry's parameter that is the workspace.
@@ -33,10 +36,12 @@ pub struct Placed {
     pub ends: Vec<(usize, i64)>,
     /// Bytes, a multiple of the alignment, over the dims.
     pub bytes: Sym,
-    /// Where, in bytes.
+    /// Where, in bytes; of a buffer of symbolic size the name of that.
     pub offset: Sym,
-    /// The number of its slot, for a buffer of symbolic size.
-    pub slot: Option<usize>,
+    /// The name of such a buffer's bytes.
+    pub size: Option<Symbol>,
+    /// Those that such a buffer lies directly above.
+    pub above: Vec<usize>,
 }
 
 impl Placed {
@@ -58,16 +63,28 @@ impl Placed {
 pub struct Plan {
     /// Every buffer, in order of allocation.
     pub placed: Vec<Placed>,
-    /// Where the slots begin, and how large each one is; they follow each other.
-    pub slots: (i64, Vec<Sym>),
-    /// Bytes of the whole workspace.
+    /// Where those of symbolic size begin.
+    pub base: i64,
+    /// How those lie.
+    pub stack: Stack,
+    /// Bytes of the whole workspace; over the names of the stack's steps if there are any.
     pub bytes: Sym,
 }
 
 impl Plan {
     /// Buffers that have no place yet.
     fn new(placed: Vec<Placed>) -> Plan {
-        Plan { placed, slots: (0, vec![]), bytes: Sym::int(0) }
+        Plan { placed, base: 0, stack: Stack::default(), bytes: Sym::int(0) }
+    }
+
+    /// Bytes of the whole workspace over the dims, unless that takes more than `nodes` to say.
+    pub fn closed_form(&self, nodes: u32) -> Option<Sym> {
+        let mut known: BTreeMap<Symbol, Sym> = BTreeMap::new();
+        for (name, e) in self.stack.needed(self.bytes.symbols()) {
+            known.insert(name.clone(), e.subst(&|s| known.get(s).cloned()));
+        }
+        let whole = self.bytes.subst(&|s| known.get(s).cloned());
+        (whole.size() <= nodes && !whole.is_overflow()).then_some(whole)
     }
 }
 
@@ -82,6 +99,7 @@ pub fn plan_memory(program: &mut Program, cx: &LoopsCx) -> Result<Plan, Diagnost
     place(&mut plan, ranges);
     super::check_memory::check(&program.funcs[run], &plan, ranges)?;
     apply(program, run, &plan)?;
+    program.interface.sizes = plan.stack.needed(plan.bytes.symbols()).into_iter().cloned().collect();
     program.interface.workspace = Some(plan.bytes.clone());
     Ok(plan)
 }
@@ -135,6 +153,14 @@ impl Lives<'_> {
                     Diagnostic::error("E4102", "a workspace allocation has no bound").tensor(def.name.clone())
                 })?;
                 let bytes = rounded(&(bound * def.dtype.size() as i64), self.align, self.ranges);
+                if bytes.is_overflow() {
+                    return Err(Diagnostic::error(
+                        "E4108",
+                        "the bytes of a tensor are beyond 64 bits, or take too long to say",
+                    )
+                    .tensor(def.name.clone())
+                    .help("fix dims that it depends on (--dim NAME=EXTENT)"));
+                }
                 self.root[*buf] = Some(self.placed.len());
                 self.last.push(BTreeMap::new());
                 self.placed.push(Placed {
@@ -145,7 +171,8 @@ impl Lives<'_> {
                     ends: vec![],
                     bytes,
                     offset: Sym::int(0),
-                    slot: None,
+                    size: None,
+                    above: vec![],
                 });
             }
             Stmt::View { buf, base, byte_offset, count } => {
@@ -212,10 +239,8 @@ fn rounded(bytes: &Sym, align: i64, ranges: &Ranges) -> Sym {
 fn place(plan: &mut Plan, ranges: &Ranges) {
     let (fixed, symbolic): (Vec<usize>, Vec<usize>) =
         (0..plan.placed.len()).partition(|&i| plan.placed[i].bytes.as_int().is_some());
-    let base = place_fixed(&mut plan.placed, fixed);
-    let slots = place_slots(&mut plan.placed, &symbolic, base, ranges);
-    plan.bytes = slots.iter().fold(Sym::int(base), |sum, s| sum + s);
-    plan.slots = (base, slots);
+    plan.base = place_fixed(&mut plan.placed, fixed);
+    (plan.stack, plan.bytes) = stack::stack(&mut plan.placed, &symbolic, plan.base, ranges);
 }
 
 fn overlap(a: &Placed, b: &Placed) -> bool {
@@ -257,39 +282,6 @@ fn place_fixed(placed: &mut [Placed], mut order: Vec<usize>) -> i64 {
     top
 }
 
-/// Buffers of symbolic size share slots: one that is free takes the first slot in which nothing is alive with it and that
-/// provably is large enough, or may grow: none of its buffers provably is larger. Gives the size of each slot.
-fn place_slots(placed: &mut [Placed], order: &[usize], base: i64, ranges: &Ranges) -> Vec<Sym> {
-    let mut slots: Vec<(Sym, Vec<usize>)> = Vec::new();
-    let no_larger = |a: &Sym, b: &Sym| a == b || ranges.prove_le(a, b) == Some(true);
-    for &i in order {
-        let bytes = placed[i].bytes.clone();
-        let free = |s: &(Sym, Vec<usize>)| s.1.iter().all(|&o| !overlap(&placed[o], &placed[i]));
-        let fits = |s: &(Sym, Vec<usize>)| no_larger(&bytes, &s.0);
-        let grows = |s: &(Sym, Vec<usize>)| s.1.iter().all(|&o| no_larger(&placed[o].bytes, &bytes));
-        let slot =
-            slots.iter().position(|s| free(s) && fits(s)).or_else(|| slots.iter().position(|s| free(s) && grows(s)));
-        match slot {
-            Some(s) => {
-                if !fits(&slots[s]) {
-                    slots[s].0 = bytes;
-                }
-                slots[s].1.push(i);
-            }
-            None => slots.push((bytes, vec![i])),
-        }
-    }
-    let mut at = Sym::int(base);
-    for (k, (size, members)) in slots.iter().enumerate() {
-        for &m in members {
-            placed[m].offset = at.clone();
-            placed[m].slot = Some(k);
-        }
-        at = at + size;
-    }
-    slots.into_iter().map(|(size, _)| size).collect()
-}
-
 /// Replaces the allocations by views. Offsets that depend on dims are computed at the start of the function.
 fn apply(program: &mut Program, run: FuncId, plan: &Plan) -> Result<(), Diagnostic> {
     let dims: Vec<Symbol> = program
@@ -315,6 +307,10 @@ fn apply(program: &mut Program, run: FuncId, plan: &Plan) -> Result<(), Diagnost
         }
     }
     let mut offsets: SecondaryMap<Buf, Option<Value>> = SecondaryMap::new();
+    for (name, e) in plan.stack.needed(plan.placed.iter().flat_map(|p| p.offset.symbols()).collect()) {
+        let v = f.sym(e);
+        f.bind(name.clone(), v);
+    }
     for p in &plan.placed {
         offsets[p.buf] = Some(f.sym(&p.offset));
     }

@@ -4,6 +4,7 @@ use super::{ArgVal, Fault, Interp, InterpError};
 use crate::loops::*;
 use onnxc_base::Tensor;
 use onnxc_base::sym::Symbol;
+use std::collections::BTreeMap;
 
 /// The dims of a module, in the interface's order, from the shapes of its inputs; dims known later are 0.
 /// The message says which input doesn't fit, where, what was given and what is expected.
@@ -73,6 +74,19 @@ fn check_range(interface: &Interface, dims: &[i64], dim: &DimInfo, value: Option
 fn eval(interface: &Interface, dims: &[i64], sym: &Sym) -> Result<i64, String> {
     let value = |s: &Symbol| interface.dims.iter().position(|d| d.name == s.as_str()).map(|i| dims[i]);
     sym.eval(&value).map_err(|e| format!("{sym}: {e}"))
+}
+
+/// Bytes of the workspace: what says them, one after the other.
+fn workspace(interface: &Interface, dims: &[i64]) -> Result<i64, String> {
+    let mut known = BTreeMap::new();
+    let dim = |s: &Symbol| interface.dims.iter().position(|d| d.name == s.as_str()).map(|i| dims[i]);
+    let last = interface.workspace.iter().map(|w| (None, w));
+    for (name, size) in interface.sizes.iter().map(|(name, size)| (Some(name), size)).chain(last) {
+        let value = |s: &Symbol| known.get(&Some(s)).copied().or_else(|| dim(s));
+        let bytes = size.eval(&value).map_err(|e| format!("{size}: {e}"))?;
+        known.insert(name, bytes);
+    }
+    Ok(known.get(&None).copied().unwrap_or(0))
 }
 
 /// Runs a module that needs no linked functions.
@@ -146,7 +160,7 @@ impl Interp<'_> {
             args.push(if params[args.len()].kind == ParamKind::Table { ArgVal::Table(vec![]) } else { ArgVal::Null });
         }
         if args.len() < params.len() {
-            let bytes = interface.workspace.as_ref().map_or(Ok(0), |w| eval(interface, dims, w))?;
+            let bytes = workspace(interface, dims)?;
             args.push(ArgVal::Buf(vec![0xff; usize::try_from(bytes).unwrap_or(0)]));
         }
         Ok(args)

@@ -52,6 +52,11 @@ impl Parser<'_> {
                 let port = self.port()?;
                 self.program.interface.outputs.push(port);
             }
+            "size" => {
+                let name = self.c.symbol()?;
+                self.c.expect("=")?;
+                self.program.interface.sizes.push((name, self.c.parse_sym()?));
+            }
             "workspace" => self.program.interface.workspace = Some(self.c.parse_sym()?),
             "entry" => self.entry()?,
             "const" => self.constant()?,

@@ -60,7 +60,8 @@ pub(in crate::loops) fn sample() -> Program {
             value: Some("seq(tensor(string))".into()),
         }],
         checks: vec![],
-        workspace: Some(Sym::var("h") * 8 + 64),
+        sizes: vec![(Symbol::new("size#0"), Sym::var("h") * 8)],
+        workspace: Some(Sym::var("size#0") + 64),
         entries: Entries { run: Some(run), ..Entries::default() },
     };
     p

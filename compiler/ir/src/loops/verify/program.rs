@@ -70,9 +70,21 @@ impl Check<'_> {
                 self.check(ok, || format!("the shape of '{}' uses '{s}', which is no dim", port.name));
             }
         }
+        let early = i.dims.iter().filter(|d| !matches!(d.source, DimSource::Run(_)));
+        let mut before: BTreeSet<&str> = early.map(|d| d.name.as_str()).collect();
+        for (name, size) in &i.sizes {
+            for s in size.symbols() {
+                let ok = before.contains(s.as_str());
+                self.check(ok, || {
+                    format!("the size '{name}' uses '{s}', no dim known before the run and no size before")
+                });
+            }
+            let new = !known.contains(name.as_str()) && before.insert(name.as_str());
+            self.check(new, || format!("the size '{name}' is called like something else"));
+        }
         for s in i.workspace.as_ref().map(Sym::symbols).unwrap_or_default() {
-            let before = i.dims.iter().any(|d| d.name == s.as_str() && !matches!(d.source, DimSource::Run(_)));
-            self.check(before, || format!("the workspace size uses '{s}', no dim known before the run"));
+            let ok = before.contains(s.as_str());
+            self.check(ok, || format!("the workspace size uses '{s}', no dim known before the run"));
         }
     }
 

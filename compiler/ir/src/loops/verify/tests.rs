@@ -173,6 +173,9 @@ fn the_interface_is_checked() {
         dim n: input from 1..=2*m
         dim n: run 0 from 0..
         input \"x\": f32[k]
+        size a = 4*b
+        size a = 8
+        size n = 8
         workspace n*k
         entry run @f
         const $c: c128 bytes 3 = hex \"010203\"

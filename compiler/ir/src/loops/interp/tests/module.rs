@@ -12,7 +12,9 @@ input \"x\": f32[n, 2]
 input \"limit\": i64[]
 output \"y\": f32[m, 1]
 output \"sum\": f32[]
-workspace 8*n
+size row = 4*n
+size rows = 2*row
+workspace rows
 entry run @positive_run
 entry plan @positive_plan
 export func @positive_plan(%x: const f32*, %limit: const i64*, %dims: i64*) -> i32 {
