@@ -20,6 +20,14 @@ impl Atom {
         }
     }
 
+    /// A bit for each symbol in it; several may share one.
+    pub(super) fn names(&self) -> u64 {
+        match self {
+            Atom::Var(symbol) => symbol.bit(),
+            other => other.operands().iter().fold(0, |all, s| all | s.names()),
+        }
+    }
+
     /// Nodes as a tree.
     pub(super) fn size(&self) -> u32 {
         self.operands().iter().fold(1, |n, s| n.saturating_add(s.size()))

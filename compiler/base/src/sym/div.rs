@@ -67,13 +67,13 @@ pub(super) fn gcd(a: i64, b: i64) -> i64 {
 /// `a = q*b + r` with the coefficients of `r` below `b` in magnitude (same sign as before), its constant in `0..b`.
 pub(super) fn reduce_const(a: &Sym, b: i64) -> (Sym, Sym) {
     let (mut quotient, mut rest) = (Vec::new(), Vec::new());
-    for Term { mono, coef } in a.all_terms() {
-        let (q, r) = if mono.is_one() { (coef.div_euclid(b), coef.rem_euclid(b)) } else { (coef / b, coef % b) };
+    for Term { mono, coef } in &*a.all_terms() {
+        let (q, r) = if mono.is_one() { (coef.div_euclid(b), coef.rem_euclid(b)) } else { (*coef / b, *coef % b) };
         if q != 0 {
             quotient.push(Term { mono: mono.clone(), coef: q });
         }
         if r != 0 {
-            rest.push(Term { mono, coef: r });
+            rest.push(Term { mono: mono.clone(), coef: r });
         }
     }
     (Sym::from_terms(quotient), Sym::from_terms(rest))
@@ -155,10 +155,11 @@ fn without_inner_mods(a: &Sym, b: i64) -> Option<Sym> {
 
 /// The greatest term dividing every term of both.
 pub(super) fn common_content(a: &Sym, b: &Sym) -> Term {
-    let mut all = a.all_terms();
-    all.extend(b.all_terms());
-    let coef = all.iter().fold(0, |g, t| gcd(g, t.coef)).max(1);
-    let mono = all.iter().skip(1).fold(all[0].mono.clone(), |m, t| m.common(&t.mono));
+    let (a, b) = (a.all_terms(), b.all_terms());
+    let coef = a.iter().chain(&*b).fold(0, |g, t| gcd(g, t.coef)).max(1);
+    let mut all = a.iter().chain(&*b).map(|t| &t.mono);
+    let first = all.next().cloned().unwrap_or_default();
+    let mono = all.fold(first, |m, t| if m.is_one() { m } else { m.common(t) });
     Term { mono, coef }
 }
 
@@ -178,11 +179,11 @@ fn take_out(a: &Sym, b: &Sym) -> Option<(Sym, Sym)> {
 /// Polynomial division by the leading term of `b` (lexicographic order, so it ends): `a = q*b + r`.
 /// `None` on overflow, or if it takes unreasonably long.
 pub(super) fn divide(a: &Sym, b: &Sym) -> Option<(Sym, Sym)> {
-    let lead = b.all_terms().into_iter().next()?;
+    let lead = b.all_terms().first().cloned()?;
     let (mut q, mut r) = (Sym::int(0), Sym::int(0));
     let mut left = a.clone();
     for _ in 0..64 {
-        let Some(first) = left.all_terms().into_iter().next() else { return Some((q, r)) };
+        let Some(first) = left.all_terms().first().cloned() else { return Some((q, r)) };
         let factor = match first.mono.divided_by(&lead.mono) {
             Some(mono) => first.coef.checked_div(lead.coef).map(|c| (mono, c)).filter(|(_, c)| *c != 0),
             None => None,

@@ -2,15 +2,21 @@
 //!
 //! The same questions are asked again and again: of an index formula for each axis, each schedule, each pass. An answer from
 //! here is the one that the search would give, and costs as much of the budget, so nothing that comes out depends on what
-//! was asked before, or by whom. Copies of ranges share their answers until one of them changes.
+//! was asked before, or by whom. Copies of ranges share their answers until one of them changes; ranges that add the same
+//! symbols to the same others share theirs.
 
-use super::Sym;
+use super::{Range, Sym, Symbol};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many answers are kept; then they are forgotten.
 const MOST: usize = 1 << 16;
+/// So many answers of ranges that add something are kept.
+const ABOVE: usize = 32;
+
+/// Symbols that ranges add to others, with what is known of them.
+pub(super) type Added = Vec<(Symbol, Range)>;
 
 /// Answers, shared by copies.
 #[derive(Clone, Default)]
@@ -20,8 +26,10 @@ pub(super) struct Memo(Arc<Mutex<Answers>>);
 struct Answers {
     /// Is it at least 0? With what the proof costs.
     proofs: HashMap<Sym, (bool, u32)>,
-    /// The simpler expression.
-    simpler: HashMap<Sym, Sym>,
+    /// The simpler expression, after so many rewrites at most. With the work that it took.
+    simpler: HashMap<(Sym, u32), (Sym, u32)>,
+    /// Answers of ranges that add these symbols.
+    above: HashMap<Added, Memo>,
 }
 
 impl fmt::Debug for Memo {
@@ -47,19 +55,29 @@ impl Memo {
         });
     }
 
-    /// The simpler expression, if it was asked for.
-    pub(super) fn simpler(&self, s: &Sym) -> Option<Sym> {
-        self.with(|a| a.simpler.get(s).cloned())
+    /// The simpler expression, if it was asked for, and the work that it took.
+    pub(super) fn simpler(&self, s: &Sym, fuel: u32) -> Option<(Sym, u32)> {
+        self.with(|a| a.simpler.get(&(s.clone(), fuel)).cloned())
     }
 
     /// Keeps a simpler expression.
-    pub(super) fn keep_simpler(&self, s: &Sym, simpler: &Sym) {
+    pub(super) fn keep_simpler(&self, s: &Sym, fuel: u32, simpler: &Sym, cost: u32) {
         self.with(|a| {
             if a.simpler.len() >= MOST {
                 a.simpler.clear();
             }
-            a.simpler.insert(s.clone(), simpler.clone());
+            a.simpler.insert((s.clone(), fuel), (simpler.clone(), cost));
         });
+    }
+
+    /// The answers of ranges that add these symbols.
+    pub(super) fn above(&self, added: Added) -> Memo {
+        self.with(|a| {
+            if a.above.len() >= ABOVE && !a.above.contains_key(&added) {
+                a.above.clear();
+            }
+            a.above.entry(added).or_default().clone()
+        })
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Answers) -> T) -> T {
@@ -110,5 +128,32 @@ mod tests {
         let copy = r.clone();
         r.set("h", 4, None);
         assert_eq!((r.prove_le(&Sym::int(0), &e), copy.prove_le(&Sym::int(0), &e)), (Some(true), None));
+    }
+    #[test]
+    fn symbols_that_are_added_leave_what_was_found() {
+        let (h, w, j) = (Sym::var("h"), Sym::var("w"), Sym::var("j"));
+        let question = (&h * 3 + 5).floordiv(&Sym::int(2)).modulo(&(&h * 2));
+        let asked = ranges();
+        asked.simplify(&question);
+        let mut more = asked.clone();
+        more.set("k", 0, Some(&w - 1 - &j));
+        let here = |r: &Ranges, q: &Sym| std::ptr::eq(r.layer(q), r);
+        assert!(!here(&more, &question) && here(&more, &(&question + Sym::var("k"))));
+        assert_eq!(more.layer(&question).memo().simpler(&question, 16), asked.memo().simpler(&question, 16));
+        assert_eq!(more.prove_le(&(j + Sym::var("k")), &(&w - 1)), Some(true));
+        // Ranges that add the same find the same; those that add something else don't.
+        let (mut same, mut other) = (asked.clone(), asked.clone());
+        same.set("k", 0, Some(&w - 1 - Sym::var("j")));
+        other.set("k", 0, Some(w.clone()));
+        let sum = Sym::var("j") + Sym::var("k");
+        more.simplify(&(&sum * 2));
+        assert!(same.memo().simpler(&(&sum * 2), 16).is_some() && other.memo().simpler(&(&sum * 2), 16).is_none());
+        // What was said in terms of a symbol before it was known is asked anew.
+        let mut early = Ranges::new();
+        early.set("i", 0, Some(Sym::var("n")));
+        assert_eq!(early.prove_le(&Sym::var("i"), &Sym::int(9)), None);
+        early.set("n", 0, Some(Sym::int(9)));
+        assert_eq!(early.prove_le(&Sym::var("i"), &Sym::int(9)), Some(true));
+        assert!(here(&early, &Sym::var("i")));
     }
 }

@@ -93,6 +93,16 @@ impl Symbol {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// One of 64 bits, which few other symbols have.
+    fn bit(&self) -> u64 {
+        1 << (fnv(self.as_str()) >> 32 & 63)
+    }
+}
+
+/// Fowler, Noll and Vo's hash, FNV-1a, so that it is the same in each run.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }
 
 impl fmt::Debug for Symbol {
@@ -130,9 +140,14 @@ enum Repr {
     Poly(Arc<Poly>),
 }
 
-/// A non-constant sum. `size` and `depth` follow from `terms`; they are kept to bound what hostile models can build.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A non-constant sum. All else follows from `terms`: `size` and `depth` are kept to bound what hostile models can build,
+/// `hash` and `names` so that questions about long expressions needn't walk them.
+#[derive(PartialEq, Eq)]
 struct Poly {
+    /// Of everything in it; the first field, so that what differs is seen at once.
+    hash: u64,
+    /// A bit for each symbol in it (`Symbol::bit`); several may share one.
+    names: u64,
     size: u32,
     depth: u32,
     terms: Vec<Term>,

@@ -3,8 +3,39 @@
 //! Every result satisfies the invariants of [`Poly`], or is the `overflow` marker. Knows nothing of division.
 
 use super::{Atom, MAX_DEPTH, MAX_SIZE, Mono, Poly, Repr, Sym, Symbol, Term};
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+impl Poly {
+    fn new(size: u32, depth: u32, terms: Vec<Term>) -> Poly {
+        // Its keys are fixed, so the hash is the same in each run; operands give theirs without a walk.
+        let mut hasher = DefaultHasher::new();
+        terms.hash(&mut hasher);
+        let names = terms.iter().flat_map(|t| &t.mono.0).fold(0, |all, a| all | a.names());
+        Poly { hash: hasher.finish(), names, size, depth, terms }
+    }
+}
+
+impl Hash for Poly {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Ord for Poly {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.size, self.depth, &self.terms).cmp(&(other.size, other.depth, &other.terms))
+    }
+}
+
+impl PartialOrd for Poly {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Lexicographic; a product comes before its own prefixes, so the empty one (the constant) is last. This is the usual
 /// `lex` monomial order read from the largest down, which polynomial division relies on.
@@ -39,6 +70,14 @@ impl Mono {
 
     /// `self / other`, if `other` divides it.
     pub(super) fn divided_by(&self, other: &Mono) -> Option<Mono> {
+        if self.0.len() < other.0.len() {
+            return None;
+        }
+        match other.0.as_slice() {
+            [] => return Some(self.clone()),
+            [first, ..] if self.0.binary_search(first).is_err() => return None,
+            _ => {}
+        }
         let mut rest = self.0.clone();
         for atom in &other.0 {
             rest.remove(rest.binary_search(atom).ok()?);
@@ -74,7 +113,7 @@ impl Sym {
     /// The marker of a value that can't be represented (see the module's text).
     pub fn overflow() -> Self {
         let terms = vec![Term { mono: Mono(vec![Atom::Overflow]), coef: 1 }];
-        Sym(Repr::Poly(Arc::new(Poly { size: 1, depth: 1, terms })))
+        Sym(Repr::Poly(Arc::new(Poly::new(1, 1, terms))))
     }
 
     /// True for the marker.
@@ -128,11 +167,19 @@ impl Sym {
     }
 
     /// The terms, a constant being one of them; empty for 0.
-    pub(super) fn all_terms(&self) -> Vec<Term> {
+    pub(super) fn all_terms(&self) -> Cow<'_, [Term]> {
         match &self.0 {
-            Repr::Int(0) => Vec::new(),
-            Repr::Int(value) => vec![Term { mono: Mono::default(), coef: *value }],
-            Repr::Poly(poly) => poly.terms.clone(),
+            Repr::Int(0) => Cow::Borrowed(&[]),
+            Repr::Int(value) => Cow::Owned(vec![Term { mono: Mono::default(), coef: *value }]),
+            Repr::Poly(poly) => Cow::Borrowed(&poly.terms),
+        }
+    }
+
+    /// A bit for each symbol in it; several may share one.
+    pub(super) fn names(&self) -> u64 {
+        match &self.0 {
+            Repr::Int(_) => 0,
+            Repr::Poly(poly) => poly.names,
         }
     }
 
@@ -175,7 +222,7 @@ impl Sym {
         if size > MAX_SIZE || depth > MAX_DEPTH {
             return Sym::overflow();
         }
-        Sym(Repr::Poly(Arc::new(Poly { size, depth, terms })))
+        Sym(Repr::Poly(Arc::new(Poly::new(size, depth, terms))))
     }
 
     /// From terms in any order, with repetitions; sums are exact before they have to fit.

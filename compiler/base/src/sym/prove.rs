@@ -57,15 +57,18 @@ impl Ranges {
     /// The same within this budget, of which the work is taken.
     pub(super) fn nonneg_within(&self, d: &Sym, budget: &mut u32) -> bool {
         // What is seen at once isn't worth keeping.
-        let hard = d.as_int().is_none() && !d.is_overflow() && *budget > 0;
-        if let Some((proved, left)) = self.memo.proof(d, *budget).filter(|_| hard) {
+        if d.as_int().is_some() || d.is_overflow() || *budget == 0 {
+            return d.as_int().is_some_and(|d| d >= 0) && *budget > 0;
+        }
+        let ranges = self.layer(d);
+        if let Some((proved, left)) = ranges.memo().proof(d, *budget) {
             *budget = left;
             return proved;
         }
-        let mut search = Search { ranges: self, budget: *budget, failed: HashSet::new() };
+        let mut search = Search { ranges, budget: *budget, failed: HashSet::new() };
         let proved = search.nonneg(d);
-        if hard && search.budget > 0 {
-            self.memo.keep_proof(d, proved, *budget - search.budget);
+        if search.budget > 0 {
+            ranges.memo().keep_proof(d, proved, *budget - search.budget);
         }
         *budget = search.budget;
         proved

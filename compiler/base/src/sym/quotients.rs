@@ -39,7 +39,7 @@ impl Bounder<'_> {
 
     /// `(n, d)` with `d >= 1` and `d*sym <= n` (`up`) or `d*sym >= n`; no quotient that varies is left in `n`.
     fn one_fraction(&self, sym: &Sym, up: bool) -> Option<(Sym, Sym)> {
-        let terms: Vec<_> = sym.all_terms().into_iter().map(|t| (self.varying_quotient(&t), t)).collect();
+        let terms: Vec<_> = sym.all_terms().iter().map(|t| (self.varying_quotient(t), t.clone())).collect();
         let divisors: BTreeSet<&Sym> = terms.iter().filter_map(|(q, _)| Some(&q.as_ref()?.divisor)).collect();
         let denominator = divisors.into_iter().try_fold(Sym::int(1), |d, m| common_multiple(&d, m))?;
         let mut numerator = Sym::int(0);

@@ -20,12 +20,7 @@ impl Ranges {
         if sym.as_int().is_some() || sym.as_symbol().is_some_and(|s| self.get(s).is_none()) {
             return sym.clone();
         }
-        if let Some(simpler) = self.memo.simpler(sym) {
-            return simpler;
-        }
-        let simpler = Simplifier { ranges: self, work: Cell::new(WORK) }.simplified(sym, FUEL);
-        self.memo.keep_simpler(sym, &simpler);
-        simpler
+        Simplifier { ranges: self.layer(sym), work: Cell::new(WORK) }.simplified(sym, FUEL)
     }
 }
 
@@ -45,9 +40,25 @@ impl Simplifier<'_> {
     }
 
     fn simplified(&self, sym: &Sym, fuel: u32) -> Sym {
-        let parts = sym.map_atoms(&mut |atom| self.simplify_atom(atom, fuel));
-        let joined = self.recombine(parts, fuel);
-        if joined.is_overflow() { sym.clone() } else { joined }
+        if sym.as_int().is_some() {
+            return sym.clone();
+        }
+        let (ranges, work) = (self.ranges.layer(sym), self.work.get());
+        // With less left than one proof may take, an answer is not what it would be otherwise.
+        let enough = |cost: u32| work.checked_sub(cost).filter(|left| *left >= BUDGET);
+        if let Some((simpler, left)) = ranges.memo().simpler(sym, fuel).and_then(|(s, cost)| Some((s, enough(cost)?))) {
+            self.work.set(left);
+            return simpler;
+        }
+        let inner = Simplifier { ranges, work: Cell::new(work) };
+        let parts = sym.map_atoms(&mut |atom| inner.simplify_atom(atom, fuel));
+        let joined = inner.recombine(parts, fuel);
+        let simpler = if joined.is_overflow() { sym.clone() } else { joined };
+        self.work.set(inner.work.get());
+        if inner.work.get() >= BUDGET {
+            ranges.memo().keep_simpler(sym, fuel, &simpler, work - inner.work.get());
+        }
+        simpler
     }
 
     fn simplify_atom(&self, atom: &Atom, fuel: u32) -> Sym {

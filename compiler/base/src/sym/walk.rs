@@ -57,7 +57,7 @@ impl Sym {
 
     /// Does `symbol` occur?
     pub fn contains(&self, symbol: &Symbol) -> bool {
-        self.any_symbol(&|s| s == symbol)
+        self.names() & symbol.bit() != 0 && self.any_symbol(&|s| s == symbol)
     }
 
     /// Does `test` hold for any symbol in it?
@@ -86,15 +86,20 @@ impl Sym {
 
     /// The sum of products over `f` of each atom.
     pub(super) fn map_atoms(&self, f: &mut dyn FnMut(&Atom) -> Sym) -> Sym {
-        let mut sum = Sym::int(0);
-        for term in self.all_terms() {
-            let mut product = Sym::int(term.coef);
-            for atom in &term.mono.0 {
-                product *= &f(atom);
-            }
-            sum += product;
+        let atoms = self.terms().iter().flat_map(|t| &t.mono.0);
+        let mapped: Vec<Sym> = atoms.clone().map(&mut *f).collect();
+        if atoms.zip(&mapped).all(|(a, m)| m.as_atom() == Some(a)) {
+            return self.clone();
         }
-        sum
+        let (mut sum, mut mapped) = (Vec::new(), mapped.iter());
+        for term in &*self.all_terms() {
+            let product = mapped.by_ref().take(term.mono.0.len()).fold(Sym::int(term.coef), |p, m| p * m);
+            if product.is_overflow() {
+                return product;
+            }
+            sum.extend(product.all_terms().iter().map(|t| (t.mono.clone(), i128::from(t.coef))));
+        }
+        Sym::collect(sum)
     }
 
     /// `(c, r)` with `self = c*v + r` and `v` in neither; `None` if `v` is inside a `floordiv`, `mod`, `min` or
@@ -111,11 +116,11 @@ impl Sym {
         }
         let (mut factor, mut rest) = (Vec::new(), Vec::new());
         let one = Mono(vec![atom.clone()]);
-        for term in self.all_terms() {
+        for term in &*self.all_terms() {
             match term.mono.divided_by(&one) {
                 Some(mono) if mono.0.contains(atom) => return None,
                 Some(mono) => factor.push((mono, i128::from(term.coef))),
-                None => rest.push(term),
+                None => rest.push(term.clone()),
             }
         }
         Some((Sym::collect(factor), Sym::from_terms(rest)))

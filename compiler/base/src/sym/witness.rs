@@ -3,7 +3,7 @@
 //! Most claims that simplification tries are false, and a search that fails is the dear one; an evaluation is cheap.
 //! Nothing is concluded from a claim that holds for all examples, so their choice affects speed only.
 
-use super::{Range, Ranges, Sym, Symbol};
+use super::{Range, Ranges, Sym, Symbol, fnv};
 use std::collections::BTreeMap;
 
 /// Values of symbols; of those not in it, see [`Example::value`].
@@ -71,10 +71,6 @@ impl Example {
 
 /// A number that differs between symbols and grows with the example: 0, then below 16, 64, 256.
 fn spread(symbol: &Symbol, number: i64) -> i64 {
-    // Fowler, Noll and Vo's hash, FNV-1a, so that it is the same in each run.
-    let hash = symbol
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = fnv(symbol.as_str());
     if number == 0 { 0 } else { (hash >> 32) as i64 % (4 << (2 * number)) }
 }

@@ -34,6 +34,7 @@ pub use verify::verify;
 use onnxc_base::sym::{Range, Symbol};
 use onnxc_base::{DType, IndexMap, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// A value: tensor, sequence or optional.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +63,18 @@ pub struct Graph {
     pub guards: Vec<Guard>,
     /// Values that aren't row-major in memory.
     pub layouts: BTreeMap<ValueId, Layout>,
+    /// What [`Graph::ranges`] gave last.
+    pub asked: Asked,
+}
+
+/// Ranges that were asked for: while nothing changes, what is found of the symbols is found once. No part of what a graph is.
+#[derive(Debug, Default)]
+pub struct Asked(Mutex<Option<Ranges>>);
+
+impl Clone for Asked {
+    fn clone(&self) -> Asked {
+        Asked::default()
+    }
 }
 
 /// A list of nodes with parameters and results.
@@ -338,11 +351,15 @@ impl Attrs {
 impl Graph {
     /// What is known of the symbols: their ranges, for proofs, and what they usually are.
     pub fn ranges(&self) -> Ranges {
-        let mut r = Ranges::new();
+        let range = |i: &SymbolInfo| Range { lo: Some(i.lo), hi: i.hi.clone(), typical: self.typical(i) };
+        let mut asked = self.asked.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |(s, r): (&Symbol, &Range)| self.symbols.get(s).is_some_and(|info| range(info) == *r);
+        let mut ranges = asked.take().filter(|r| r.iter().all(same)).unwrap_or_default();
         for (s, info) in &self.symbols {
-            r.insert(s.clone(), Range { lo: Some(info.lo), hi: info.hi.clone(), typical: self.typical(info) });
+            ranges.insert(s.clone(), range(info));
         }
-        r
+        *asked = Some(ranges.clone());
+        ranges
     }
 
     /// A value's tensor type, if it is a tensor.

@@ -26,8 +26,7 @@ struct Found {
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     for n in graph.body.nodes.clone() {
-        let uses = Uses::new(graph);
-        if let Some(patch) = normalised(graph, n).and_then(|f| build(graph, extend(graph, &uses, f))) {
+        if let Some(patch) = normalised(graph, n).and_then(|f| build(graph, extend(graph, &Uses::new(graph), f))) {
             cx.editor.apply(graph, patch);
         }
     }

@@ -32,8 +32,7 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
         return Ok(());
     }
     for n in graph.body.nodes.clone() {
-        let uses = Uses::new(graph);
-        if let Some(patch) = found(graph, &uses, n).and_then(|f| build(graph, n, &f)) {
+        if let Some(patch) = found(graph, n).and_then(|f| build(graph, n, &f)) {
             cx.editor.apply(graph, patch);
         }
     }
@@ -61,7 +60,7 @@ enum Layer {
     Recurrent(usize),
 }
 
-fn found(graph: &Graph, uses: &Uses, n: NodeId) -> Option<Found> {
+fn found(graph: &Graph, n: NodeId) -> Option<Found> {
     let node = &graph.nodes[n];
     let layer = match (node.op.domain.as_str(), node.op.name.as_str()) {
         ("", "MatMul") => Layer::MatMul,
@@ -93,6 +92,7 @@ fn found(graph: &Graph, uses: &Uses, n: NodeId) -> Option<Found> {
     let (v, k) = (e.shape()[0], e.shape()[1]);
     let columns = (w.shape().iter().product::<usize>()).checked_div(k)?;
     // What others use, too, stays.
+    let uses = Uses::new(graph);
     let replaced = |v: ValueId, t: &Tensor| if uses.single(v).is_some() { t.bytes().len() } else { 0 };
     let most = GROWTH * (replaced(rows, e) + replaced(weights, w));
     let table = v.checked_mul(columns)?.checked_mul(DType::F32.size())?;

@@ -37,9 +37,8 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     let mut reasons: BTreeMap<NodeId, String> = BTreeMap::new();
     moves::sink(graph, cx);
     for n in graph.body.nodes.clone() {
-        let uses = Uses::new(graph);
         let (at, found) = match graph.nodes[n].op.to_string().as_str() {
-            "QuantizeLinear" => quantised(graph, cx, &uses, n),
+            "QuantizeLinear" => quantised(graph, cx, &Uses::new(graph), n),
             "QLinearConv" => (n, contract::qlinear_conv(graph, n)),
             "QLinearMatMul" => (n, contract::qlinear_matmul(graph, n)),
             _ => continue,
