@@ -7,6 +7,7 @@
 //!
 //! Does NOT decide whether anybody still wants the operand: whoever calls the function knows.
 
+mod bounds;
 mod trace;
 
 use onnxc_ir::loops::walk::{blocks_mut, map_bufs};

@@ -1,8 +1,10 @@
 //! The addresses of two buffers, in the order in which a function goes through them.
 //!
 //! Only what addresses depend on is run: index arithmetic, loops, conditions and masks. What computes data isn't looked
-//! at, and loops without an access are skipped.
+//! at, and loops without an access are skipped. So are loops that only read, if all they could read is beyond what has been
+//! written so far ([`super::bounds`]): of a convolution's sums mostly nothing is run.
 
+use super::bounds::Bounds;
 use onnxc_base::{DType, EntityRef};
 use onnxc_ir::loops::walk::{blocks, bufs, operands};
 use onnxc_ir::loops::{Block, Buf, Func, Op, Stmt, Value, Var};
@@ -10,12 +12,40 @@ use onnxc_ir::scalar::{BinOp, Scalar, eval_binary, eval_cast, eval_compare, eval
 use std::collections::BTreeSet;
 
 /// What is left of a statement.
-enum Step {
+pub(super) enum Step {
     Let(Value),
     Set(usize, Vec<Value>, Value),
-    Access { write: bool, offset: Value, lanes: u16, mask: Option<Value> },
-    For { index: Value, lo: Value, hi: Value, step: i64, body: Vec<Step> },
-    If { cond: Value, then: Vec<Step>, els: Vec<Step> },
+    Access {
+        write: bool,
+        offset: Value,
+        lanes: u16,
+        mask: Option<Value>,
+    },
+    /// `reads`: nothing inside writes.
+    For {
+        index: Value,
+        lo: Value,
+        hi: Value,
+        step: i64,
+        body: Vec<Step>,
+        reads: bool,
+    },
+    If {
+        cond: Value,
+        then: Vec<Step>,
+        els: Vec<Step>,
+    },
+}
+
+/// True if steps write nothing, and set nothing that addresses depend on.
+fn only_read(steps: &[Step]) -> bool {
+    steps.iter().all(|s| match s {
+        Step::Let(_) => true,
+        Step::Set(..) => false,
+        Step::Access { write, .. } => !write,
+        Step::For { reads, .. } => *reads,
+        Step::If { then, els, .. } => only_read(then) && only_read(els),
+    })
 }
 
 /// A function, cut down to the addresses of two buffers.
@@ -175,7 +205,8 @@ impl<'f> Trace<'f> {
                 }
                 Stmt::For { index, lo, hi, step, body, .. } if self.matters(body) => {
                     let body = self.steps(body);
-                    out.push(Step::For { index: *index, lo: *lo, hi: *hi, step: *step, body });
+                    let reads = only_read(&body);
+                    out.push(Step::For { index: *index, lo: *lo, hi: *hi, step: *step, body, reads });
                 }
                 Stmt::If { cond, then, els } if self.matters(then) || self.matters(els) => {
                     out.push(Step::If { cond: *cond, then: self.steps(then), els: self.steps(els) });
@@ -194,6 +225,8 @@ impl<'f> Trace<'f> {
             values: vec![vec![]; self.f.values.len()],
             vars: tiles.collect(),
             written: vec![],
+            hull: (i64::MAX, i64::MIN),
+            bounds: Bounds::new(self.f),
             left: longest,
         };
         run.steps(&self.steps(&self.f.body))
@@ -206,6 +239,9 @@ struct Run<'f> {
     values: Vec<Vec<i64>>,
     vars: Vec<Vec<Vec<i64>>>,
     written: Vec<bool>,
+    /// The first and the last element that has been written.
+    hull: (i64, i64),
+    bounds: Bounds<'f>,
     left: u64,
 }
 
@@ -226,7 +262,8 @@ impl Run<'_> {
                 self.vars[*var][at] = self.values[v.index()].clone();
             }
             Step::Access { write, offset, lanes, mask } => self.access(*write, *offset, *lanes, *mask)?,
-            Step::For { index, lo, hi, step, body } => {
+            Step::For { reads: true, .. } if self.is_apart(s) => self.left = self.left.checked_sub(1)?,
+            Step::For { index, lo, hi, step, body, .. } => {
                 let (mut i, hi) = (self.scalar(*lo)?, self.scalar(*hi)?);
                 while i < hi {
                     self.values[index.index()] = vec![i];
@@ -237,6 +274,12 @@ impl Run<'_> {
             Step::If { cond, then, els } => self.steps(if self.scalar(*cond)? != 0 { then } else { els })?,
         }
         Some(())
+    }
+
+    /// True if all that a step could read lies before or behind everything that has been written.
+    fn is_apart(&mut self, s: &Step) -> bool {
+        let read = self.bounds.of(s, &self.values);
+        read.is_some_and(|(first, last)| last < self.hull.0 || first > self.hull.1)
     }
 
     fn place(&self, var: usize, index: &[Value]) -> Option<usize> {
@@ -269,6 +312,7 @@ impl Run<'_> {
                     self.written.resize(at + 1, false);
                 }
                 self.written[at] = true;
+                self.hull = (self.hull.0.min(at as i64), self.hull.1.max(at as i64));
             } else if self.written.get(at) == Some(&true) {
                 return None;
             }
