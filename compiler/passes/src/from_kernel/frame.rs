@@ -1,8 +1,8 @@
 //! Padding around what rolls: a padded copy that is attached where its source is takes no memory beside it. The source
 //! lies within the copy's ring, and the copy only fills what is around it.
 //!
-//! Holds afterwards: the copy's memory is what it would be if all of it had been copied. Not where RAM is scarce: there
-//! copies and sources may have different depths, and what is small lies on the stack.
+//! Holds afterwards: the copy's memory is what it would be if all of it had been copied. Not where copies and sources have
+//! different depths.
 
 use super::span::{Domain, Span};
 use super::{Cx, Storage};
@@ -48,7 +48,7 @@ struct Dim {
 impl<'k> Cx<'k> {
     /// The frame that a stage's definition lies within.
     pub(super) fn framed(&self, stage: &Stage) -> Option<Frame> {
-        let at = stage.at.filter(|a| a.rolls && !self.machine.memory.scarce)?;
+        let at = stage.at.filter(|a| a.rolls)?;
         let same = self.kernel.schedule.attached(at.owner).filter(|s| s.at == stage.at && s.acc.is_none());
         let frames = same.filter_map(|s| frame(self.kernel, s.def)).filter(|f| f.0 == stage.def);
         let mut all: Vec<Frame> = frames.map(|f| f.1).collect();

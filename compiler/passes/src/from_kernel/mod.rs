@@ -69,6 +69,16 @@ pub enum KernelArg {
     },
 }
 
+impl KernelArg {
+    /// Bytes of workspace for this call; none if they depend on dims.
+    pub fn scratch_bytes(&self) -> Option<i64> {
+        match self {
+            KernelArg::Scratch { dtype, count, .. } => count.as_int().map(|n| n * dtype.size() as i64),
+            _ => Some(0),
+        }
+    }
+}
+
 /// Where a definition or parameter lives, from the point `lo` on.
 #[derive(Clone, Debug)]
 struct Storage {
@@ -142,6 +152,13 @@ pub fn from_kernel(kernel: &Kernel, name: &str, machine: Machine) -> Result<Lowe
         cx.f.func.ret = Some(Ty::I32);
     }
     Ok(Lowered { func: cx.f.finish(), args })
+}
+
+/// Bytes of workspace that a kernel needs beside its parameters and outputs; none if they depend on dims, or if its schedule
+/// can't be lowered.
+pub fn scratch_bytes(kernel: &Kernel, machine: Machine) -> Option<i64> {
+    let args = Cx { machine, f: FuncBuilder::new(""), ..Cx::bare(kernel) }.declare().ok()?;
+    args.iter().map(KernelArg::scratch_bytes).sum()
 }
 
 /// True if an expression needs what a stage stores.

@@ -5,15 +5,36 @@
 
 use super::expr::{Site, def_loads, loads, map_parts, offset, parts, rewrite, substitute};
 use super::plan::nests;
-use crate::from_kernel::all_ranges;
+use crate::from_kernel::{Machine, all_ranges};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
 use onnxc_ir::kernel::{Axis, Body, DefId, Expr, ExprKind, Kernel, Src};
 
+/// True where steps have been joined to spare RAM: what several reductions have axes for keeps them, so that all of them can
+/// go row by row.
+pub fn keeps_rows(kernel: &Kernel, machine: Machine) -> bool {
+    machine.memory.scarce && machine.memory.thrift >= Machine::JOINING && sums(kernel).len() > 1
+}
+
+/// As [`collapse`], for a machine.
+pub fn collapse_for(kernel: &mut Kernel, machine: Machine) {
+    if !keeps_rows(kernel, machine) {
+        return collapse(kernel);
+    }
+    drop_ones(kernel);
+    for nest in nests(kernel) {
+        [nest.acc, Some(nest.def)].into_iter().flatten().for_each(|d| collapse_reduction(kernel, d));
+    }
+}
+
+fn sums(kernel: &Kernel) -> Vec<DefId> {
+    nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).map(|n| n.def).collect()
+}
+
 /// Merges as many axes as possible, output axes and reduction axes alike.
 pub fn collapse(kernel: &mut Kernel) {
     drop_ones(kernel);
-    let sums: Vec<DefId> = nests(kernel).into_iter().filter(|n| n.reduction(kernel).is_some()).map(|n| n.def).collect();
+    let sums = sums(kernel);
     for nest in nests(kernel) {
         let group: Vec<DefId> = [nest.acc, Some(nest.def)].into_iter().flatten().collect();
         let mut at = kernel.defs[nest.def].axes.len();

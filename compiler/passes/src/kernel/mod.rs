@@ -43,7 +43,7 @@ pub mod work;
 #[cfg(test)]
 mod tests;
 
-use crate::from_kernel::Machine;
+use crate::from_kernel::{Machine, scratch_bytes};
 use onnxc_base::Diagnostic;
 use onnxc_ir::kernel::{Hints, Kernel, ParamId};
 
@@ -80,7 +80,7 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     widen::widen(kernel, machine);
     precompute::precompute(kernel)?;
     dot::arrange(kernel, machine);
-    collapse::collapse(kernel);
+    collapse::collapse_for(kernel, machine);
     if let Some(p) = copied {
         strips::copy_param(kernel, p);
     }
@@ -103,5 +103,20 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     if machine.memory.scarce {
         strips::attach(kernel, machine);
     }
+    if collapse::keeps_rows(kernel, machine) && blocks.is_empty() {
+        row_by_row(kernel, machine, &dots);
+    }
     Ok(())
+}
+
+/// Nests that share no loops may be the better ones to attach to each other: what needs less of the workspace stays.
+fn row_by_row(kernel: &mut Kernel, machine: Machine, dots: &[dot::Plan]) {
+    let bytes = |k: &Kernel| scratch_bytes(k, machine).unwrap_or(i64::MAX);
+    let (before, least) = (kernel.schedule.clone(), bytes(kernel));
+    schedule::apart(kernel, machine);
+    dot::schedule(kernel, machine, dots);
+    strips::attach(kernel, machine);
+    if bytes(kernel) >= least {
+        kernel.schedule = before;
+    }
 }

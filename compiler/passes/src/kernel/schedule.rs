@@ -10,7 +10,7 @@ use super::pack::{in_panels, is_const};
 use super::plan::{Nest, nests};
 use super::share::{hoisted, shared_axes};
 use super::tile::{TileShape, may_unroll, register_tile};
-use super::{along, bands, columns, lanes, transpose};
+use super::{along, bands, columns, lanes, sliding, transpose};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Ranges, Sym};
@@ -45,6 +45,17 @@ pub fn schedule(kernel: &mut Kernel, machine: Machine) {
         s
     });
     kernel.schedule = Schedule { stages: stages.collect() };
+}
+
+/// Gives every nest a stage of its own, which shares no loops. What is copied with padding is stored as it is copied: the
+/// copy can have it inside then.
+pub fn apart(kernel: &mut Kernel, machine: Machine) {
+    let (ranges, all) = (all_ranges(kernel), nests(kernel));
+    let copies = all.iter().filter(|n| n.reduction(kernel).is_none());
+    let copied: Vec<Nest> = copies.filter_map(|n| sliding::source(kernel, &all, n.def)).collect();
+    let ended = |n: &Nest| copied.iter().find(|c| c.acc == Some(n.def)).copied().unwrap_or(*n);
+    let stages = all.iter().map(|n| stage(kernel, &ranges, machine, &ended(n), None, 0)).collect();
+    kernel.schedule = Schedule { stages };
 }
 
 /// Of so many shared axes those outside of the one that all reductions read element by element: a shared axis has no lanes,

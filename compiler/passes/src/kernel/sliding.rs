@@ -93,7 +93,7 @@ pub fn slides_over(kernel: &Kernel, window: &Nest) -> Option<DefId> {
 }
 
 /// The nest of which a map is a copy. One that only ends a sum cheaply (a bias, a limit) is none yet.
-fn source(kernel: &Kernel, all: &[Nest], copy: DefId) -> Option<Nest> {
+pub fn source(kernel: &Kernel, all: &[Nest], copy: DefId) -> Option<Nest> {
     let sites = def_loads(&kernel.defs[copy]);
     let [Site { src: Src::Def(of), .. }] = sites[..] else { return None };
     let loaded = |d: DefId| kernel.defs.values().flat_map(def_loads).filter(|s| s.src == Src::Def(d)).count();

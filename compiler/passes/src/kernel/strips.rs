@@ -14,12 +14,12 @@ use super::collapse::merge;
 use super::expr::{Site, def_loads, map_parts, rewrite};
 use super::im2col::is_windows;
 use super::pack::insert_before;
-use crate::from_kernel::{Machine, all_ranges, cost, reduction_axes, ring_dim};
+use crate::from_kernel::{Machine, all_ranges, cost, reduction_axes, ring_dim, scratch_bytes};
 use onnxc_base::Sym;
 use onnxc_base::sym::Symbol;
 use onnxc_ir::kernel::build::int;
 use onnxc_ir::kernel::reach::reached_by;
-use onnxc_ir::kernel::{At, Axis, Body, Cut, Def, DefId, Expr, ExprKind, Kernel, ParamId, Src, Stage};
+use onnxc_ir::kernel::{At, Axis, Body, Cut, Def, DefId, Expr, ExprKind, Kernel, Loop, ParamId, Src, Stage};
 use onnxc_ir::scalar::Scalar;
 
 /// A copy may cost this part of the nest's own work.
@@ -35,21 +35,45 @@ const MOST_BESIDE: i64 = 4;
 struct Choice {
     depth: u32,
     rolls: bool,
-    loops: Vec<onnxc_ir::kernel::Loop>,
+    loops: Vec<Loop>,
     computed: i64,
     bytes: i64,
     /// Extents of the region.
     shape: Vec<i64>,
 }
 
-/// Attaches what can be.
+/// Attaches what can be. Where steps have been joined to spare RAM, in the order of loops that leaves the least in the
+/// workspace.
 pub fn attach(kernel: &mut Kernel, machine: Machine) {
-    let Some(last) = kernel.schedule.stages.len().checked_sub(1) else { return };
+    let Some(owner) = kernel.schedule.stages.last().cloned() else { return };
     if kernel.schedule.stages.iter().any(|s| s.at.is_some()) {
         return;
     }
+    let before = kernel.schedule.clone();
+    attach_in(kernel, machine, None);
+    if machine.memory.thrift < Machine::JOINING || before.stages.len() < 2 {
+        return;
+    }
+    let mut least = scratch_bytes(kernel, machine).unwrap_or(i64::MAX);
+    for loops in orders(kernel, &owner).into_iter().chain(rows_outermost(kernel, &owner)) {
+        let best = std::mem::replace(&mut kernel.schedule, before.clone());
+        attach_in(kernel, machine, Some(loops));
+        match scratch_bytes(kernel, machine).filter(|bytes| *bytes < least) {
+            Some(bytes) => least = bytes,
+            None => kernel.schedule = best,
+        }
+    }
+}
+
+/// Attaches to the last stage, in one order of its loops or in the best for what is attached first.
+fn attach_in(kernel: &mut Kernel, machine: Machine, order: Option<Vec<Loop>>) {
+    let Some(last) = kernel.schedule.stages.len().checked_sub(1) else { return };
+    let given = order.is_some();
+    if let Some(loops) = order {
+        kernel.schedule.stages[last].loops = loops;
+    }
     for i in (0..last).rev() {
-        if let Some(c) = choose(kernel, machine, i) {
+        if let Some(c) = choose(kernel, machine, i, given) {
             let owner = kernel.schedule.stages[last].def;
             let d = kernel.schedule.stages[i].def;
             let windows =
@@ -85,8 +109,9 @@ fn beside(s: &mut Stage, axes: &[Symbol], shape: &[i64]) {
     }
 }
 
-/// The best way for stage number `i`, if there is one that is better than all of it at once.
-fn choose(kernel: &Kernel, machine: Machine, i: usize) -> Option<Choice> {
+/// The best way for stage number `i`, if there is one that is better than all of it at once. `given`: the owner's loops keep
+/// their order.
+fn choose(kernel: &Kernel, machine: Machine, i: usize, given: bool) -> Option<Choice> {
     let (s, owner) = (&kernel.schedule.stages[i], kernel.schedule.stages.last()?);
     if kernel.outputs.contains(&s.def) {
         return None;
@@ -97,9 +122,10 @@ fn choose(kernel: &Kernel, machine: Machine, i: usize) -> Option<Choice> {
     let work = work(kernel, owner)?;
     let element = kernel.defs[s.def].dtype.size() as i64;
     let copies = s.acc.is_none() && matches!(kernel.defs[s.def].body, Body::Map(_));
-    let attached = kernel.schedule.stages.iter().any(|x| x.at.is_some());
+    let fixed = given || kernel.schedule.stages.iter().any(|x| x.at.is_some());
     let mut best: Option<Choice> = None;
-    for loops in orders(kernel, owner).into_iter().filter(|l| !attached || *l == owner.loops) {
+    let all = if fixed { vec![owner.loops.clone()] } else { orders(kernel, owner) };
+    for loops in all {
         let moved = Stage { loops, parallel: false, ..owner.clone() };
         for depth in 1..=deepest {
             for rolls in [false, true] {
@@ -189,7 +215,7 @@ fn may_roll(kernel: &Kernel, owner: &Stage, s: &Stage, depth: usize, own: bool) 
 
 /// The owner's loops as they are, and with the axis of the lanes (without lanes: of the innermost loop) outermost, if every
 /// load of the reduction goes along it.
-fn orders(kernel: &Kernel, owner: &Stage) -> Vec<Vec<onnxc_ir::kernel::Loop>> {
+fn orders(kernel: &Kernel, owner: &Stage) -> Vec<Vec<Loop>> {
     let mut all = vec![owner.loops.clone()];
     let Some(lanes) = owner.vector.as_ref().map(|v| &v.axis).or(owner.loops.last().map(|l| &l.axis)) else {
         return all;
@@ -206,6 +232,19 @@ fn orders(kernel: &Kernel, owner: &Stage) -> Vec<Vec<onnxc_ir::kernel::Loop>> {
         all.push(loops);
     }
     all
+}
+
+/// The owner's loops with its rows outermost, if those are gone through one by one and not outermost anyway.
+fn rows_outermost(kernel: &Kernel, owner: &Stage) -> Option<Vec<Loop>> {
+    let rows = &kernel.defs[owner.def].axes.first()?.var;
+    let of_rows = |l: &&Loop| l.axis == *rows;
+    let at = owner.loops.iter().position(|l| of_rows(&l)).filter(|&i| i > 0 && owner.loops[i].block == 1)?;
+    (owner.loops.iter().filter(of_rows).count() == 1).then(|| {
+        let mut loops = owner.loops.clone();
+        let l = loops.remove(at);
+        loops.insert(0, l);
+        loops
+    })
 }
 
 /// Merges the axes of a copy that all of its readers take for quotient and remainder of one, so that what they need of it is a

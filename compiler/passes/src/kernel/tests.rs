@@ -21,7 +21,7 @@ mod strips;
 mod transformed;
 mod windows;
 
-pub(super) const MACHINES: [Machine; 10] = [
+pub(super) const MACHINES: [Machine; 11] = [
     Machine { vector_bits: 512, registers: 32, ..Machine::USUAL },
     Machine { vector_bits: 128, ..Machine::USUAL },
     Machine { fma: false, l2_bytes: 1 << 18, threads: 2, ..Machine::USUAL },
@@ -35,6 +35,7 @@ pub(super) const MACHINES: [Machine; 10] = [
     Machine { vector_bits: 512, registers: 32, bytes: Some(across(32, Signs::Different)), ..Machine::USUAL },
     Machine { l2_bytes: 1 << 9, bytes: Some(across(11, Signs::Any)), ..Machine::USUAL },
     Machine { vector_bits: 128, bytes: Some(across(32, Signs::Equal)), ..Machine::USUAL },
+    THRIFTY,
 ];
 
 const POINTS: ByteTile = ByteTile::Points { rows: 2, columns: 2 };
@@ -47,6 +48,10 @@ const fn across(registers: u32, signs: Signs) -> ByteProducts {
 /// A small core without vectors.
 const SMALL: Machine =
     Machine { vector_bits: 64, registers: 13, fma: false, l2_bytes: 1 << 18, memory: Memory::SCARCE, ..Machine::USUAL };
+
+/// The same where steps are joined to spare RAM, and little fits on the stack.
+const THRIFTY: Machine =
+    Machine { memory: Memory { thrift: Machine::JOINING, stack_bytes: 256, ..Memory::SCARCE }, ..SMALL };
 
 pub(super) fn numbers(shape: &[usize]) -> Tensor {
     let n: usize = shape.iter().product();
