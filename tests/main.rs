@@ -1,6 +1,7 @@
 //! Tests of the whole compiler, in one program.
 
 mod broadcast;
+mod budgets;
 mod cli;
 mod control;
 mod damaged;

@@ -70,9 +70,9 @@ pub(crate) fn within(
     Err(Stop::Failed(best.map_or_else(Diagnostics::new, |b| too_much_ram(&b.memory, most).into())))
 }
 
-/// What to try after a machine that needs too much. Of the joins of steps first those that should be within the budget, the
-/// cheapest first, then the others; after them one more tensor is computed again. In the end all have been tried, so the
-/// least that is found depends on no budget.
+/// What to try after a machine that needs too much: first the cheapest joins of steps that should be within the budget, then
+/// those with the lowest peak; after them the same with one more tensor computed again. Those of the lowest peak are tried
+/// for every budget, so what is refused and found to be the least works.
 fn thriftier(machine: Machine, lowered: &Lowered, most: u64) -> Vec<Machine> {
     let thrift = machine.memory.thrift;
     let with =
@@ -82,13 +82,12 @@ fn thriftier(machine: Machine, lowered: &Lowered, most: u64) -> Vec<Machine> {
         // There was nothing left to compute again: this is what has been tried before.
         return vec![];
     }
-    // The first joins nothing.
-    let peaks = lowered.assembled.peaks.get(1..).unwrap_or_default();
-    if thrift >= Machine::JOINING && machine.memory.ram == u64::MAX && !peaks.is_empty() {
-        let (over, within): (Vec<u64>, Vec<u64>) = peaks.iter().partition(|p| **p > most);
-        return within.into_iter().chain(over.into_iter().rev()).map(|ram| with(thrift, ram)).collect();
+    let peaks = &lowered.assembled.peaks;
+    let first = peaks.iter().find(|p| **p <= machine.memory.ram);
+    if let Some(&lowest) = peaks.last().filter(|p| first.is_some_and(|f| f > *p)) {
+        return vec![with(thrift, lowest)];
     }
-    if thrift < Machine::MOST_THRIFT { vec![with(thrift + 1, u64::MAX)] } else { vec![] }
+    if thrift < Machine::MOST_THRIFT { vec![with((thrift + 1).max(Machine::JOINING), most)] } else { vec![] }
 }
 
 fn ram(options: &Options, lowered: &Lowered) -> Result<u64, Diagnostic> {

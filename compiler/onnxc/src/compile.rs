@@ -14,7 +14,7 @@ use onnxc_ops::import::DimRange;
 use onnxc_passes::assemble::c_identifier;
 use onnxc_passes::from_kernel::{Machine, Memory};
 use onnxc_passes::manager::{Manager, Observer, Quiet, Stop, Timings};
-use onnxc_passes::pipeline::{self, Lowered, Wishes};
+use onnxc_passes::pipeline::{self, Lowered, Plans, Wishes};
 use onnxc_passes::specialise;
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -239,7 +239,9 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
     let chosen = machine(options, backend);
     let new_editor = || options.max_patches.map_or_else(Editor::new, Editor::stop_after);
     let mut editor = new_editor();
+    let plans = Plans::default();
     let mut wishes = Wishes {
+        plans: Some(&plans),
         profile: options.profile,
         tuner: options.tuner.as_deref().map(|t| t as _),
         ..Wishes::new(chosen, options.opt_level)
@@ -248,6 +250,7 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
         (editor, graph, wishes.machine) = (new_editor(), source.graph.clone(), machine);
         pipeline::lower(&mut graph, &options.registry, &wishes, &mut editor, &mut manager)
     })?;
+    wishes.plans = None;
     let mut program = lowered.assembled.program.clone();
     if let Some((extents, special)) = usual_case(source, &graph, options, &wishes, &mut manager)? {
         // It only makes the module faster: where it can't be joined, the general program is right by itself.

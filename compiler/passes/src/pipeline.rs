@@ -3,6 +3,7 @@
 //! graph: as imported → `infer` → [`GRAPH`] → cut into kernels, each through [`crate::kernel`] → loops → [`LOOPS`] →
 //! `plan-memory`. What is left is what a backend gets.
 
+pub use crate::assemble::joins::Plans;
 use crate::assemble::{Assembled, assemble, set_workspace_function};
 use crate::from_kernel::Machine;
 use crate::graph as g;
@@ -70,12 +71,14 @@ pub struct Wishes<'a> {
     pub profile: bool,
     /// Knows which schedules are the fastest.
     pub tuner: Option<&'a dyn Tuner>,
+    /// What is known of joined steps from other machines that differ in `ram` only.
+    pub plans: Option<&'a Plans>,
 }
 
 impl Wishes<'_> {
     /// No more than a machine and a level.
     pub fn new(machine: Machine, level: u8) -> Self {
-        Wishes { machine, level, profile: false, tuner: None }
+        Wishes { machine, level, profile: false, tuner: None, plans: None }
     }
 }
 
@@ -116,7 +119,8 @@ pub fn code_estimate(program: &Program, machine: Machine) -> usize {
 
 /// Assembles; what would be more code than the machine should have is made again with fewer steps written out.
 fn assemble_within(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> Result<Assembled, Diagnostics> {
-    let mut wishes = *wishes;
+    let own = Plans::default();
+    let mut wishes = Wishes { plans: wishes.plans.or(Some(&own)), ..*wishes };
     loop {
         let assembled = assemble(graph, registry, &wishes)?;
         let (bytes, memory) = (code_estimate(&assembled.program, wishes.machine), &mut wishes.machine.memory);

@@ -2,7 +2,7 @@
 
 use super::kernels::{StepKernel, lower_nodes};
 use super::{Assembler, StepReport};
-use crate::from_kernel::{KernelArg, Lowered, from_kernel};
+use crate::from_kernel::{KernelArg, Lowered, Machine, from_kernel};
 use crate::kernel::{optimise, optimise_with_copy};
 use crate::loops::in_place::in_place;
 use onnxc_base::{DType, Diagnostic, Sym};
@@ -15,11 +15,11 @@ use onnxc_ops::RoutineCx;
 use onnxc_ops::routine::{Cores, TensorBuf};
 
 /// A kernel as a function, and what to pass.
-struct Made {
+pub(super) struct Made {
     func: Func,
-    args: Vec<KernelArg>,
+    pub args: Vec<KernelArg>,
     /// The parameter in whose place the output is.
-    taken: Option<ParamId>,
+    pub taken: Option<ParamId>,
 }
 
 /// Checks a kernel, in debug builds and tests: an error is a defect of ours, so all problems and the kernel are shown.
@@ -31,6 +31,44 @@ fn verified(kernel: &Kernel, after: &str) -> Result<(), Diagnostic> {
         Diagnostic::error("E4012", format!("kernel {} breaks a rule after {after}\n{problems}\n{kernel}", kernel.name))
             .help("this is a defect of the compiler; please report it with the model")
     })
+}
+
+/// Lowers a kernel. It writes its output in the place of the first of the parameters `ending` for which that gives
+/// the same; that is no argument then.
+pub(super) fn made(machine: Machine, kernel: &Kernel, ending: &[ParamId]) -> Result<Made, Diagnostic> {
+    let Lowered { mut func, mut args } = from_kernel(kernel, "kernel", machine)?;
+    let position = |args: &[KernelArg], a: KernelArg| args.iter().position(|x| *x == a);
+    for &p in ending {
+        let (Some(read), Some(written)) = (position(&args, KernelArg::Param(p)), position(&args, KernelArg::Output(0)))
+        else {
+            continue;
+        };
+        if let Some(f) = in_place(&func, read as u32, written as u32) {
+            func = f;
+            args.remove(read);
+            return Ok(Made { func, args, taken: Some(p) });
+        }
+    }
+    Ok(Made { func, args, taken: None })
+}
+
+/// A kernel that writes in the place of a parameter because it reads that through a copy of its next block.
+pub(super) fn made_with_copy(
+    machine: Machine,
+    plain: &Kernel,
+    ending: &[ParamId],
+) -> Result<Option<(Kernel, Made)>, Diagnostic> {
+    for &p in ending {
+        let mut kernel = plain.clone();
+        optimise_with_copy(&mut kernel, machine, p)?;
+        verified(&kernel, "scheduling with a copy")?;
+        let made = made(machine, &kernel, &[p])?;
+        let in_workspace = made.args.iter().any(|a| matches!(a, KernelArg::Scratch { .. }));
+        if made.taken.is_some() && !in_workspace {
+            return Ok(Some((kernel, made)));
+        }
+    }
+    Ok(None)
 }
 
 impl Assembler<'_> {
@@ -50,10 +88,10 @@ impl Assembler<'_> {
         verified(&kernel, "scheduling")?;
         debug_assert!(given <= inputs.len(), "every parameter is a value");
         let ending = self.ending(&kernel, &inputs, &outputs);
-        let mut made = self.made(&kernel, &ending)?;
+        let mut made = made(self.machine, &kernel, &ending)?;
         let tight = self.ends.is_tight() || self.machine.memory.thrift > 0;
         if made.taken.is_none() && tight {
-            if let Some((k, m)) = self.made_with_copy(&plain, &ending)? {
+            if let Some((k, m)) = made_with_copy(self.machine, &plain, &ending)? {
                 (kernel, made) = (k, m);
             }
         }
@@ -83,41 +121,6 @@ impl Assembler<'_> {
             [n] => self.graph.nodes[*n].outputs.clone(),
             _ => nodes.last().map(|n| self.graph.nodes[*n].outputs.clone()).unwrap_or_default(),
         }
-    }
-
-    /// Lowers a kernel. It writes its output in the place of the first of the parameters `ending` for which that gives
-    /// the same; that is no argument then.
-    fn made(&self, kernel: &Kernel, ending: &[ParamId]) -> Result<Made, Diagnostic> {
-        let Lowered { mut func, mut args } = from_kernel(kernel, "kernel", self.machine)?;
-        let position = |args: &[KernelArg], a: KernelArg| args.iter().position(|x| *x == a);
-        for &p in ending {
-            let (Some(read), Some(written)) =
-                (position(&args, KernelArg::Param(p)), position(&args, KernelArg::Output(0)))
-            else {
-                continue;
-            };
-            if let Some(f) = in_place(&func, read as u32, written as u32) {
-                func = f;
-                args.remove(read);
-                return Ok(Made { func, args, taken: Some(p) });
-            }
-        }
-        Ok(Made { func, args, taken: None })
-    }
-
-    /// A kernel that writes in the place of a parameter because it reads that through a copy of its next block.
-    fn made_with_copy(&self, plain: &Kernel, ending: &[ParamId]) -> Result<Option<(Kernel, Made)>, Diagnostic> {
-        for &p in ending {
-            let mut kernel = plain.clone();
-            optimise_with_copy(&mut kernel, self.machine, p)?;
-            verified(&kernel, "scheduling with a copy")?;
-            let made = self.made(&kernel, &[p])?;
-            let in_workspace = made.args.iter().any(|a| matches!(a, KernelArg::Scratch { .. }));
-            if made.taken.is_some() && !in_workspace {
-                return Ok(Some((kernel, made)));
-            }
-        }
-        Ok(None)
     }
 
     /// The function of a kernel: a new one, or that of an equal kernel.

@@ -1,10 +1,11 @@
 //! Which steps become one kernel where RAM is scarce: what passes between them exists strip by strip then.
 //!
-//! Any run of steps could be one whose results nobody else reads. A plan says which runs are; its peak is an estimate: what
-//! is alive outside of a run, and of what passes between a few rows. The plans that are worth trying have lower and lower
-//! peaks, each the cheapest of its kind (by dynamic programming over the steps), and depend on no budget.
+//! Any run of steps could be one whose results nobody else reads. A plan says which runs are. The plans that are worth trying
+//! have lower and lower peaks, each the cheapest of its kind (by dynamic programming over the steps), and depend on no budget.
 //!
-//! Does NOT know whether the scheduler finds strips for a run: whoever tries a plan sees what it needs.
+//! A run's peak is an estimate at first: what is alive outside of it, and of what passes between a few rows. Of the runs of a
+//! plan that looks good the kernels are scheduled ([`super::measured`]), so in the end a plan's peak is what its kernels need,
+//! and few of all runs have been looked at. Does NOT know how well buffers of different sizes lie above each other.
 
 use super::cut::{Step, captured, cut};
 use super::reuse::Ends;
@@ -12,18 +13,26 @@ use crate::from_kernel::Machine;
 use onnxc_base::Diagnostic;
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
 use onnxc_ops::Registry;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// The most steps of one run.
 const LONGEST: usize = 6;
 /// Plans that save less than this part of the one before aren't worth trying.
 const LEAST: i64 = 32;
 
+/// Rows that a window needs, and more where it reads what windows made: what is usual.
+const USUAL_ROWS: [i64; 2] = [3, 2];
+/// No run has fewer: what isn't measured yet mustn't look worse than it is.
+const FEWEST_ROWS: [i64; 2] = [1, 0];
+
 /// The part of the stack that a caller's tensor may take in another type.
 const PART: i64 = 4;
 
 /// One way to join steps.
 #[derive(Clone, Debug)]
-pub(super) struct Joins {
+pub(crate) struct Joins {
     /// Bytes that are alive at one time, about.
     pub peak: i64,
     /// The first and last step of each run.
@@ -48,7 +57,8 @@ impl Need {
     pub fn of(graph: &Graph, registry: &Registry, region: &Region, machine: Machine) -> Result<Need, Diagnostic> {
         let steps = cut(graph, registry, region)?;
         let joined = plans(graph, region, &steps, machine).last().map_or(0, |p| p.peak);
-        let planner = Planner { graph, region, steps: &steps, ends: Ends::of(graph, region, &steps), machine };
+        let ends = Ends::of(graph, region, &steps);
+        let planner = Planner { graph, region, steps: &steps, ends, machine, rows: USUAL_ROWS };
         let alone = (0..steps.len()).map(|i| planner.run(i, i).peak).collect();
         Ok(Need { steps, alone, joined })
     }
@@ -66,31 +76,82 @@ impl Need {
     }
 }
 
-struct Planner<'a> {
-    graph: &'a Graph,
-    region: &'a Region,
-    steps: &'a [Step],
-    ends: Ends,
-    machine: Machine,
+pub(super) struct Planner<'a> {
+    pub graph: &'a Graph,
+    pub region: &'a Region,
+    pub steps: &'a [Step],
+    pub ends: Ends,
+    pub machine: Machine,
+    /// Rows between steps that are next to each other, and how many more with each step between.
+    rows: [i64; 2],
 }
 
-/// The plans that are worth trying, from the one that joins nothing to the one with the lowest peak.
-pub(super) fn plans(graph: &Graph, region: &Region, steps: &[Step], machine: Machine) -> Vec<Joins> {
-    let planner = Planner { graph, region, steps, ends: Ends::of(graph, region, steps), machine };
-    let runs = planner.all_runs();
-    let mut all: Vec<Joins> = vec![];
+/// Plans that have been measured, by thrift and number of the region: other budgets and less code ask for the same ones.
+#[derive(Debug, Default)]
+pub struct Plans(RefCell<BTreeMap<(u32, usize), Rc<Vec<Joins>>>>);
+
+impl Plans {
+    /// Those of a region, measured if they haven't been.
+    pub(super) fn of(&self, thrift: u32, region: usize, measure: impl FnOnce() -> Vec<Joins>) -> Rc<Vec<Joins>> {
+        if let Some(known) = self.0.borrow().get(&(thrift, region)) {
+            return known.clone();
+        }
+        let found = Rc::new(measure());
+        self.0.borrow_mut().insert((thrift, region), found.clone());
+        found
+    }
+}
+
+/// Says what a run needs.
+type Measure<'a> = &'a mut dyn FnMut(&Run) -> i64;
+
+/// The plans that are worth trying, from the one that joins nothing to the one with the lowest peak, by estimates.
+fn plans(graph: &Graph, region: &Region, steps: &[Step], machine: Machine) -> Vec<Joins> {
+    let planner = Planner { graph, region, steps, ends: Ends::of(graph, region, steps), machine, rows: USUAL_ROWS };
+    worth_trying(steps.len(), planner.all_runs(), &mut |r| r.peak)
+}
+
+/// The same by what kernels need.
+pub(super) fn measured_plans(
+    graph: &Graph,
+    registry: &Registry,
+    region: &Region,
+    steps: &[Step],
+    machine: Machine,
+) -> Vec<Joins> {
+    let planner = Planner { graph, region, steps, ends: Ends::of(graph, region, steps), machine, rows: FEWEST_ROWS };
+    worth_trying(steps.len(), planner.all_runs(), &mut |r| planner.measured(registry, r))
+}
+
+fn worth_trying(steps: usize, mut runs: Vec<Run>, measure: Measure<'_>) -> Vec<Joins> {
     let mut most = i64::MAX;
-    while let Some(found) = cheapest(steps.len(), &runs, most) {
+    let (mut all, mut lowest): (Vec<Joins>, Option<Joins>) = (vec![], None);
+    while let Some(found) = measured(steps, &mut runs, most, measure) {
         most = found.peak - 1;
-        let news = all.last().is_none_or(|l| l.peak - found.peak > l.peak / LEAST);
-        if news {
+        if all.last().is_none_or(|l| l.peak - found.peak > l.peak / LEAST) {
             all.push(found);
-        } else if cheapest(steps.len(), &runs, most).is_none() {
-            all.push(found);
-            break;
+            lowest = None;
+        } else {
+            lowest = Some(found);
         }
     }
+    all.extend(lowest);
     all
+}
+
+/// The cheapest runs whose peaks are known to be within a limit.
+fn measured(steps: usize, runs: &mut [Run], most: i64, measure: Measure<'_>) -> Option<Joins> {
+    loop {
+        let found = cheapest(steps, runs, most)?;
+        let mut settled = true;
+        for r in runs.iter_mut().filter(|r| !r.known && found.runs.contains(&(r.from, r.to))) {
+            r.peak = measure(r);
+            (r.known, settled) = (true, false);
+        }
+        if settled {
+            return Some(found);
+        }
+    }
 }
 
 /// The steps as a plan has them: of the first whose peak is within a limit, or the last.
@@ -110,7 +171,8 @@ pub(super) fn join(plans: &[Joins], steps: Vec<Step>, ram: u64) -> Vec<Step> {
 /// Joins a step that only makes a row of another type of the caller's tensors (quantised inputs) with the product that reads
 /// it: the row lies on the stack then, and nothing is computed twice. Where that row is what most memory is needed for.
 pub(super) fn join_rows(graph: &Graph, region: &Region, mut steps: Vec<Step>, machine: Machine) -> Vec<Step> {
-    let planner = Planner { graph, region, steps: &steps, ends: Ends::of(graph, region, &steps), machine };
+    let ends = Ends::of(graph, region, &steps);
+    let planner = Planner { graph, region, steps: &steps, ends, machine, rows: USUAL_ROWS };
     let peaks: Vec<i64> = (0..steps.len()).map(|i| planner.run(i, i).peak).collect();
     let most = peaks.iter().max().copied().unwrap_or(0);
     let wanted = |i: usize| peaks[i..=i + 1].contains(&most) && planner.is_chain(i, i + 1) && planner.makes_row(i);
@@ -124,11 +186,17 @@ pub(super) fn join_rows(graph: &Graph, region: &Region, mut steps: Vec<Step>, ma
 }
 
 /// A run of steps, what it costs to join them and the bytes alive while they run.
-struct Run {
-    from: usize,
-    to: usize,
+pub(super) struct Run {
+    pub from: usize,
+    pub to: usize,
     cost: i64,
-    peak: i64,
+    pub peak: i64,
+    /// Of them those of tensors that are there before.
+    pub outside: i64,
+    /// Those of the result, unless it leaves the region.
+    pub own: i64,
+    /// The peak is no estimate.
+    known: bool,
 }
 
 /// The cheapest runs of at most so many bytes that cover all steps.
@@ -194,7 +262,7 @@ impl Planner<'_> {
     }
 
     /// The one value that leaves a step.
-    fn result(&self, i: usize) -> Option<ValueId> {
+    pub fn result(&self, i: usize) -> Option<ValueId> {
         let Step::Kernel(nodes) = &self.steps[i] else { return None };
         let [y] = self.graph.nodes[*nodes.last()?].outputs[..] else { return None };
         Some(y)
@@ -221,17 +289,17 @@ impl Planner<'_> {
         let rings: i64 = inner.iter().map(|t| self.ring(t.0, to, t.2)).sum();
         // Rows go through rings and copies: the further from the end the more of them.
         let cost = inner.iter().map(|t| t.2.saturating_mul((to - t.0) as i64)).sum::<i64>() + (to - from) as i64;
-        Run { from, to, cost, peak: outside + rings + if in_place { 0 } else { own } }
+        let peak = outside + rings + if in_place { 0 } else { own };
+        Run { from, to, cost, peak, outside, own, known: false }
     }
 
-    /// Bytes of the rows that the last step of a run needs of an earlier step's result at one time: windows of three rows
-    /// each are usual. What has no rows is there as a whole; what is small lies on the stack.
+    /// Bytes of the rows that the last step of a run needs of an earlier step's result at one time. What has no rows is there as a whole; what is small lies on the stack.
     fn ring(&self, i: usize, to: usize, bytes: i64) -> i64 {
         let shape = self.result(i).and_then(|y| self.graph.stored_shape(y)).unwrap_or_default();
         let ring = match shape[..] {
             [_, ref rows, _, _] => {
                 let rows = rows.as_int().unwrap_or(1).max(1);
-                bytes / rows * rows.min(2 * (to - i) as i64 + 1)
+                bytes / rows * rows.min(self.rows[0] + self.rows[1] * ((to - i) as i64 - 1))
             }
             _ => bytes,
         };
@@ -245,7 +313,7 @@ mod tests {
 
     /// Four steps of 10, 40, 30 and 5 bytes; joining the middle ones is cheaper than the first ones.
     fn runs() -> Vec<Run> {
-        let run = |(from, to, cost, peak)| Run { from, to, cost, peak };
+        let run = |(from, to, cost, peak)| Run { from, to, cost, peak, outside: 0, own: 0, known: false };
         let all =
             [(0, 0, 0, 10), (0, 1, 9, 20), (0, 2, 20, 6), (1, 1, 0, 40), (1, 2, 4, 15), (2, 2, 0, 30), (3, 3, 0, 5)];
         all.into_iter().map(run).collect()
@@ -258,5 +326,18 @@ mod tests {
         assert_eq!(found(39), Some((15, vec![(0, 0), (1, 2), (3, 3)])));
         assert_eq!(found(14), Some((6, vec![(0, 2), (3, 3)])));
         assert_eq!(found(5), None);
+    }
+
+    #[test]
+    fn what_is_measured_counts() {
+        // Joining the middle ones needs more than was thought, which is found out before anything else is looked at.
+        let mut looked = vec![];
+        let mut measure = |r: &Run| {
+            looked.push((r.from, r.to));
+            if (r.from, r.to) == (1, 2) { 50 } else { r.peak }
+        };
+        let peaks: Vec<i64> = worth_trying(4, runs(), &mut measure).iter().map(|j| j.peak).collect();
+        assert_eq!(peaks, [40, 30, 6]);
+        assert_eq!(looked.len(), 7);
     }
 }

@@ -19,6 +19,7 @@ mod entry;
 mod guards;
 pub(crate) mod joins;
 mod kernels;
+mod measured;
 mod memory;
 mod objects;
 mod pairs;
@@ -115,8 +116,11 @@ struct Assembler<'a> {
     tuner: Option<&'a dyn Tuner>,
     /// Which values end where, in the region that is being emitted.
     ends: Ends,
-    /// Estimates of joined steps (see [`Assembled::peaks`]).
+    /// Peaks of joined steps (see [`Assembled::peaks`]).
     peaks: Vec<u64>,
+    plans: &'a joins::Plans,
+    /// How many regions have plans.
+    regions: usize,
     /// Memory of the workspace that has one name only.
     owned: BTreeMap<Buf, Owned>,
 }
@@ -131,6 +135,7 @@ pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> Resu
         Some((g, h)) => (g, Some(h.clone())),
         None => (graph, None),
     };
+    let own = joins::Plans::default();
     let mut a = Assembler {
         graph,
         handles,
@@ -152,6 +157,8 @@ pub fn assemble(graph: &Graph, registry: &Registry, wishes: &Wishes<'_>) -> Resu
         tuner: wishes.tuner,
         ends: Ends::default(),
         peaks: vec![],
+        plans: wishes.plans.unwrap_or(&own),
+        regions: 0,
         owned: BTreeMap::new(),
     };
     a.entry()?;
@@ -179,7 +186,10 @@ impl Assembler<'_> {
             steps = joins::join_rows(self.graph, region, steps, self.machine);
         }
         if self.machine.memory.thrift >= Machine::JOINING {
-            let plans = joins::plans(self.graph, region, &steps, self.machine);
+            let (graph, registry, machine) = (self.graph, self.registry, self.machine);
+            let measure = || joins::measured_plans(graph, registry, region, &steps, machine);
+            let plans = self.plans.of(machine.memory.thrift, self.regions, measure);
+            self.regions += 1;
             steps = joins::join(&plans, steps, self.machine.memory.ram);
             // The first region is the graph's own.
             if self.peaks.is_empty() {

@@ -88,6 +88,11 @@ impl Ends {
         self.live.get(self.step).is_some_and(|l| *l > self.least)
     }
 
+    /// True if one of these steps is the last that reads a value.
+    pub(super) fn end_within(&self, v: ValueId, from: usize, to: usize) -> bool {
+        self.last.get(&v).is_some_and(|l| (from..=to).contains(l))
+    }
+
     /// True if a value was made in this region and nobody reads it after the present step.
     fn ends(&self, v: ValueId) -> bool {
         self.last.get(&v).is_some_and(|&l| l <= self.step)

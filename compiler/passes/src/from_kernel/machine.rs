@@ -37,9 +37,9 @@ pub struct Memory {
     pub stack_bytes: u32,
     /// Steps of a reduction that are written out, at most; at 0 tiles are smaller, too.
     pub unroll: u32,
-    /// How much is done for less RAM at the price of time, up to [`Machine::MOST_THRIFT`]: from 1 on results lie in the place
-    /// of larger operands, and operands are copied for that wherever they end; at [`Machine::JOINING`] steps are joined so
-    /// that, by an estimate, no more than `ram` is alive at one time; each level beyond that has one more tensor computed again.
+    /// How much is done for less RAM at the price of time, up to [`Machine::MOST_THRIFT`]: at [`Machine::JOINING`] results lie
+    /// in the place of larger operands, operands are copied for that wherever they end, and steps are joined so that no more
+    /// than `ram` should be alive at one time; each level beyond that has one more tensor computed again.
     pub thrift: u32,
     /// The most bytes of tensors alive at one time, where steps are joined for that.
     pub ram: u64,
@@ -49,7 +49,7 @@ pub struct Memory {
 
 impl Machine {
     /// The thrift from which on steps are joined.
-    pub const JOINING: u32 = 2;
+    pub const JOINING: u32 = 1;
     /// No more is done for less RAM.
     pub const MOST_THRIFT: u32 = Self::JOINING + 4;
 
