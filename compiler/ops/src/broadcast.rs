@@ -8,21 +8,22 @@
 
 use crate::prelude::*;
 use onnxc_base::Ranges;
-use onnxc_base::sym::Symbol;
+use onnxc_base::sym::{SymNode, Symbol};
 use onnxc_ir::graph::{Graph, Guard, Relation, SymbolSource};
 
 /// True if a run decides whether an operand's extent is 1 beside another extent.
 ///
 /// Extents of the same unknowns are taken to be equal, with a guard: one of them is 1 only where the other is small as well
 /// (`h` beside `2 * floordiv(h, 2)`). Unless it is always the smaller one, so that a run can be right only where it is 1
-/// (`min(h, 2)` beside `mod(h, 4) + 4`).
+/// (`min(h, 2)` beside `mod(h, 4) + 4`), or the other is what a run decided of several.
 pub fn open(ranges: &Ranges, d: &Sym, other: &Sym) -> bool {
     let may_be_one = |s: &Sym| s.as_int().is_none() && ranges.prove_le(&Sym::int(2), s) != Some(true);
     if d == other || d.is_overflow() || other.is_overflow() || !may_be_one(d) {
         return false;
     }
     let (own, others) = (d.symbols(), other.symbols());
-    others.is_empty() || own != others || ranges.prove_lt(d, other) == Some(true)
+    let joint = matches!(other.node(), SymNode::Max(..));
+    others.is_empty() || own != others || joint || ranges.prove_lt(d, other) == Some(true)
 }
 
 /// True if a run decides which of two extents is the output's, if any is 1.
@@ -185,6 +186,7 @@ mod tests {
                 add("n, 4", "h + 2, 4"),
                 add("h + 2", "7"),
                 add("min(h, 2), 4", "mod(h, 4) + 4, 4"),
+                add("n, m, min(n, m)", "n, m, max(n, m)"),
                 add("4", "3"),
                 said("n, m, k", "j, k, 5", "%y = MatMul(%a, %b)"),
             ]
