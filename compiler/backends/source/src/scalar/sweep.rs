@@ -102,11 +102,12 @@ impl Live<'_> {
                     self.vars[place.var] = true;
                 }
             }
-            reads(&s, &mut |x| self.values[x] = true);
             blocks_mut(&mut s).into_iter().rev().for_each(|b| self.block(b));
             let empty = matches!(&s, Stmt::If { then, els, .. } if then.0.is_empty() && els.0.is_empty())
                 || matches!(&s, Stmt::For { body, .. } if body.0.is_empty());
+            // What decides over nothing isn't read.
             if !empty {
+                reads(&s, &mut |x| self.values[x] = true);
                 kept.push(s);
             }
         }

@@ -57,3 +57,14 @@ fn loops_of_one_iteration_disappear() {
     let f = &q.program.funcs[q.program.funcs.keys().next().expect("there is one")];
     assert_eq!(f.values.values().filter(|v| matches!(v.op, Op::Load { .. })).count(), 3);
 }
+
+#[test]
+fn what_decides_over_nothing_goes() {
+    let text = "func @f(%x: const i64*, %y: i64*) {
+        var %seen: i64
+        for %i in 0..4 { %a = load %x[%i] : i64 %k = splat 3 : i64 %big = cmp lt %k, %a : bool
+          if %big { set %seen = %a } store %y[%i] = %k } }";
+    let p = onnxc_ir::loops::parse::parse_program(text, None).unwrap_or_else(|e| panic!("{e}"));
+    let text = scalarize(&p, Vectors::default()).program.to_string();
+    assert!(!text.contains("set") && !text.contains("cmp") && !text.contains("load"), "{text}");
+}
