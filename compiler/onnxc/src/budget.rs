@@ -118,7 +118,7 @@ fn too_much_ram(plan: &Plan, most: u64) -> Diagnostic {
     let names = format!("{}{}", names.join(", "), rest(alive.len()));
     Diagnostic::error("E5030", format!("the model needs {need} bytes of RAM; alive at one time: {names}"))
         .expected(format!("at most {most} bytes (--max-ram)"))
-        .help(format!("the smallest budget that works is --max-ram {need}"))
+        .help(format!("the smallest budget found to work is --max-ram {need}"))
 }
 
 /// What a list of so many doesn't name.
