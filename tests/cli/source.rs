@@ -189,7 +189,8 @@ fn a_budget_is_met_or_refused_with_what_stands_in_its_way() {
         Ok(bytes) => panic!("{args:?} is met with {bytes} bytes"),
     };
     let ram = refused(&["--max-ram", "1000"]);
-    for word in ["E5030", "at most 1000 bytes", "alive at one time: '", "the smallest budget found to work is --max-ram "]
+    for word in
+        ["E5030", "at most 1000 bytes", "alive at one time: '", "the smallest budget found to work is --max-ram "]
     {
         assert!(ram.code == 1 && ram.err.contains(word), "{}", ram.err);
     }

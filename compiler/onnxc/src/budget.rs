@@ -72,7 +72,7 @@ pub(crate) fn within(
 
 /// What to try after a machine that needs too much: first the cheapest joins of steps that should be within the budget, then
 /// those with the lowest peak; after them the same with one more tensor computed again. Those of the lowest peak are tried
-/// for every budget, so what is refused and found to be the least works.
+/// for every budget, so the budget that a refusal names works; as plans are estimated, another may need less.
 fn thriftier(machine: Machine, lowered: &Lowered, most: u64) -> Vec<Machine> {
     let thrift = machine.memory.thrift;
     let with =

@@ -4,8 +4,10 @@
 //! and are the same in every backend. A function `image_probe` reads the header before the node runs, so that the pixels
 //! and what a decoder works in have room; then `image_decode` calls the format's decoder.
 //!
-//! - `bmp`, `pnm`, `png`, `tiff`, `jpeg`, `webp`, `jpeg2000`: a file each says what is decoded. - `stream`: bytes, and the header's facts.
-//! - `inflate`: what formats share. - `pixels`: colours to the output.
+//! - `bmp`, `pnm`, `png`, `tiff`, `jpeg`, `webp`, `jpeg2000`: each says what of its format is decoded.
+//! - `stream`: bytes, and the header's facts.
+//! - `inflate`: what PNG and TIFF share.
+//! - `pixels`: colours to the output.
 //!
 //! As the standard says, a stream that isn't an image or is broken gives an empty output, here [0, width, channels]. A form
 //! of a known format that isn't decoded ends the run with [`UNSUPPORTED`]. No stream makes a decoder read or write out of

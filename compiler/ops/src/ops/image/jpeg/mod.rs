@@ -54,16 +54,16 @@ impl<'c> Component<'c> {
     }
     fields! {
         id 0 "Its name.";
-        h 1 "Sampling factors.";
-        v 2 "";
-        quant 3 "Its table.";
-        dc 4 "Its Huffman tables.";
-        ac 5 "";
+        h 1 "Its horizontal sampling factor.";
+        v 2 "Its vertical one.";
+        quant 3 "Its table of quantisation steps.";
+        dc 4 "Its Huffman table for DC coefficients.";
+        ac 5 "The one for AC coefficients.";
         pred 6 "The DC coefficient of the block before.";
         across 7 "Blocks of a row, as there is room for them.";
         start 8 "The first block.";
-        width 9 "Samples of a row, and rows, of the image.";
-        height 10 "";
+        width 9 "Samples of a row of the image.";
+        height 10 "Rows of the image.";
         down 11 "Blocks of a column.";
     }
 }
