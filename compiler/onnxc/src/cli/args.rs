@@ -63,15 +63,9 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// What says how a model is compiled.
-#[derive(Args, Debug, Clone)]
-pub struct BuildArgs {
-    /// How much to optimise: 0 (compiles fastest) to 3 (runs fastest)
-    #[arg(short = 'O', value_name = "LEVEL", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=3))]
-    pub level: u8,
-    /// What makes the machine code [default: the best one of this build]
-    #[arg(long, value_name = "NAME")]
-    pub backend: Option<String>,
+/// What settles what a model's file leaves open.
+#[derive(Args, Debug, Clone, Default)]
+pub struct IntakeArgs {
     /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
     #[arg(long = "dim", value_name = "NAME=EXTENT")]
     pub dims: Vec<String>,
@@ -81,6 +75,20 @@ pub struct BuildArgs {
     /// Compile for one branch of an If whose branches have different ranks (If_0=else); may be repeated
     #[arg(long = "branch", value_name = "NODE=then|else")]
     pub branches: Vec<String>,
+}
+
+/// What says how a model is compiled.
+#[derive(Args, Debug, Clone)]
+pub struct BuildArgs {
+    /// How much to optimise: 0 (compiles fastest) to 3 (runs fastest)
+    #[arg(short = 'O', value_name = "LEVEL", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub level: u8,
+    /// What makes the machine code [default: the best one of this build]
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// What is read into the model.
+    #[command(flatten)]
+    pub intake: IntakeArgs,
     /// Extents (h=256,w=256) that get kernels of their own, beside the general ones; may be repeated
     #[arg(long = "hot", value_name = "NAME=EXTENT,..")]
     pub hot: Vec<String>,
@@ -214,15 +222,9 @@ pub enum Form {
 pub struct CheckArgs {
     /// The ONNX model
     pub model: PathBuf,
-    /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
-    #[arg(long = "dim", value_name = "NAME=EXTENT")]
-    pub dims: Vec<String>,
-    /// Give an input without a rank its extents (x=n,3,224,224), or make an initializer an input (w); may be repeated
-    #[arg(long = "input", value_name = "NAME[=EXTENT,..]")]
-    pub given: Vec<String>,
-    /// Compile for one branch of an If whose branches have different ranks (If_0=else); may be repeated
-    #[arg(long = "branch", value_name = "NODE=then|else")]
-    pub branches: Vec<String>,
+    /// What is read into the model.
+    #[command(flatten)]
+    pub intake: IntakeArgs,
     /// An operator that is a C function; may be repeated
     #[arg(long = "custom", value_name = "DOMAIN.OP=SYMBOL")]
     pub custom: Vec<String>,
@@ -301,15 +303,9 @@ pub struct QuantizeArgs {
     /// Use so many samples at most
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     pub samples: usize,
-    /// Fix a dim (h=256) or bound it (h=1..1024); may be repeated
-    #[arg(long = "dim", value_name = "NAME=EXTENT")]
-    pub dims: Vec<String>,
-    /// Give an input without a rank its extents (x=n,3,224,224), or make an initializer an input (w); may be repeated
-    #[arg(long = "input", value_name = "NAME[=EXTENT,..]")]
-    pub given: Vec<String>,
-    /// Compile for one branch of an If whose branches have different ranks (If_0=else); may be repeated
-    #[arg(long = "branch", value_name = "NODE=then|else")]
-    pub branches: Vec<String>,
+    /// What is read into the model.
+    #[command(flatten)]
+    pub intake: IntakeArgs,
     /// What runs the models [default: the best one of this build]
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,

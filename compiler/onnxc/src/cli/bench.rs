@@ -37,10 +37,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let loaded = session::load(&args.module, &args.build, args.profile)?;
     let module = &loaded.module;
     let values = if args.inputs.is_empty() {
-        inputs::random(module, &resolve::import(&args.build.dims, &args.build.given, &args.build.branches)?)?
-            .into_iter()
-            .map(Into::into)
-            .collect()
+        inputs::random(module, &resolve::import(&args.build.intake)?)?.into_iter().map(Into::into).collect()
     } else {
         onnxc_host::inputs::arrange(&module.inputs(), onnxc_host::inputs::read_all(&args.inputs)?)?
     };

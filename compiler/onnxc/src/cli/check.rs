@@ -12,7 +12,7 @@ use onnxc_base::Severity;
 /// Every problem.
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let options = Options {
-        import: resolve::import(&args.dims, &args.given, &args.branches)?,
+        import: resolve::import(&args.intake)?,
         registry: resolve::registry(&args.custom)?,
         ..Options::default()
     };

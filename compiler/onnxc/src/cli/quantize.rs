@@ -17,7 +17,7 @@ const WORST: usize = 5;
 /// Every problem of the model or the data; nothing is written then.
 pub fn run(args: &QuantizeArgs) -> Result<(), Failure> {
     let options = Options {
-        import: resolve::import(&args.dims, &args.given, &args.branches)?,
+        import: resolve::import(&args.intake)?,
         backend: args.backend.clone(),
         opt_level: 1,
         ..Options::default()

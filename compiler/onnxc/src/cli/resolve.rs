@@ -1,6 +1,6 @@
 //! From arguments to [`Options`]: every word gets its meaning here, or an error.
 
-use super::args::{BuildArgs, SourceArgs, WeightsPlace};
+use super::args::{BuildArgs, IntakeArgs, SourceArgs, WeightsPlace};
 use super::style;
 use super::threads::Threads;
 use crate::tune::{Cache, Tuner};
@@ -27,7 +27,7 @@ pub fn options(args: &BuildArgs, target: Option<&str>, name: Option<&str>) -> Re
     if let Err(d) = backends::find(args.backend.as_deref()) {
         kept(d);
     }
-    let import = import(&args.dims, &args.given, &args.branches).map_err(&mut kept).ok();
+    let import = import(&args.intake).map_err(&mut kept).ok();
     let registry = registry(&args.custom).map_err(&mut kept).ok();
     let hot = hot(&args.hot).map_err(&mut kept).ok();
     let mut problems = problems.into_result(Diagnostics::new())?;
@@ -108,12 +108,12 @@ pub fn source(
 ///
 /// # Errors
 /// Every one that is malformed.
-pub fn import(dims: &[String], inputs: &[String], branches: &[String]) -> Result<ImportOptions, Diagnostics> {
+pub fn import(args: &IntakeArgs) -> Result<ImportOptions, Diagnostics> {
     let mut import = ImportOptions::default();
     let mut problems = Diagnostics::new();
-    problems.extend(dims.iter().filter_map(|d| import.add_dim(d).err()));
-    problems.extend(inputs.iter().filter_map(|i| import.add_input(i).err()));
-    problems.extend(branches.iter().filter_map(|b| import.add_branch(b).err()));
+    problems.extend(args.dims.iter().filter_map(|d| import.add_dim(d).err()));
+    problems.extend(args.given.iter().filter_map(|i| import.add_input(i).err()));
+    problems.extend(args.branches.iter().filter_map(|b| import.add_branch(b).err()));
     problems.into_result(import)
 }
 
@@ -150,7 +150,8 @@ pub fn hot(words: &[String]) -> Result<Vec<Vec<(String, i64)>>, Diagnostics> {
     let mut problems = Diagnostics::new();
     let mut all: Vec<Vec<(String, i64)>> = vec![];
     for word in words {
-        let extents = import(&word.split(',').map(String::from).collect::<Vec<_>>(), &[], &[]);
+        let extents =
+            import(&IntakeArgs { dims: word.split(',').map(String::from).collect(), ..IntakeArgs::default() });
         let fixed = extents.ok().and_then(|e| e.dims.into_iter().map(|(n, r)| Some((n, r.fixed()?))).collect());
         match fixed {
             Some(list) if all.contains(&list) => {
