@@ -3,11 +3,12 @@
 //!
 //! A buffer is alive from its allocation to its last use; a use inside a loop that doesn't contain the allocation
 //! lasts to the end of that loop. Of one whose later uses are all through views of its first elements, only those are
-//! alive from then on. Buffers of constant size are placed by best fit, largest first. Buffers whose size
+//! alive from then on. Buffers of constant size are placed by best fit ([`fit`]). Buffers whose size
 //! depends on dims lie above those and above each other ([`stack`]). `check_memory` proves the plan anew.
 //!
 //! Does NOT reorder statements and does not place heap allocations.
 
+mod fit;
 pub(super) mod stack;
 
 use super::walk::{blocks, blocks_mut, bufs};
@@ -239,47 +240,12 @@ fn rounded(bytes: &Sym, align: i64, ranges: &Ranges) -> Sym {
 fn place(plan: &mut Plan, ranges: &Ranges) {
     let (fixed, symbolic): (Vec<usize>, Vec<usize>) =
         (0..plan.placed.len()).partition(|&i| plan.placed[i].bytes.as_int().is_some());
-    plan.base = place_fixed(&mut plan.placed, fixed);
+    plan.base = fit::place(&mut plan.placed, fixed);
     (plan.stack, plan.bytes) = stack::stack(&mut plan.placed, &symbolic, plan.base, ranges);
 }
 
 fn overlap(a: &Placed, b: &Placed) -> bool {
     a.from <= b.to && b.from <= a.to
-}
-
-/// Best fit, largest first: each buffer goes into the smallest gap between those that are alive with it, as large as each
-/// is by then. Gives the end of the highest.
-fn place_fixed(placed: &mut [Placed], mut order: Vec<usize>) -> i64 {
-    let size = |p: &Placed| p.bytes.as_int().unwrap_or(0);
-    order.sort_by_key(|&i| (-size(&placed[i]), i));
-    let mut done: Vec<usize> = Vec::new();
-    let mut top = 0;
-    for i in order {
-        // Where it can't begin: between two places each.
-        let mut taken: Vec<(i64, i64)> = Vec::new();
-        for d in done.iter().map(|&d| &placed[d]).filter(|d| overlap(d, &placed[i])) {
-            let at = d.offset.as_int().unwrap_or(0);
-            for (from, to, bytes) in d.parts() {
-                let mine = placed[i].parts().filter(|p| p.0 <= to && from <= p.1).map(|p| p.2).max();
-                taken.extend(mine.filter(|m| *m > 0 && bytes > 0).map(|m| (at - m, at + bytes)));
-            }
-        }
-        taken.sort_unstable();
-        let mut best: Option<(i64, i64)> = None;
-        let mut end = 0;
-        for (last, next) in taken {
-            let left = last - end;
-            if left >= 0 && best.is_none_or(|(l, _)| left < l) {
-                best = Some((left, end));
-            }
-            end = end.max(next);
-        }
-        let at = best.map_or(end, |(_, at)| at);
-        placed[i].offset = Sym::int(at);
-        top = top.max(at + size(&placed[i]));
-        done.push(i);
-    }
-    top
 }
 
 /// Replaces the allocations by views. Offsets that depend on dims are computed at the start of the function.

@@ -7,7 +7,7 @@
 //! Sizes and places are named, and each is said by those before it, so that what says them stays short however
 //! many buffers there are.
 
-use super::{Placed, overlap, place_fixed};
+use super::{Placed, fit, overlap};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,7 @@ fn usual_order(placed: &[Placed], which: &[usize], ranges: &Ranges) -> Vec<usize
     };
     let mut all: Vec<Placed> = which.iter().map(usual).collect();
     let numbers = (0..all.len()).collect();
-    place_fixed(&mut all, numbers);
+    fit::place(&mut all, numbers);
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.sort_by_key(|&k| (all[k].offset.as_int(), k));
     order.into_iter().map(|k| which[k]).collect()
