@@ -79,8 +79,7 @@ impl<'f> Bounds<'f> {
         let def = &self.f.values[v];
         let of = |v: &Value| self.get(*v, outside);
         let hull = |all: &[Option<i64>]| {
-            let all = all.iter().copied().collect::<Option<Vec<i64>>>()?;
-            all.iter().min().copied().zip(all.iter().max().copied())
+            all.iter().try_fold((i64::MAX, i64::MIN), |(lo, hi), n| Some((lo.min((*n)?), hi.max((*n)?))))
         };
         match &def.op {
             Op::Const(s) => Some((s.to_i64(), s.to_i64())),

@@ -256,17 +256,25 @@ impl Run<'_> {
 
     fn step(&mut self, s: &Step) -> Option<()> {
         match s {
-            Step::Let(v) => self.values[v.index()] = self.eval(*v)?,
+            Step::Let(v) => {
+                // Its lanes of before are no longer wanted, and their memory is.
+                let mut lanes = std::mem::take(&mut self.values[v.index()]);
+                lanes.clear();
+                self.eval(*v, &mut lanes)?;
+                self.values[v.index()] = lanes;
+            }
             Step::Set(var, index, v) => {
                 let at = self.place(*var, index)?;
-                self.vars[*var][at] = self.values[v.index()].clone();
+                self.vars[*var][at].clone_from(&self.values[v.index()]);
             }
             Step::Access { write, offset, lanes, mask } => self.access(*write, *offset, *lanes, *mask)?,
             Step::For { reads: true, .. } if self.is_apart(s) => self.left = self.left.checked_sub(1)?,
             Step::For { index, lo, hi, step, body, .. } => {
                 let (mut i, hi) = (self.scalar(*lo)?, self.scalar(*hi)?);
                 while i < hi {
-                    self.values[index.index()] = vec![i];
+                    let lanes = &mut self.values[index.index()];
+                    lanes.clear();
+                    lanes.push(i);
                     self.steps(body)?;
                     i += step;
                 }
@@ -320,34 +328,46 @@ impl Run<'_> {
         Some(())
     }
 
-    fn eval(&self, v: Value) -> Option<Vec<i64>> {
+    /// Appends the lanes of a value.
+    fn eval(&self, v: Value, out: &mut Vec<i64>) -> Option<()> {
         let def = &self.f.values[v];
         let (lanes, elem) = (usize::from(def.ty.lanes), def.ty.elem);
-        let of = |v: &Value| &self.values[v.index()];
         let dtype = |v: &Value| self.f.values[*v].ty.elem;
-        let lane = |v: &Value, i: usize| of(v).get(i).or(of(v).first()).copied();
+        let lane = |v: &Value, i: usize| {
+            let all = &self.values[v.index()];
+            all.get(i).or(all.first()).copied()
+        };
         let scalar = |v: &Value, i: usize| Some(Scalar::from_i64(dtype(v), lane(v, i)?));
-        let each = |f: &dyn Fn(usize) -> Option<i64>| (0..lanes).map(f).collect::<Option<Vec<i64>>>();
-        Some(match &def.op {
-            Op::Const(s) => vec![s.to_i64(); lanes],
-            Op::Iota => (0..lanes as i64).collect(),
-            Op::Splat(a) => vec![lane(a, 0)?; lanes],
-            Op::Extract(a, i) => vec![lane(a, usize::from(*i))?],
-            Op::Get(place) => self.vars[place.var.index()][self.place(place.var.index(), &place.index)?].clone(),
-            Op::Binary(op, a, b) if elem == DType::I64 && matches!(op, BinOp::Add | BinOp::Sub | BinOp::Mul) => {
-                let f = match op {
-                    BinOp::Add => i64::wrapping_add,
-                    BinOp::Sub => i64::wrapping_sub,
-                    _ => i64::wrapping_mul,
+        match &def.op {
+            Op::Const(s) => out.extend(std::iter::repeat_n(s.to_i64(), lanes)),
+            Op::Iota => out.extend(0..lanes as i64),
+            Op::Splat(a) => out.extend(std::iter::repeat_n(lane(a, 0)?, lanes)),
+            Op::Extract(a, i) => out.push(lane(a, usize::from(*i))?),
+            Op::Get(place) => out.extend(&self.vars[place.var.index()][self.place(place.var.index(), &place.index)?]),
+            Op::Binary(op, a, b) => {
+                let of_index = |i| match op {
+                    BinOp::Add if elem == DType::I64 => Some(lane(a, i)?.wrapping_add(lane(b, i)?)),
+                    BinOp::Sub if elem == DType::I64 => Some(lane(a, i)?.wrapping_sub(lane(b, i)?)),
+                    BinOp::Mul if elem == DType::I64 => Some(lane(a, i)?.wrapping_mul(lane(b, i)?)),
+                    _ => Some(eval_binary(*op, scalar(a, i)?, scalar(b, i)?).to_i64()),
                 };
-                each(&|i| Some(f(lane(a, i)?, lane(b, i)?)))?
+                each(lanes, out, of_index)?;
             }
-            Op::Binary(op, a, b) => each(&|i| Some(eval_binary(*op, scalar(a, i)?, scalar(b, i)?).to_i64()))?,
-            Op::Unary(op, a) => each(&|i| Some(eval_unary(*op, scalar(a, i)?).to_i64()))?,
-            Op::Compare(op, a, b) => each(&|i| Some(i64::from(eval_compare(*op, scalar(a, i)?, scalar(b, i)?))))?,
-            Op::Select(c, a, b) => each(&|i| if lane(c, i)? != 0 { lane(a, i) } else { lane(b, i) })?,
-            Op::Cast(a) => each(&|i| Some(eval_cast(scalar(a, i)?, elem).to_i64()))?,
+            Op::Unary(op, a) => each(lanes, out, |i| Some(eval_unary(*op, scalar(a, i)?).to_i64()))?,
+            Op::Compare(op, a, b) => {
+                each(lanes, out, |i| Some(i64::from(eval_compare(*op, scalar(a, i)?, scalar(b, i)?))))?;
+            }
+            Op::Select(c, a, b) => each(lanes, out, |i| if lane(c, i)? != 0 { lane(a, i) } else { lane(b, i) })?,
+            Op::Cast(a) => each(lanes, out, |i| Some(eval_cast(scalar(a, i)?, elem).to_i64()))?,
             _ => return None,
-        })
+        }
+        Some(())
     }
+}
+
+fn each(lanes: usize, out: &mut Vec<i64>, f: impl Fn(usize) -> Option<i64>) -> Option<()> {
+    for i in 0..lanes {
+        out.push(f(i)?);
+    }
+    Some(())
 }
