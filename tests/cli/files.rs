@@ -122,3 +122,18 @@ fn the_report_is_json_too() {
     let text = onnxc(dir.path(), &[&m, "--report", "text"]).ok().out;
     assert!(text.contains("workspace  ") && text.contains("Conv"), "{text}");
 }
+
+/// Of what rustc makes nobody knows the frames, so the report has no bound of them, and says so.
+#[test]
+fn the_stack_of_rust_source_has_no_bound() {
+    let dir = folder();
+    let m = model("model_static");
+    let report = |out: &str, form: &str| onnxc(dir.path(), &[&m, "-o", out, "--report", form]).ok().out;
+    let json = |out: &str| serde_json::from_str::<serde_json::Value>(&report(out, "json")).expect("it is JSON");
+    let (c, rust) = (json("m.c"), json("m.rs"));
+    assert!(c["stack_bytes"].as_u64() > c["stack_array_bytes"].as_u64(), "{c}");
+    assert!(rust["stack_bytes"].is_null() && rust["stack_array_bytes"].is_u64(), "{rust}");
+    assert!(
+        report("m.c", "text").contains(" bytes at most") && report("m.rs", "text").contains("stack      no bound: ")
+    );
+}

@@ -31,6 +31,11 @@ pub fn stack_bytes(program: &Program, frames: Option<&Frames>) -> u64 {
     program.interface.entries.run.map_or(0, |run| loops::stack::bound(program, run, frames))
 }
 
+/// Bytes of a module's own arrays on the stack.
+pub fn array_bytes(program: &Program) -> u64 {
+    program.interface.entries.run.map_or(0, |run| loops::stack::arrays(program, run))
+}
+
 /// Lowers within the budgets of the options: `attempt` for one machine after the other. `model`: as imported.
 ///
 /// # Errors

@@ -58,8 +58,10 @@ pub struct Report {
     pub workspace_bytes: Amount,
     /// Bytes of stack that a run needs at most: the deepest chain of calls. Each frame as the backend made it, or with all that
     /// is alive at one time.
-    /// None of Rust source, whose compiler puts more on the stack than the program has.
+    /// None of Rust source: rustc puts more on the stack than the program has, and nobody says how much.
     pub stack_bytes: Option<u64>,
+    /// Bytes of the module's own arrays on the stack, in the deepest chain of calls: all that is known of Rust source.
+    pub stack_array_bytes: u64,
     /// Bytes of weights and tables.
     pub constant_bytes: u64,
     /// Bytes of machine code; of source text an estimate.
@@ -124,6 +126,7 @@ impl Report {
             workspace_bytes: workspace_bytes(module),
             stack_bytes: (source != Some("rust"))
                 .then(|| budget::stack_bytes(&module.program, code.and_then(Artefact::frames))),
+            stack_array_bytes: budget::array_bytes(&module.program),
             constant_bytes,
             code_bytes,
             flash_bytes: constant_bytes + code_bytes,
@@ -146,8 +149,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "module     {}", self.name)?;
         writeln!(f, "workspace  {} bytes", self.workspace_bytes)?;
-        if let Some(bytes) = self.stack_bytes {
-            writeln!(f, "stack      {bytes} bytes at most")?;
+        match self.stack_bytes {
+            Some(bytes) => writeln!(f, "stack      {bytes} bytes at most")?,
+            None => writeln!(
+                f,
+                "stack      no bound: how large rustc makes frames isn't known; the module's own arrays are {} bytes of them",
+                self.stack_array_bytes
+            )?,
         }
         writeln!(f, "constants  {} bytes", self.constant_bytes)?;
         writeln!(f, "code       {} bytes", self.code_bytes)?;

@@ -28,6 +28,12 @@ pub fn bound(program: &Program, entry: FuncId, frames: Option<&BTreeMap<String, 
     }
 }
 
+/// Bytes of the functions' own arrays in the deepest chain of calls. No bound: whoever compiles them adds frames, and may do
+/// without an array.
+pub fn arrays(program: &Program, entry: FuncId) -> u64 {
+    depth(program, entry, &own_arrays, &mut BTreeMap::new())
+}
+
 fn depth(program: &Program, id: FuncId, frame: &dyn Fn(&Func) -> u64, known: &mut BTreeMap<FuncId, u64>) -> u64 {
     if let Some(&d) = known.get(&id) {
         return d;
@@ -51,17 +57,17 @@ fn called(b: &Block, into: &mut Vec<FuncId>) {
 
 /// Bytes of one frame.
 fn frame(f: &Func) -> u64 {
-    let arrays: u64 = f
-        .bufs
-        .values()
-        .map(|b| match b.kind {
-            BufKind::Stack(n) => (u64::from(n) * b.dtype.size() as u64).next_multiple_of(8),
-            _ => 0,
-        })
-        .sum();
     let mut live = Live { f, used: SecondaryMap::new() };
     let values = live.block(&f.body);
-    (arrays + values + SAVED).next_multiple_of(ALIGN)
+    (own_arrays(f) + values + SAVED).next_multiple_of(ALIGN)
+}
+
+fn own_arrays(f: &Func) -> u64 {
+    let bytes = |kind: &BufKind, size: usize| match kind {
+        BufKind::Stack(n) => (u64::from(*n) * size as u64).next_multiple_of(8),
+        _ => 0,
+    };
+    f.bufs.values().map(|b| bytes(&b.kind, b.dtype.size())).sum()
 }
 
 /// What is alive, found backwards.
@@ -203,5 +209,7 @@ mod tests {
         assert_eq!(bound(&p, g, Some(&frames)), SAVED + 32);
         assert_eq!(bound(&p, small, Some(&frames)), SAVED);
         assert!(bound(&p, small, None) < one);
+        // Arrays alone: those of the larger one of two callees.
+        assert_eq!((arrays(&p, g), arrays(&p, small)), (400, 40));
     }
 }
