@@ -183,14 +183,17 @@ fn a_budget_is_met_or_refused_with_what_stands_in_its_way() {
         let ran = workspace(model, &["--max-ram", "100"]).expect_err("it is too little");
         let least = ran.err.trim_end().rsplit(' ').next().expect("a number").to_string();
         assert!(workspace(model, &["--max-ram", &least]).is_ok(), "{model}: {least}");
+        // A byte less doesn't, and is refused with the same number.
+        let less = (least.parse::<u64>().expect("a number") - 1).to_string();
+        let ran = workspace(model, &["--max-ram", &less]).expect_err("it is too little");
+        assert!(ran.err.trim_end().ends_with(&format!(" {least}")), "{model}: {least}: {}", ran.err);
     }
     let refused = |args: &[&str]| match workspace("dscnn", args) {
         Err(ran) => ran,
         Ok(bytes) => panic!("{args:?} is met with {bytes} bytes"),
     };
     let ram = refused(&["--max-ram", "1000"]);
-    for word in
-        ["E5030", "at most 1000 bytes", "alive at one time: '", "the smallest budget found to work is --max-ram "]
+    for word in ["E5030", "at most 1000 bytes", "alive at one time: '", "the smallest budget that works is --max-ram "]
     {
         assert!(ram.code == 1 && ram.err.contains(word), "{}", ram.err);
     }

@@ -46,53 +46,107 @@ pub(crate) fn within(
     machine: Machine,
     mut attempt: impl FnMut(Machine) -> Result<Lowered, Stop>,
 ) -> Result<Lowered, Stop> {
-    let mut best: Option<Lowered> = None;
-    let mut tried = 0;
-    let mut ways = vec![machine];
-    while let Some(&machine) = ways.get(tried) {
-        tried += 1;
-        let lowered = attempt(machine)?;
-        let ram = ram(options, &lowered)?;
-        let Some(most) = options.max_ram.filter(|most| ram > *most) else {
-            let Err(beyond) = flash::within(options.max_flash, model, &lowered) else { return Ok(lowered) };
-            // Weights of convolutions in a transformed domain are up to four times as large.
-            let plain = Machine { strict: true, ..machine };
-            if plain == machine {
-                return Err(beyond.into());
-            }
-            ways.insert(tried, plain);
-            continue;
-        };
-        if tried == ways.len() {
-            ways.extend(thriftier(machine, &lowered, most));
-        }
-        let least = best.as_ref().and_then(|b| b.memory.bytes.as_int()).unwrap_or(i64::MAX);
-        if lowered.memory.bytes.as_int().is_some_and(|n| n < least) {
-            best = Some(lowered);
-        }
+    let mut search = Search { options, attempt: &mut attempt, least: None };
+    let lowered = search.run(machine)?;
+    let Err(beyond) = flash::within(options.max_flash, model, &lowered) else { return Ok(lowered) };
+    // Weights of convolutions in a transformed domain are up to four times as large.
+    let plain = Machine { strict: true, ..machine };
+    if plain == machine {
+        return Err(beyond.into());
     }
-    let most = options.max_ram.unwrap_or(u64::MAX);
-    Err(Stop::Failed(best.map_or_else(Diagnostics::new, |b| too_much_ram(&b.memory, most).into())))
+    search.least = None;
+    let lowered = search.run(plain)?;
+    flash::within(options.max_flash, model, &lowered)?;
+    Ok(lowered)
 }
 
-/// What to try after a machine that needs too much: first the cheapest joins of steps that should be within the budget, then
-/// those with the lowest peak; after them the same with one more tensor computed again. Those of the lowest peak are tried
-/// for every budget, so the budget that a refusal names works; as plans are estimated, another may need less.
-fn thriftier(machine: Machine, lowered: &Lowered, most: u64) -> Vec<Machine> {
-    let thrift = machine.memory.thrift;
-    let with =
-        |thrift: u32, ram: u64| Machine { memory: Memory { scarce: true, thrift, ram, ..machine.memory }, ..machine };
-    let again = lowered.notes.iter().filter(|n| n.pass == recompute::PASS.name).count();
-    if again < thrift.saturating_sub(Machine::JOINING) as usize {
-        // There was nothing left to compute again: this is what has been tried before.
-        return vec![];
+/// The search for a machine thrifty enough.
+///
+/// What there is to try doesn't depend on the budget: the machine as it is, and for each level of thrift the plans that join
+/// steps, each with the peak that it should have. A plan serves budgets from its peak or what it turns out to need, whichever
+/// is more. So the least that any of them serves is the smallest budget that works: it is met if it is asked for, and less is
+/// refused with the same number.
+struct Search<'a> {
+    options: &'a Options,
+    attempt: &'a mut dyn FnMut(Machine) -> Result<Lowered, Stop>,
+    /// What serves the smallest budget so far, and that budget.
+    least: Option<(u64, Lowered)>,
+}
+
+/// The plans of one level of thrift.
+struct Level {
+    machine: Machine,
+    /// Their peaks, descending; some that haven't been tried.
+    left: Vec<u64>,
+}
+
+impl Search<'_> {
+    fn run(&mut self, machine: Machine) -> Result<Lowered, Stop> {
+        let lowered = (self.attempt)(machine)?;
+        let bytes = ram(self.options, &lowered)?;
+        let Some(most) = self.options.max_ram.filter(|most| bytes > *most) else { return Ok(lowered) };
+        self.least = Some((bytes, lowered));
+        let mut levels = vec![];
+        for thrift in Machine::JOINING..=Machine::MOST_THRIFT {
+            let machine = Machine { memory: Memory { scarce: true, thrift, ram: most, ..machine.memory }, ..machine };
+            let lowered = (self.attempt)(machine)?;
+            let again = lowered.notes.iter().filter(|n| n.pass == recompute::PASS.name).count();
+            if again < (thrift - Machine::JOINING) as usize {
+                // There was nothing left to compute again: this is what has been tried before.
+                break;
+            }
+            let peaks = lowered.assembled.peaks.clone();
+            let first = peaks.iter().position(|p| *p <= most).or(peaks.len().checked_sub(1));
+            let mut level = Level { machine, left: peaks };
+            let peak = first.map_or(0, |i| level.left.remove(i));
+            if let Some(found) = self.keep(peak, lowered, most)? {
+                return Ok(found);
+            }
+            // The cheapest first: those that should fit.
+            while let Some(i) = level.left.iter().position(|p| *p <= most) {
+                let peak = level.left.remove(i);
+                if let Some(found) = self.plan(&level, peak, most)? {
+                    return Ok(found);
+                }
+            }
+            levels.push(level);
+        }
+        self.refuse(levels, most)
     }
-    let peaks = &lowered.assembled.peaks;
-    let first = peaks.iter().find(|p| **p <= machine.memory.ram);
-    if let Some(&lowest) = peaks.last().filter(|p| first.is_some_and(|f| f > *p)) {
-        return vec![with(thrift, lowest)];
+
+    /// Tries the plan of a peak.
+    fn plan(&mut self, level: &Level, peak: u64, most: u64) -> Result<Option<Lowered>, Stop> {
+        let memory = Memory { ram: peak, ..level.machine.memory };
+        let lowered = (self.attempt)(Machine { memory, ..level.machine })?;
+        self.keep(peak, lowered, most)
     }
-    if thrift < Machine::MOST_THRIFT { vec![with((thrift + 1).max(Machine::JOINING), most)] } else { vec![] }
+
+    /// Gives what meets the budget, and remembers what serves the smallest one.
+    fn keep(&mut self, peak: u64, lowered: Lowered, most: u64) -> Result<Option<Lowered>, Stop> {
+        let serves = ram(self.options, &lowered)?.max(peak);
+        if serves <= most {
+            return Ok(Some(lowered));
+        }
+        if self.least.as_ref().is_none_or(|l| serves < l.0) {
+            self.least = Some((serves, lowered));
+        }
+        Ok(None)
+    }
+
+    /// Finds the smallest budget that works: a plan needs no trying if its peak alone is beyond what is known to work.
+    fn refuse(&mut self, levels: Vec<Level>, most: u64) -> Result<Lowered, Stop> {
+        let left = |(l, level): (usize, &Level)| level.left.iter().map(|p| (*p, l)).collect::<Vec<_>>();
+        let mut all: Vec<(u64, usize)> = levels.iter().enumerate().flat_map(left).collect();
+        all.sort_unstable();
+        for (peak, level) in all {
+            if self.least.as_ref().is_some_and(|l| peak >= l.0) {
+                break;
+            }
+            self.plan(&levels[level], peak, most)?;
+        }
+        let problem = |(bytes, l): &(u64, Lowered)| too_much_ram(&l.memory, *bytes, most).into();
+        Err(Stop::Failed(self.least.as_ref().map_or_else(Diagnostics::new, problem)))
+    }
 }
 
 fn ram(options: &Options, lowered: &Lowered) -> Result<u64, Diagnostic> {
@@ -115,15 +169,15 @@ fn workspace_text(plan: &Plan) -> String {
     }
 }
 
-fn too_much_ram(plan: &Plan, most: u64) -> Diagnostic {
-    let need = plan.bytes.as_int().unwrap_or(0);
+/// `works`: the smallest budget that does, and `plan` is what it gives.
+fn too_much_ram(plan: &Plan, works: u64, most: u64) -> Diagnostic {
     let mut alive = at_peak(plan);
     alive.sort_by_key(|(p, bytes)| (std::cmp::Reverse(*bytes), p.offset.as_int()));
     let names: Vec<String> = alive.iter().take(NAMED).map(|(p, bytes)| format!("'{}' {bytes} bytes", p.name)).collect();
     let names = format!("{}{}", names.join(", "), rest(alive.len()));
-    Diagnostic::error("E5030", format!("the model needs {need} bytes of RAM; alive at one time: {names}"))
+    Diagnostic::error("E5030", format!("the model needs {works} bytes of RAM; alive at one time: {names}"))
         .expected(format!("at most {most} bytes (--max-ram)"))
-        .help(format!("the smallest budget found to work is --max-ram {need}"))
+        .help(format!("the smallest budget that works is --max-ram {works}"))
 }
 
 /// What a list of so many doesn't name.

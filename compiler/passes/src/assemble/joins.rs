@@ -86,18 +86,20 @@ pub(super) struct Planner<'a> {
     rows: [i64; 2],
 }
 
-/// Plans that have been measured, by thrift and number of the region: other budgets and less code ask for the same ones.
+/// Plans that have been measured, by the machine's thrift, whether it is strict, and number of the region: other budgets and less
+/// code ask for the same ones.
 #[derive(Debug, Default)]
-pub struct Plans(RefCell<BTreeMap<(u32, usize), Rc<Vec<Joins>>>>);
+pub struct Plans(RefCell<BTreeMap<(u32, bool, usize), Rc<Vec<Joins>>>>);
 
 impl Plans {
     /// Those of a region, measured if they haven't been.
-    pub(super) fn of(&self, thrift: u32, region: usize, measure: impl FnOnce() -> Vec<Joins>) -> Rc<Vec<Joins>> {
-        if let Some(known) = self.0.borrow().get(&(thrift, region)) {
+    pub(super) fn of(&self, machine: Machine, region: usize, measure: impl FnOnce() -> Vec<Joins>) -> Rc<Vec<Joins>> {
+        let key = (machine.memory.thrift, machine.strict, region);
+        if let Some(known) = self.0.borrow().get(&key) {
             return known.clone();
         }
         let found = Rc::new(measure());
-        self.0.borrow_mut().insert((thrift, region), found.clone());
+        self.0.borrow_mut().insert(key, found.clone());
         found
     }
 }
@@ -154,10 +156,14 @@ fn measured(steps: usize, runs: &mut [Run], most: i64, measure: Measure<'_>) -> 
     }
 }
 
-/// The steps as a plan has them: of the first whose peak is within a limit, or the last.
-pub(super) fn join(plans: &[Joins], steps: Vec<Step>, ram: u64) -> Vec<Step> {
+/// The plan for an amount of RAM: the first whose peak is within it, or the last.
+pub(super) fn chosen(plans: &[Joins], ram: u64) -> Option<&Joins> {
     let most = i64::try_from(ram).unwrap_or(i64::MAX);
-    let Some(plan) = plans.iter().find(|p| p.peak <= most).or(plans.last()) else { return steps };
+    plans.iter().find(|p| p.peak <= most).or(plans.last())
+}
+
+/// The steps as a plan has them.
+pub(super) fn join(plan: &Joins, steps: &[Step]) -> Vec<Step> {
     let one = |&(a, b): &(usize, usize)| {
         let nodes = |s: &Step| match s {
             Step::Kernel(n) => n.clone(),

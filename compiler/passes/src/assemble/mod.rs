@@ -186,15 +186,7 @@ impl Assembler<'_> {
             steps = joins::join_rows(self.graph, region, steps, self.machine);
         }
         if self.machine.memory.thrift >= Machine::JOINING {
-            let (graph, registry, machine) = (self.graph, self.registry, self.machine);
-            let measure = || joins::measured_plans(graph, registry, region, &steps, machine);
-            let plans = self.plans.of(machine.memory.thrift, self.regions, measure);
-            self.regions += 1;
-            steps = joins::join(&plans, steps, self.machine.memory.ram);
-            // The first region is the graph's own.
-            if self.peaks.is_empty() {
-                self.peaks = plans.iter().map(|p| p.peak.max(0) as u64).collect();
-            }
+            steps = self.joined(region, steps);
         }
         let outer = std::mem::replace(&mut self.ends, Ends::of(self.graph, region, &steps));
         for (i, step) in steps.iter().enumerate() {
@@ -209,6 +201,21 @@ impl Assembler<'_> {
         }
         self.ends = outer;
         Ok(())
+    }
+
+    /// The steps as the plan for the machine's RAM has them.
+    fn joined(&mut self, region: &Region, steps: Vec<Step>) -> Vec<Step> {
+        let (graph, registry, machine) = (self.graph, self.registry, self.machine);
+        let measure = || joins::measured_plans(graph, registry, region, &steps, machine);
+        let plans = self.plans.of(machine, self.regions, measure);
+        self.regions += 1;
+        let Some(plan) = joins::chosen(&plans, machine.memory.ram) else { return steps };
+        // The first region is the graph's own. Its plan decides for the others, so that what there is to try are its plans.
+        if self.peaks.is_empty() {
+            self.peaks = plans.iter().map(|p| p.peak.max(0) as u64).collect();
+            self.machine.memory.ram = plan.peak.max(0) as u64;
+        }
+        joins::join(plan, &steps)
     }
 
     fn node_step(&mut self, n: NodeId) -> Result<(), Diagnostics> {
