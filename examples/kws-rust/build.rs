@@ -1,5 +1,5 @@
 //! Compiles the model for the target of this build.
 
 fn main() {
-    onnxc_build::Model::new("../kws-c/kws.onnx").compile();
+    onnxc_build::Model::new("kws.onnx").compile();
 }

@@ -1,6 +1,7 @@
 //! The command line as a user sees it: texts, exit codes, files.
 
 mod errors;
+mod examples;
 mod executable;
 mod files;
 mod hot;

@@ -21,18 +21,32 @@ use std::path::{Path, PathBuf};
 pub struct Model {
     path: PathBuf,
     dims: Vec<String>,
+    cpu: Option<String>,
+    max_ram: Option<u64>,
     unsafe_fast: bool,
 }
 
 impl Model {
     /// A model in a file, relative to the crate's folder.
     pub fn new(path: impl AsRef<Path>) -> Model {
-        Model { path: path.as_ref().to_owned(), dims: vec![], unsafe_fast: false }
+        Model { path: path.as_ref().to_owned(), dims: vec![], cpu: None, max_ram: None, unsafe_fast: false }
     }
 
     /// Fixes a dim (`h=256`) or bounds it (`h=1..1024`).
     pub fn dim(mut self, dim: impl Into<String>) -> Model {
         self.dims.push(dim.into());
+        self
+    }
+
+    /// The processor, as `--target-cpu` has it: it decides which instructions there are.
+    pub fn cpu(mut self, cpu: impl Into<String>) -> Model {
+        self.cpu = Some(cpu.into());
+        self
+    }
+
+    /// The most bytes of workspace, at the price of time; a model that needs more ends the build.
+    pub fn max_ram(mut self, bytes: u64) -> Model {
+        self.max_ram = Some(bytes);
         self
     }
 
@@ -61,7 +75,8 @@ impl Model {
         let import = problems.into_result(import)?;
         let triple = std::env::var("TARGET").ok();
         let mut options = Options {
-            target: Target::parse(triple.as_deref(), None)?,
+            target: Target::parse(triple.as_deref(), self.cpu.as_deref())?,
+            max_ram: self.max_ram,
             backend: Some("rust".into()),
             name: Some(name),
             import,
