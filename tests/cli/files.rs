@@ -123,6 +123,18 @@ fn the_report_is_json_too() {
     assert!(text.contains("workspace  ") && text.contains("Conv"), "{text}");
 }
 
+/// Who reads the source finds the model in it: nodes with what they read and write, and a name for the last status, too.
+#[test]
+fn source_names_nodes_shapes_and_statuses() {
+    let dir = folder();
+    let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).expect("it is written");
+    for out in ["m.c", "m.rs"] {
+        onnxc(dir.path(), &[&model("model_static"), "-o", out]).ok();
+        assert!(read(out).contains("/conv/Conv (Conv): f32[1, 3, 10, 10] -> f32[1, 3, 8, 8]"), "{}", read(out));
+    }
+    assert!(read("m.h").contains("#define ONNXC_STATUS_IMAGE 7 /* an image is of a form that is not decoded */"));
+}
+
 /// Of what rustc makes nobody knows the frames, so the report has no bound of them, and says so.
 #[test]
 fn the_stack_of_rust_source_has_no_bound() {

@@ -136,7 +136,7 @@ fn threads(out: &mut String, program: &Program) {
     );
 }
 
-const STATUS_NAMES: [&str; 7] = ["OK", "DIMS", "INDEX", "MEMORY", "PLAN", "CUSTOM", "VALUE"];
+const STATUS_NAMES: [&str; status::TEXTS.len()] = ["OK", "DIMS", "INDEX", "MEMORY", "PLAN", "CUSTOM", "VALUE", "IMAGE"];
 
 fn status_codes(out: &mut String) {
     *out += "#ifndef ONNXC_STATUS_OK\n";

@@ -2,13 +2,16 @@
 
 use super::arrange::{Before, arrange};
 use crate::from_kernel::row_major;
-use onnxc_base::{Diagnostic, Ranges};
-use onnxc_ir::graph::{Graph, NodeId, ValueId};
+use onnxc_base::{Diagnostic, Ranges, Sym};
+use onnxc_ir::graph::{Graph, NodeId, TensorType, ValueId};
 use onnxc_ir::kernel::build::load;
 use onnxc_ir::kernel::{Kernel, KernelBuilder, Placed, Src};
 use onnxc_ops::custom::CustomBody;
 use onnxc_ops::{ComputeCx, Lower, OpRef, Registry, ViewCx};
 use std::collections::BTreeMap;
+
+/// Nodes of an extent's formula that a comment has.
+const LONG_EXTENT: u32 = 12;
 
 /// A kernel with the values behind its parameters and outputs.
 #[derive(Clone, Debug)]
@@ -41,7 +44,6 @@ pub fn lower_nodes(
     ranges: &Ranges,
 ) -> Result<StepKernel, Diagnostic> {
     let mut k = KernelBuilder::new(kernel_name(graph, nodes), ranges.clone());
-    k.kernel.doc = doc(graph, nodes);
     let mut srcs: BTreeMap<ValueId, Src> = BTreeMap::new();
     let mut inputs = Vec::new();
     for &node in nodes {
@@ -67,6 +69,7 @@ pub fn lower_nodes(
             k.kernel.place(i, Placed { strides, offset });
         }
     }
+    k.kernel.doc = doc(graph, nodes, &inputs, outputs);
     Ok(StepKernel { kernel: k.kernel, inputs, outputs: outputs.to_vec() })
 }
 
@@ -153,6 +156,20 @@ fn kernel_name(graph: &Graph, nodes: &[NodeId]) -> String {
     names.join("_").to_lowercase()
 }
 
-fn doc(graph: &Graph, nodes: &[NodeId]) -> String {
-    nodes.iter().map(|&n| format!("{} ({})", graph.nodes[n].name, graph.nodes[n].op)).collect::<Vec<_>>().join(", ")
+fn doc(graph: &Graph, nodes: &[NodeId], inputs: &[ValueId], outputs: &[ValueId]) -> String {
+    let names: Vec<String> =
+        nodes.iter().map(|&n| format!("{} ({})", graph.nodes[n].name, graph.nodes[n].op)).collect();
+    let shapes = |values: &[ValueId]| {
+        let computed = values.iter().filter(|v| graph.constant(**v).is_none());
+        computed.filter_map(|v| graph.tensor_type(*v)).map(shape_text).collect::<Vec<_>>().join(", ")
+    };
+    let (read, written) = (shapes(inputs), shapes(outputs));
+    let arrow = if read.is_empty() { String::new() } else { format!("{read} ") };
+    format!("{}: {arrow}-> {written}", names.join(", "))
+}
+
+/// A type for readers: an extent that takes long to say is left out.
+fn shape_text(t: &TensorType) -> String {
+    let extent = |e: &Sym| if e.size() > LONG_EXTENT { "..".into() } else { e.to_string() };
+    format!("{}[{}]", t.dtype, t.shape.iter().map(extent).collect::<Vec<_>>().join(", "))
 }
