@@ -127,10 +127,17 @@ fn what_is_excluded_stays_in_float() {
 fn names_and_samples_that_do_not_fit_are_refused() {
     let dir = prepared();
     put(dir.path(), "flat.npy", &numbers(&[3, 12, 12], 1));
+    let mut values = numbers(&[1, 3, 12, 12], 1).to_vec::<f32>().expect("floats");
+    values[7] = f32::NAN;
+    put(dir.path(), "nan.npy", &Tensor::from_slice(&[1, 3, 12, 12], &values));
     let mut text = String::new();
-    for more in
-        [&["--exclude", "nobody"][..], &["--calibrate", "flat.npy"], &["--calibrate", "absent"], &["--percentile", "0"]]
-    {
+    for more in [
+        &["--exclude", "nobody"][..],
+        &["--calibrate", "flat.npy"],
+        &["--calibrate", "nan.npy"],
+        &["--calibrate", "absent"],
+        &["--percentile", "0"],
+    ] {
         let args: Vec<&str> = match more[0] {
             "--calibrate" => vec!["quantize", "net.onnx", more[0], more[1], "-o", "q.onnx"],
             _ => [&QUANTIZE[..], more].concat(),
@@ -139,4 +146,7 @@ fn names_and_samples_that_do_not_fit_are_refused() {
         assert!(!dir.path().join("q.onnx").exists(), "nothing is written");
     }
     assert_snapshot("quantize-refused", &text);
+    // A place that can't be written to is found before anything is measured.
+    let ran = onnxc(dir.path(), &["quantize", "net.onnx", "--calibrate", "absent", "-o", "nowhere/q.onnx"]);
+    assert!(ran.code != 0 && ran.err.contains("there is no folder 'nowhere'"), "{}", ran.err);
 }

@@ -23,6 +23,7 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Failure> {
         ..Options::default()
     };
     crate::backends::find(options.backend.as_deref())?;
+    crate::output::check_place(&args.output)?;
     let how = how(args)?;
     let source = Source::open(&args.model, &options)?;
     let samples = read_samples(&args.calibrate, &source.graph, args.samples)?;

@@ -93,7 +93,9 @@ pub fn quantise(
             .into());
     }
     let how = Quantisation { per_channel: how.per_channel && opset >= 13, ..how.clone() };
-    let plan = Plan::new(model, &types(model, options)?, &how)?;
+    let types = types(model, options)?;
+    check_samples(samples, &types)?;
+    let plan = Plan::new(model, &types, &how)?;
     let float = Runner::new(&model.proto, model.dir(), &plan.tensors, options)?;
     let parameters = calibrate(&float, samples, &plan, &how)?;
     let proto = write::quantised(model, &plan, &parameters, &how)?;
@@ -133,4 +135,19 @@ fn calibrate(
         (t.clone(), Parameters::new(range, how.activations, how.symmetric))
     };
     Ok(plan.tensors.iter().map(of).collect())
+}
+
+/// An error for an input that is no number somewhere: no range follows from what comes of it.
+fn check_samples(samples: &[Sample], graph: &Graph) -> Result<(), Diagnostics> {
+    let mut problems = Diagnostics::new();
+    for (i, &v) in graph.body.params.iter().enumerate() {
+        let has_nan =
+            |s: &Sample| s.get(i).and_then(Tensor::to_vec::<f32>).is_some_and(|x| x.iter().any(|x| x.is_nan()));
+        if let Some(n) = samples.iter().position(has_nan) {
+            let found =
+                format!("sample {n} of input '{}' has elements that are no numbers (NaN)", graph.values[v].name);
+            problems.push(Diagnostic::error("E6203", found).expected("numbers like those that the model will get"));
+        }
+    }
+    problems.into_result(())
 }
