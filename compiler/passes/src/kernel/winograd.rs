@@ -62,18 +62,17 @@ pub struct Winograd {
     cut: Cut,
     /// The axis just outside of rows has taps, and no other.
     slices: bool,
+    /// Axes outside of rows and columns.
+    outer: usize,
 }
 
 impl Winograd {
-    /// Axes of the products of which only so many points are done at a time.
+    /// Axes of the products of which only so many points are done at a time: a block is of one sample.
     pub fn blocks(&self) -> Vec<(Symbol, i64)> {
-        match self.cut {
-            Cut::Whole => vec![],
-            Cut::Blocks(sizes) => {
-                let name = |part: &str| Symbol::new(&format!("{}.{part}", self.products));
-                ["row", "column"].map(name).into_iter().zip(sizes).collect()
-            }
-        }
+        let Cut::Blocks([rows, columns]) = self.cut else { return vec![] };
+        let outer = (0..self.outer).map(|d| (format!("n{d}"), 1));
+        let of = |(part, points): (String, i64)| (Symbol::new(&format!("{}.{part}", self.products)), points);
+        outer.chain([("row".into(), rows), ("column".into(), columns)]).map(of).collect()
     }
 }
 
@@ -174,6 +173,7 @@ fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, (form, across): (Form,
         form,
         cut,
         slices,
+        outer: conv.outer.len(),
     }
 }
 

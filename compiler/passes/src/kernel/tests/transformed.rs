@@ -301,3 +301,19 @@ fn transforms_go_column_by_column() {
     let sums = sums.filter(|l| l.contains(": v16f32")).count();
     assert!(sums >= 10, "{sums}\n{text}");
 }
+
+/// A block's products are of one sample: register tiles are cut alike, however many samples there are.
+#[test]
+fn products_of_a_block_are_of_one_sample() {
+    let tile = |samples: &str| {
+        let (mut k, _) = conv_last(&[samples, "58", "58", "64"], 64, 0, true);
+        optimise(&mut k, MACHINES[0]).expect("constants evaluate");
+        let stage = k.schedule.stages.iter().find(|s| k.defs[s.def].name == "c.m").expect("transformed");
+        assert!(stage.at.is_some(), "in blocks\n{k}");
+        let wide = stage.loops.iter().filter(|l| l.block > 1);
+        wide.map(|l| (l.axis.as_str().to_string(), l.block)).collect::<Vec<_>>()
+    };
+    let one = tile("1");
+    assert!(one.iter().any(|l| l.0.ends_with(".column")), "{one:?}");
+    assert_eq!((tile("n"), tile("4")), (one.clone(), one));
+}
