@@ -78,6 +78,8 @@ pub mod opcode {
     pub const MIN: i64 = 6;
     /// The greater.
     pub const MAX: i64 = 7;
+    /// The extent that both broadcast to: the lesser if that is below 1, else the greater.
+    pub const JOINT: i64 = 8;
 }
 
 /// One extent of a shape, or a limit.

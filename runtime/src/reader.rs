@@ -235,6 +235,7 @@ fn combine(op: i64, a: i64, b: i64) -> Option<i64> {
         }
         opcode::MIN => Some(a.min(b)),
         opcode::MAX => Some(a.max(b)),
+        opcode::JOINT => Some(if a.min(b) < 1 { a.min(b) } else { a.max(b) }),
         _ => None,
     }
 }

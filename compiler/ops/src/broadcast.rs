@@ -1,10 +1,10 @@
 //! Broadcasting, by ONNX's (numpy's) rule: an extent of 1 is repeated. One rule for all operators that broadcast.
 //!
-//! Two extents that needn't be equal are decided by the run: the output's extent is the larger one, each operand is read at
-//! `min(i, d - 1)` along its extent `d`, and a guard says that `d` is 1 or the output's extent. Where nothing has to be
-//! decided ([`open`]) nothing is paid for: the index is `i`.
+//! Two extents that needn't be equal are decided by the run: the output's extent is their `joint` (the larger one; 0 if one
+//! is 0), each operand is read at `min(i, d - 1)` along its extent `d`, and a guard says that `d` is 1 or the output's
+//! extent. Where nothing has to be decided ([`open`]) nothing is paid for: the index is `i`.
 //!
-//! Does NOT let an extent of 0 stand beside one of 1 where both are known at run time only: the guard refuses that.
+//! Does NOT promise that a joint extent is at least as large as each operand's: 1 beside 0 gives 0.
 
 use crate::prelude::*;
 use onnxc_base::Ranges;
@@ -17,13 +17,17 @@ use onnxc_ir::graph::{Graph, Guard, Relation, SymbolSource};
 /// (`h` beside `2 * floordiv(h, 2)`). Unless it is always the smaller one, so that a run can be right only where it is 1
 /// (`min(h, 2)` beside `mod(h, 4) + 4`), or the other is what a run decided of several.
 pub fn open(ranges: &Ranges, d: &Sym, other: &Sym) -> bool {
-    let may_be_one = |s: &Sym| s.as_int().is_none() && ranges.prove_le(&Sym::int(2), s) != Some(true);
-    if d == other || d.is_overflow() || other.is_overflow() || !may_be_one(d) {
+    if d == other || d.is_overflow() || other.is_overflow() || d.as_int().is_some() || never_one(ranges, d) {
         return false;
     }
     let (own, others) = (d.symbols(), other.symbols());
-    let joint = matches!(other.node(), SymNode::Max(..));
+    let joint = matches!(other.node(), SymNode::Max(..) | SymNode::Joint(..));
     others.is_empty() || own != others || joint || ranges.prove_lt(d, other) == Some(true)
+}
+
+/// True if an extent is known to be more than 1.
+fn never_one(ranges: &Ranges, d: &Sym) -> bool {
+    ranges.prove_le(&Sym::int(2), d) == Some(true)
 }
 
 /// True if a run decides which of two extents is the output's, if any is 1.
@@ -31,12 +35,14 @@ fn decided_by_run(ranges: &Ranges, a: &Sym, b: &Sym) -> bool {
     (open(ranges, a, b) || open(ranges, b, a)) && ranges.prove_eq(a, b) != Some(true)
 }
 
-/// The extent that two broadcast to, if they do: of two that must be equal, a constant if one is.
-pub fn larger(ranges: &Ranges, a: &Sym, b: &Sym) -> Sym {
+/// The extent that two broadcast to, if they do: of two that must be equal, a constant if one is; one that is never 1.
+pub fn common(ranges: &Ranges, a: &Sym, b: &Sym) -> Sym {
     match () {
         () if a.is_one() || b.as_int().is_some_and(|b| b != 1) => b.clone(),
         () if b.is_one() || a.as_int().is_some() || !decided_by_run(ranges, a, b) => a.clone(),
-        () => ranges.simplify(&Sym::max(a, b)),
+        () if never_one(ranges, a) => a.clone(),
+        () if never_one(ranges, b) => b.clone(),
+        () => ranges.simplify(&a.joint(b)),
     }
 }
 
@@ -110,7 +116,7 @@ impl InferCx<'_> {
             if !out.is_one() && !decided_by_run(&ranges, &out, d) {
                 self.unify(&out, d, what)?;
             }
-            out = larger(&ranges, &out, d);
+            out = common(&ranges, &out, d);
         }
         extents.iter().for_each(|d| self.guard_repeated(d, &out, what));
         Ok(out)

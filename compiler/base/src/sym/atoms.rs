@@ -16,7 +16,7 @@ impl Atom {
         match self {
             Atom::Var(_) | Atom::Overflow => Vec::new(),
             Atom::FloorDiv(a, b) | Atom::Mod(a, b) => vec![a, b],
-            Atom::Min(members) | Atom::Max(members) => members.iter().collect(),
+            Atom::Min(members) | Atom::Max(members) | Atom::Joint(members) => members.iter().collect(),
         }
     }
 
@@ -47,6 +47,7 @@ impl Atom {
             Atom::Mod(a, b) => f(a).modulo(&f(b)),
             Atom::Min(members) => Sym::min_of(members.iter().map(f).collect()),
             Atom::Max(members) => Sym::max_of(members.iter().map(f).collect()),
+            Atom::Joint(members) => Sym::joint_of(members.iter().map(f).collect()),
         }
     }
 }

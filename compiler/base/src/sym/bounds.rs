@@ -97,6 +97,12 @@ impl Interval {
         Self { lo: 0, hi: if self.lo >= 0 { hi.min(self.hi) } else { hi } }
     }
 
+    /// That of `joint`, which rises with each operand.
+    fn joint(self, other: Self) -> Self {
+        let end = |a: i128, b: i128| if a.min(b) < 1 { a.min(b) } else { a.max(b) };
+        Self { lo: end(self.lo, other.lo), hi: end(self.hi, other.hi) }
+    }
+
     fn ends(self) -> (Option<i64>, Option<i64>) {
         (i64::try_from(self.lo).ok(), i64::try_from(self.hi).ok())
     }
@@ -149,6 +155,7 @@ impl Ranges {
                 .into_iter()
                 .reduce(|a, b| Interval { lo: a.lo.max(b.lo), hi: a.hi.max(b.hi) })
                 .unwrap_or(ALL),
+            Atom::Joint(members) => each(members).into_iter().reduce(Interval::joint).unwrap_or(ALL),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Evaluation: the meaning of a [`Sym`] as a number.
 
 use super::div::{floor_i64, mod_i64};
+use super::minmax::joint_value;
 use super::{Atom, Repr, Sym, Symbol};
 use std::fmt;
 
@@ -61,6 +62,7 @@ impl Atom {
             Atom::Overflow => Err(EvalError::Overflow),
             Atom::Min(members) => fold(members, i64::min),
             Atom::Max(members) => fold(members, i64::max),
+            Atom::Joint(members) => fold(members, joint_value),
             Atom::FloorDiv(a, b) => match (a.eval(value)?, b.eval(value)?) {
                 (_, 0) => Err(EvalError::DivisionByZero),
                 (a, b) => floor_i64(a, b).ok_or(EvalError::Overflow),

@@ -1,6 +1,7 @@
 //! Symbolic integers: the language of shapes, sizes, loop bounds and addresses.
 //!
-//! A [`Sym`] is a polynomial with `i64` coefficients over *atoms*: a named [`Symbol`], `floordiv`, `mod`, `min`, `max`.
+//! A [`Sym`] is a polynomial with `i64` coefficients over *atoms*: a named [`Symbol`], `floordiv`, `mod`, `min`, `max`,
+//! `joint`.
 //! It is always in canonical form, so `Eq`, `Hash` and `Ord` are structural and cheap, and mean "spelled the same after
 //! normalisation". Whether two different spellings are equal *given what is known of the symbols* is another question,
 //! which [`Ranges`] answers (`prove_eq`, `prove_le`, `simplify`, `bounds`, `upper_bound`) and which never leaks into `Eq`.
@@ -28,6 +29,9 @@
 //! # Meaning
 //! - Mathematical integers; `floordiv` rounds towards minus infinity and `mod(a, b) = a - b*floordiv(a, b)` has the
 //!   sign of `b`.
+//! - `joint` is the extent that several broadcast to: their `min` if that is below 1, their `max` otherwise. Of extents that
+//!   are each 1 or some `n` it is `n`, also for `n = 0`. It is one of its operands, doesn't care for their order, and rises
+//!   with each of them; `joint(1, a)` is `a`.
 //! - Canonicalisation never changes a value. It may make an expression defined where the original was not
 //!   (`floordiv(h, h)` is `1`, also for `h = 0`).
 //! - **Overflow** of a coefficient, or an expression beyond [`MAX_SIZE`] nodes or [`MAX_DEPTH`] levels, gives the sticky
@@ -41,7 +45,8 @@
 //!   is in `0..c`, its first coefficient is positive, and it shares no factor with `c`. So
 //!   `floordiv(h - 3, 2) + 1` and `floordiv(h - 1, 2)` are the same `Sym`.
 //! - By a symbolic divisor: common factors are cancelled, multiples of the divisor taken out.
-//! - `min`/`max` are flattened, sorted, without members that differ by a constant only.
+//! - `min`/`max` are flattened, sorted, without members that differ by a constant only; `joint` is flattened and sorted, each
+//!   member once.
 //!
 //! # Not here
 //! No equations between symbols (only ranges), no integer programming: "can't say" is an answer.
@@ -76,7 +81,7 @@ pub use walk::SymNode;
 
 /// The most nodes (as a tree) that an expression may have; a larger one becomes the `overflow` marker.
 pub const MAX_SIZE: u32 = 4096;
-/// The deepest nesting of `floordiv`/`mod`/`min`/`max` that an expression may have.
+/// The deepest nesting of `floordiv`/`mod`/`min`/`max`/`joint` that an expression may have.
 pub const MAX_DEPTH: u32 = 64;
 
 /// The name of an unknown: a dimension (`h`), a loop or index variable (`i`, `j#3`). Ordered by name.
@@ -174,6 +179,8 @@ enum Atom {
     Min(Vec<Sym>),
     /// At least two members, sorted, none of them a `Max` itself.
     Max(Vec<Sym>),
+    /// At least two members, sorted, none of them a `Joint` itself.
+    Joint(Vec<Sym>),
     /// The marker; only ever alone, with coefficient 1.
     Overflow,
 }

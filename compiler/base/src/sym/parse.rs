@@ -1,5 +1,5 @@
 //! Reading an expression: `+ - *` with the usual precedence, unary minus, parentheses, and the functions
-//! `floordiv`, `ceildiv`, `mod` (two operands), `min`, `max` (two or more).
+//! `floordiv`, `ceildiv`, `mod` (two operands), `min`, `max`, `joint` (two or more).
 //!
 //! Any spelling is accepted; the result is canonical.
 
@@ -98,6 +98,7 @@ fn function(cursor: &mut Cursor<'_>, name: &str, depth: u32) -> Result<Sym, Diag
     match (name, operands.as_slice()) {
         ("min", [_, _, ..]) => Ok(Sym::min_of(operands)),
         ("max", [_, _, ..]) => Ok(Sym::max_of(operands)),
+        ("joint", [_, _, ..]) => Ok(Sym::joint_of(operands)),
         ("floordiv", [a, b]) => Ok(a.floordiv(b)),
         ("ceildiv", [a, b]) => Ok(a.ceildiv(b)),
         ("mod", [a, b]) => Ok(a.modulo(b)),

@@ -8,7 +8,7 @@ use crate::text::{is_identifier, quoted};
 use std::fmt;
 
 /// Words that a symbol can't be without backticks.
-pub(super) const RESERVED: [&str; 6] = ["floordiv", "ceildiv", "mod", "min", "max", "overflow"];
+pub(super) const RESERVED: [&str; 7] = ["floordiv", "ceildiv", "mod", "min", "max", "joint", "overflow"];
 
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,6 +72,7 @@ impl fmt::Display for Atom {
             Atom::Mod(..) => "mod",
             Atom::Min(_) => "min",
             Atom::Max(_) => "max",
+            Atom::Joint(_) => "joint",
         };
         write!(f, "{name}(")?;
         for (i, operand) in self.operands().iter().enumerate() {

@@ -154,14 +154,20 @@ impl Search<'_> {
         end.is_some_and(|end| self.nonneg(&(c * end + r)))
     }
 
-    /// `c*atom + r` with the operation replaced by something that makes it no larger (for `min`/`max`: by each or any
-    /// of the members).
+    /// `c*atom + r` with the operation replaced by something that makes it no larger (for `min`, `max`, `joint`: by each or
+    /// any of the members).
     fn replace_operation(&mut self, d: &Sym, atom: &Atom) -> bool {
         let Some((c, r)) = d.split_atom(atom) else { return false };
         let sign = self.sign(&c);
         match atom {
             Atom::Min(members) | Atom::Max(members) => {
                 let any = sign == Some(matches!(atom, Atom::Max(_)));
+                let mut holds = |m: &Sym| self.nonneg(&(&c * m + &r));
+                if any { members.iter().any(&mut holds) } else { members.iter().all(holds) }
+            }
+            // It is one of them, and the largest if none is below 1.
+            Atom::Joint(members) => {
+                let any = sign == Some(true) && members.iter().all(|m| self.ranges.at_least(m, 1));
                 let mut holds = |m: &Sym| self.nonneg(&(&c * m + &r));
                 if any { members.iter().any(&mut holds) } else { members.iter().all(holds) }
             }

@@ -87,6 +87,8 @@ impl Simplifier<'_> {
             }
             Atom::Min(members) => self.undominated(members, |other, m| m - other).map(Sym::min_of),
             Atom::Max(members) => self.undominated(members, |other, m| other - m).map(Sym::max_of),
+            // The largest, where none is below 1.
+            Atom::Joint(members) if members.iter().all(|m| self.nonneg(&(m - 1))) => Some(Sym::max_of(members.clone())),
             _ => None,
         }
     }

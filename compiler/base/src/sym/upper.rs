@@ -134,6 +134,8 @@ impl Bounder<'_> {
             Atom::Max(m) if !up => some_of(each(m), Sym::max_of),
             Atom::Min(m) => each(m).into_iter().collect::<Option<_>>().map(Sym::min_of),
             Atom::Max(m) => each(m).into_iter().collect::<Option<_>>().map(Sym::max_of),
+            // It rises with each member.
+            Atom::Joint(m) => each(m).into_iter().collect::<Option<_>>().map(Sym::joint_of),
         };
         found.or_else(|| self.numeric(&Sym::atom(atom.clone()), up))
     }

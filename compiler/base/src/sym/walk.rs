@@ -24,6 +24,8 @@ pub enum SymNode {
     Min(Sym, Sym),
     /// The larger one.
     Max(Sym, Sym),
+    /// The smaller one if that is below 1, else the larger one: the extent that both broadcast to.
+    Joint(Sym, Sym),
     /// No value: see [`Sym::is_overflow`].
     Overflow,
 }
@@ -102,8 +104,8 @@ impl Sym {
         Sym::collect(sum)
     }
 
-    /// `(c, r)` with `self = c*v + r` and `v` in neither; `None` if `v` is inside a `floordiv`, `mod`, `min` or
-    /// `max`, or has a power above 1.
+    /// `(c, r)` with `self = c*v + r` and `v` in neither; `None` if `v` is inside a `floordiv`, `mod`, `min`,
+    /// `max` or `joint`, or has a power above 1.
     pub fn split_linear(&self, v: &Symbol) -> Option<(Sym, Sym)> {
         let this = Atom::Var(v.clone());
         self.split_atom(&this).filter(|(c, r)| !c.contains(v) && !r.contains(v))
@@ -148,6 +150,10 @@ impl Atom {
             Atom::Max(members) => {
                 let (a, b) = halves(members, Sym::max_of);
                 SymNode::Max(a, b)
+            }
+            Atom::Joint(members) => {
+                let (a, b) = halves(members, Sym::joint_of);
+                SymNode::Joint(a, b)
             }
             Atom::Overflow => SymNode::Overflow,
         }

@@ -62,6 +62,7 @@ fn emit(sym: &Sym, dims: &DimNumbers, code: &mut Vec<i64>) -> Result<usize, Diag
         SymNode::Mod(a, b) => pair(opcode::MOD, &a, &b, code),
         SymNode::Min(a, b) => pair(opcode::MIN, &a, &b, code),
         SymNode::Max(a, b) => pair(opcode::MAX, &a, &b, code),
+        SymNode::Joint(a, b) => pair(opcode::JOINT, &a, &b, code),
         #[allow(unreachable_patterns, reason = "an overflow marker may be a node of its own")]
         _ => Err(Diagnostic::error("E5212", format!("the extent {sym} overflows"))),
     }
@@ -92,6 +93,7 @@ mod tests {
             (h.clone() - 3).floordiv(&Sym::from(2)) + 1,
             n.clone() * h.clone() * 3 - n.clone(),
             Sym::min(&h, &n),
+            h.joint(&(n.clone() - 1)),
         ];
         for sym in cases {
             let e = Extent::of(&sym, &dims).expect("its dims are known");

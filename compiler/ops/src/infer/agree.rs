@@ -74,10 +74,10 @@ fn pair(graph: &Graph, extent: &Sym, out: &Sym) -> Option<(Symbol, Sym)> {
     members(out).iter().find_map(|m| is(extent, m).or_else(|| is(m, extent)))
 }
 
-/// What an extent is the largest of.
+/// What an extent is one of.
 fn members(s: &Sym) -> Vec<Sym> {
     match s.node() {
-        SymNode::Max(first, rest) => [vec![first], members(&rest)].concat(),
+        SymNode::Max(first, rest) | SymNode::Joint(first, rest) => [vec![first], members(&rest)].concat(),
         _ => vec![s.clone()],
     }
 }

@@ -61,7 +61,9 @@ fn divisors(s: &Sym, var: &Symbol, by: &mut BTreeSet<Option<i64>>) {
         SymNode::FloorDiv(a, b) | SymNode::Mod(a, b) => {
             by.insert(b.as_int().filter(|_| a.as_symbol() == Some(var)));
         }
-        SymNode::Min(a, b) | SymNode::Max(a, b) => [a, b].iter().for_each(|s| divisors(s, var, by)),
+        SymNode::Min(a, b) | SymNode::Max(a, b) | SymNode::Joint(a, b) => {
+            [a, b].iter().for_each(|s| divisors(s, var, by))
+        }
         SymNode::Add(all) | SymNode::Mul(all) => all.iter().for_each(|s| divisors(s, var, by)),
         SymNode::Int(_) | SymNode::Var(_) | SymNode::Overflow => {}
     }

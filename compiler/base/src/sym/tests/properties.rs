@@ -19,6 +19,7 @@ fn rebuilt(e: &Sym) -> Sym {
         SymNode::Mod(a, b) => rebuilt(&a).modulo(&rebuilt(&b)),
         SymNode::Min(a, b) => rebuilt(&a).min(rebuilt(&b)),
         SymNode::Max(a, b) => rebuilt(&a).max(rebuilt(&b)),
+        SymNode::Joint(a, b) => rebuilt(&a).joint(&rebuilt(&b)),
         SymNode::Overflow => Sym::overflow(),
     }
 }
@@ -120,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "[-a-c0-9+*(),#. `\\\\%]{0,24}|(min|max|mod|floordiv|ceildiv)?\\(?[a-c0-9, ()*-]{0,16}") {
+    fn any_text_is_read_or_refused(text in "[-a-c0-9+*(),#. `\\\\%]{0,24}|(min|max|joint|mod|floordiv|ceildiv)?\\(?[a-c0-9, ()*-]{0,16}") {
         if let Ok(s) = Sym::parse(&text) {
             prop_assert_eq!(Sym::parse(&s.to_string()), Ok(s));
         }

@@ -21,6 +21,7 @@ pub(super) enum Op {
     Mod,
     Min,
     Max,
+    Joint,
 }
 
 pub(super) const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -43,6 +44,7 @@ impl Expr {
                     Op::Mod => a.modulo(b),
                     Op::Min => a.min(b),
                     Op::Max => a.max(b),
+                    Op::Joint => a.joint(b),
                 }
             }
         }
@@ -68,6 +70,8 @@ impl Expr {
                     Op::Mod => a - b * floor(a, b)?,
                     Op::Min => a.min(b),
                     Op::Max => a.max(b),
+                    Op::Joint if a < 1 || b < 1 => a.min(b),
+                    Op::Joint => a.max(b),
                 }
             }
         })
@@ -93,6 +97,7 @@ pub(super) fn expr() -> impl Strategy<Value = Expr> {
         Op::Mod,
         Op::Min,
         Op::Max,
+        Op::Joint,
     ]);
     leaf.prop_recursive(4, 14, 2, move |inner| {
         (op.clone(), inner.clone(), inner).prop_map(|(op, a, b)| Expr::Op(op, Box::new(a), Box::new(b)))

@@ -185,7 +185,16 @@ impl<'a> Compiler<'a> {
             SymNode::Mod(a, b) => self.divide(BinOp::FloorMod, &a, &b),
             SymNode::Min(a, b) => self.chain(BinOp::Min, vec![a, b]),
             SymNode::Max(a, b) => self.chain(BinOp::Max, vec![a, b]),
+            SymNode::Joint(a, b) => self.joint(&a, &b),
         }
+    }
+
+    /// The smaller one if that is below 1, else the larger one.
+    fn joint(&mut self, a: &Sym, b: &Sym) -> Result<usize, InterpError> {
+        let (a, b, one) = (self.sym(a)?, self.sym(b)?, self.constant(Scalar::i64(1)));
+        let [least, most] = [BinOp::Min, BinOp::Max].map(|op| self.emit(Op::Binary(op, DType::I64, a, b)));
+        let none = self.emit(Op::Compare(CmpOp::Lt, DType::I64, least, one));
+        Ok(self.emit(Op::Select(DType::I64.size(), [none, least, most])))
     }
 
     fn chain(&mut self, op: BinOp, parts: Vec<Sym>) -> Result<usize, InterpError> {

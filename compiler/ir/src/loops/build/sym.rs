@@ -3,7 +3,7 @@
 //! Does NOT simplify an expression: `Sym` is simplified where it is made.
 
 use super::FuncBuilder;
-use crate::loops::{BinOp, Value};
+use crate::loops::{BinOp, CmpOp, Value};
 use onnxc_base::sym::{Sym, SymNode, Symbol};
 
 impl FuncBuilder {
@@ -29,6 +29,7 @@ impl FuncBuilder {
             SymNode::Mod(a, b) => self.sym_pair(BinOp::FloorMod, &a, &b),
             SymNode::Min(a, b) => self.sym_pair(BinOp::Min, &a, &b),
             SymNode::Max(a, b) => self.sym_pair(BinOp::Max, &a, &b),
+            SymNode::Joint(a, b) => self.sym_joint(&a, &b),
             SymNode::Overflow => panic!("a size beyond 64 bits has to be refused before lowering"),
         }
     }
@@ -36,6 +37,15 @@ impl FuncBuilder {
     fn sym_pair(&mut self, op: BinOp, a: &Sym, b: &Sym) -> Value {
         let (a, b) = (self.sym(a), self.sym(b));
         self.binary(op, a, b)
+    }
+
+    /// The smaller one if that is below 1, else the larger one.
+    fn sym_joint(&mut self, a: &Sym, b: &Sym) -> Value {
+        let (a, b) = (self.sym(a), self.sym(b));
+        let (least, most) = (self.binary(BinOp::Min, a, b), self.binary(BinOp::Max, a, b));
+        let one = self.int(1);
+        let none = self.compare(CmpOp::Lt, least, one);
+        self.select(none, least, most)
     }
 
     fn sym_fold(&mut self, op: BinOp, parts: &[Sym]) -> Value {

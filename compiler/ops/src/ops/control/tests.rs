@@ -260,5 +260,5 @@ fn what_a_branch_asks_for_is_asked_there_only() {
     assert!(!found.has_errors(), "{found}");
     let asked: Vec<_> = b.graph.guards.iter().map(|g| (format!("{} == {}", g.left, g.right), g.region)).collect();
     let here = Some((n, 0));
-    assert_eq!(asked, [("n == max(k, n)".to_string(), here), ("k == max(k, n)".to_string(), here)]);
+    assert_eq!(asked, [("n == joint(k, n)".to_string(), here), ("k == joint(k, n)".to_string(), here)]);
 }

@@ -7,7 +7,7 @@
 mod equation;
 
 use super::elementwise::*;
-use crate::broadcast::{Along, larger};
+use crate::broadcast::{Along, common};
 use crate::prelude::*;
 use equation::{Equation, Label};
 
@@ -134,7 +134,7 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let equation = Equation::new(cx.attrs().str("equation").unwrap_or_default(), &ranks).expect("infer has read it");
     let d = wide(cx.dtype(0));
     let ranges = cx.ranges();
-    let extent = |l: Label| axes_of(&equation, &shapes, l).fold(Sym::int(1), |e, d| larger(&ranges, &e, d));
+    let extent = |l: Label| axes_of(&equation, &shapes, l).fold(Sym::int(1), |e, d| common(&ranges, &e, d));
     let count = equation.operands.len();
     let mut product = Product::operand(cx, 0, &equation.operands[0], &extent);
     if count == 1 {

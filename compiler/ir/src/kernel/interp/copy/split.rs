@@ -95,7 +95,9 @@ fn divisors(sym: &Sym, var: &Symbol, found: &mut BTreeSet<i64>) {
     }
     match sym.node() {
         SymNode::Add(parts) | SymNode::Mul(parts) => parts.iter().for_each(|p| divisors(p, var, found)),
-        SymNode::Min(a, b) | SymNode::Max(a, b) => [a, b].iter().for_each(|p| divisors(p, var, found)),
+        SymNode::Min(a, b) | SymNode::Max(a, b) | SymNode::Joint(a, b) => {
+            [a, b].iter().for_each(|p| divisors(p, var, found))
+        }
         SymNode::FloorDiv(a, b) | SymNode::Mod(a, b) => {
             divisors(&a, var, found);
             let coef = a.split_linear(var).and_then(|(c, _)| c.as_int());
