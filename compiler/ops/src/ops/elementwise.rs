@@ -25,7 +25,7 @@ pub(super) enum Class {
     Bool,
     /// Floats, integers, bool.
     Machine,
-    /// Those, and complex numbers, in which the operator is linear.
+    /// Those, and complex numbers, with whose parts the operator computes (pass `complex-parts`).
     Linear,
     /// Those of `Machine`, and strings: equal ones are equal numbers at run time, and the empty one is 0.
     Comparable,

@@ -6,9 +6,8 @@
 //! - A node that moves elements, whichever it is, moves the numbers of rows instead (`onnxc.Rows`): its result is what
 //!   Gather takes from the pairs of all its operands. Row 0 is the zero that is there where nothing else is.
 //! - A node that is linear in its elements (it interpolates or adds) runs once for each part.
+//! - Products and extremes in Scatter's reductions are of pairs.
 //! - NonZero and Unique look at both parts; control flow carries the pairs.
-//!
-//! Does NOT know how to multiply: inference refuses reductions of complex numbers other than sums.
 
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{DType, Diagnostics, SecondaryMap, Sym, Tensor};
@@ -56,7 +55,7 @@ fn is_linear(node: &Node) -> bool {
     node.op.domain.is_empty()
         && match node.op.name.as_str() {
             "GridSample" | "Resize" | "Upsample" => word("mode").is_some_and(|m| m != "nearest"),
-            "ScatterElements" | "ScatterND" => word("reduction").is_some_and(|r| r != "none"),
+            "ScatterElements" | "ScatterND" => word("reduction") == Some("add"),
             "Col2Im" => true,
             _ => false,
         }
@@ -96,6 +95,7 @@ impl Converter<'_> {
         let node = &mut self.graph.nodes[n];
         node.regions = regions;
         let (op, linear) = (node.op.clone(), is_linear(node));
+        let reduces = node.attrs.str("reduction").is_some_and(|r| r != "none");
         let (inputs, outputs) = (node.inputs.clone(), node.outputs.clone());
         let complex = |v: &ValueId| self.wide[*v] || self.dtype(*v) == Some(DType::C64);
         if !inputs.iter().flatten().chain(&outputs).any(complex) {
@@ -111,6 +111,7 @@ impl Converter<'_> {
             _ if linear => self.by_parts(n),
             ("NonZero", _) => self.non_zero(n),
             ("Unique", _) => self.unique(n),
+            ("ScatterElements" | "ScatterND", _) if reduces => self.scatter(n),
             _ => self.by_rows(n),
         }
     }
@@ -251,6 +252,23 @@ impl Converter<'_> {
         }
         self.graph.nodes[n].inputs[0] = Some(pair);
         self.nodes.push(n);
+        self.whole(n, y, complex);
+    }
+
+    /// Data and updates are pairs.
+    fn scatter(&mut self, n: NodeId) {
+        let y = self.graph.nodes[n].outputs[0];
+        let complex = self.tensor(y);
+        for i in [0, 2] {
+            self.graph.nodes[n].inputs[i] = self.graph.nodes[n].inputs[i].map(|v| self.pair(v));
+        }
+        self.graph.nodes[n].attrs.set("pairs", Attr::Int(1));
+        self.nodes.push(n);
+        self.whole(n, y, complex);
+    }
+
+    /// Lets output 0 of a node, which was complex, be pairs; a complex64 is made of them.
+    fn whole(&mut self, n: NodeId, y: ValueId, complex: TensorType) {
         if self.wide[y] {
             return self.retype(y);
         }

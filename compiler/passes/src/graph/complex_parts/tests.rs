@@ -7,7 +7,7 @@ use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::build::GraphBuilder;
 use onnxc_ir::graph::interp::{HostValue, run};
 use onnxc_ir::graph::patch::Editor;
-use onnxc_ir::graph::{Attr, Attrs, OpName, Type};
+use onnxc_ir::graph::{Attr, Attrs, Graph, OpName, Type};
 use onnxc_ops::Registry;
 use onnxc_ops::eval::Evaluator;
 use onnxc_ops::infer::infer_graph;
@@ -54,19 +54,23 @@ fn check(op: &str, attrs: &[(&str, Attr)], given: &[Given], want: (&[usize], &[C
         }
         let attrs = attrs.iter().fold(Attrs::default(), |a, (name, v)| a.with(name, v.clone()));
         let y = b.node(OpName::onnx(op), attrs, &inputs, vec![Type::unknown()])[0];
-        let mut graph = b.finish(&[y]);
-        let registry = Registry::new();
-        let problems = infer_graph(&mut graph, &registry);
-        assert!(!problems.has_errors(), "{op}: {problems}");
-        let (mut quiet, mut editor) = (Quiet, Editor::new());
-        let mut manager = Manager::new(&mut quiet);
-        manager.verify = true;
-        let mut cx = GraphCx { registry: &registry, machine: Machine::USUAL, editor: &mut editor, notes: &mut vec![] };
-        manager.graph(&PASS, &mut graph, &mut cx).expect("the pass leaves a valid graph");
-        let got = run(&graph, &Evaluator::new(&registry), &host).unwrap_or_else(|d| panic!("{op}: {d}\n{graph}"));
-        let got = got[0].tensor().expect("a tensor");
-        assert_eq!((got.shape(), numbers(got)), (want.0, want.1.to_vec()), "{op} of {dtype}\n{graph}");
+        let got = after(b.finish(&[y]), &host);
+        assert_eq!((got.shape(), numbers(&got)), (want.0, want.1.to_vec()), "{op} of {dtype}");
     }
+}
+
+/// What a graph gives after the pass.
+fn after(mut graph: Graph, inputs: &[HostValue]) -> Tensor {
+    let registry = Registry::new();
+    let problems = infer_graph(&mut graph, &registry);
+    assert!(!problems.has_errors(), "{problems}\n{graph}");
+    let (mut quiet, mut editor) = (Quiet, Editor::new());
+    let mut manager = Manager::new(&mut quiet);
+    manager.verify = true;
+    let mut cx = GraphCx { registry: &registry, machine: Machine::USUAL, editor: &mut editor, notes: &mut vec![] };
+    manager.graph(&PASS, &mut graph, &mut cx).expect("the pass leaves a valid graph");
+    let got = run(&graph, &Evaluator::new(&registry), inputs).unwrap_or_else(|d| panic!("{d}\n{graph}"));
+    got[0].tensor().expect("a tensor").clone()
 }
 
 enum Given<'a> {
@@ -129,6 +133,47 @@ fn sums_are_of_parts() {
     let columns = Given::Complex(&[1, 2, 2], &X);
     let sums = [X[0], (2.0, 0.5), X[3]];
     check("Col2Im", &[], &[columns, ints(&[1, 3]), ints(&[1, 2])], (&[1, 1, 1, 3], &sums));
+}
+
+/// Of several updates for one element each counts, in order.
+#[test]
+fn products_and_extremes_are_of_pairs() {
+    const NAN: f64 = f64::NAN;
+    let word = |s: &str| [("reduction", Attr::Str(s.into())), ("axis", Attr::Int(-1))];
+    let elements = |op: &str, data: &[Complex], updates: &[Complex], want: Complex| {
+        let shape = [updates.len()];
+        let zeros = Given::Known(Tensor::from_slice(&shape, &vec![0i64; updates.len()]));
+        let given = [Given::Complex(&[2], data), zeros, Given::Complex(&shape, updates)];
+        check("ScatterElements", &word(op), &given, (&[2], &[want, data[1]]));
+    };
+    elements("mul", &X[..2], &Y, (-114.0, 128.0));
+    elements("max", &X[..2], &[(1.0, -2.0), (0.5, 9.0)], X[0]);
+    elements("max", &X[..2], &[(1.0, 2.0), (1.0, 1.5)], (1.0, 2.0));
+    elements("min", &X[..2], &[(1.0, -2.0), (1.0, -1.5)], (1.0, -2.0));
+    elements("min", &X[..2], &[(1.5, -2.0), (0.5, 9.0)], (0.5, 9.0));
+    // Two tuples of a row each.
+    let at = || Given::Known(Tensor::from_slice(&[2, 1], &[1i64, 1]));
+    let rows = |op: &str, want: [Complex; 2]| {
+        let u = Given::Complex(&[2, 2], &[Y[0], Y[1], (2.0, 0.0), (0.0, 1.0)]);
+        check(
+            "ScatterND",
+            &word(op)[..1],
+            &[Given::Complex(&[2, 2], &X), at(), u],
+            (&[2, 2], &[X[0], X[1], want[0], want[1]]),
+        );
+    };
+    rows("mul", [(0.0, 0.0), (21.0, -27.0)]);
+    rows("max", [Y[0], (0.0, 3.0)]);
+    rows("min", [(0.0, 0.0), Y[1]]);
+    // What has a part that is NaN goes before every number.
+    let mut b = GraphBuilder::new("g");
+    let x = b.constant("x", complex(DType::C64, &[2], &[X[0], (NAN, 1.0)]));
+    let (at, u) = (Tensor::from_slice(&[2], &[0i64, 1]), complex(DType::C64, &[2], &[(0.0, NAN), (9.0, 2.0)]));
+    let (at, u) = (b.constant("at", at), b.constant("u", u));
+    let attrs = word("min").into_iter().fold(Attrs::default(), |a, (name, v)| a.with(name, v));
+    let y = b.node(OpName::onnx("ScatterElements"), attrs, &[Some(x), Some(at), Some(u)], vec![Type::unknown()])[0];
+    let got = numbers(&after(b.finish(&[y]), &[]));
+    assert!(got[0].0 == 0.0 && got[0].1.is_nan() && got[1].0.is_nan() && got[1].1 == 1.0, "{got:?}");
 }
 
 #[test]
