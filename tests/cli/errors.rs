@@ -133,6 +133,71 @@ fn what_is_not_supported_is_listed_at_once() {
     assert_snapshot("check-unsupported", &onnxc(dir.path(), &["check", "options.onnx"]).seen(dir.path()));
 }
 
+/// What a file or machine can't have: `check` says it all at once, in the words of compiling.
+#[test]
+fn check_says_what_writing_would() {
+    let dir = folder();
+    let node = |name: &str, op: &str, input: &str, output: &str| NodeProto {
+        name: name.into(),
+        op_type: op.into(),
+        input: vec![input.into()],
+        output: vec![output.into()],
+        ..NodeProto::default()
+    };
+    let value = |name: &str, elem_type| {
+        let dim = |d| onnxc_onnx::Dimension {
+            value: Some(onnxc_onnx::dimension::Value::Value(d)),
+            ..onnxc_onnx::Dimension::default()
+        };
+        let shape = Some(onnxc_onnx::TensorShapeProto { dim: if elem_type == 7 { vec![] } else { vec![dim(3)] } });
+        let ty = onnxc_onnx::type_proto::Value::Tensor(onnxc_onnx::TensorType { elem_type, shape });
+        let ty = onnxc_onnx::TypeProto { value: Some(ty), ..onnxc_onnx::TypeProto::default() };
+        ValueInfoProto { name: name.into(), ty: Some(ty), ..ValueInfoProto::default() }
+    };
+    let mut bits = node("bits", "BitCast", "a", "b");
+    bits.attribute.push(onnxc_onnx::AttributeProto {
+        name: "to".into(),
+        kind: onnxc_onnx::AttributeKind::Int as i32,
+        i: Some(6),
+        ..onnxc_onnx::AttributeProto::default()
+    });
+    let graph = GraphProto {
+        name: "both".into(),
+        node: vec![
+            node("minus", "Neg", "x", "a"),
+            bits,
+            node("size", "Abs", "b", "y"),
+            node("parts", "SplitToSequence", "x", "s"),
+            node("count", "SequenceLength", "s", "n"),
+        ],
+        input: vec![value("x", 1)],
+        output: vec![value("y", 6), value("n", 7)],
+        ..GraphProto::default()
+    };
+    let model = ModelProto {
+        ir_version: 10,
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 26 }],
+        graph: Some(graph.into()),
+        ..ModelProto::default()
+    };
+    std::fs::write(dir.path().join("both.onnx"), encode(&model)).expect("the folder is writable");
+    let checked = onnxc(dir.path(), &["check", "both.onnx", "-o", "m.rs"]);
+    assert_eq!(checked.code, 1, "{}", checked.err);
+    for part in ["E5018", "node 'parts' (SplitToSequence)", "E5130", "memory of f32 is seen as i32"] {
+        assert!(checked.err.contains(part), "{part}: {}", checked.err);
+    }
+    for out in ["m.rs", "m/", "m.c"] {
+        let checked = onnxc(dir.path(), &["check", "both.onnx", "-o", out]);
+        assert_eq!(checked.err, onnxc(dir.path(), &["both.onnx", "-o", out]).err, "{out}");
+    }
+    // C sees memory as it likes.
+    let checked = onnxc(dir.path(), &["check", "both.onnx", "-o", "m.c"]);
+    assert!(checked.code == 1 && !checked.err.contains("E5130"), "{}", checked.err);
+    onnxc(dir.path(), &["check", "both.onnx"]).ok();
+    onnxc(dir.path(), &["check", "both.onnx", "-o", "m.so"]).ok();
+    assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 1, "nothing is written");
+}
+
 /// Firmware has no runtime for strings and sequences: each node that wants one is named, and nothing is written.
 #[test]
 fn bare_targets_refuse_strings_and_sequences() {

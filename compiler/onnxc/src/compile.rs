@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::output;
-use crate::{backends, budget};
+use crate::{backends, budget, refusals};
 use onnxc_base::{Bytes, Diagnostic, Diagnostics, Sym};
 use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, ModuleInfo};
 use onnxc_ir::graph::patch::Editor;
@@ -52,6 +52,8 @@ pub struct Module {
     pub timings: Timings,
     /// The extents that it has kernels of their own for.
     pub hot: Vec<Vec<(String, i64)>>,
+    /// The nodes, by name and operator, that need the runtime's strings, sequences, optionals and maps.
+    pub objects: Vec<(String, String)>,
 }
 
 impl Source {
@@ -269,8 +271,11 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
             verify(&program, Stage::FINAL)?;
         }
     }
-    if onnxc_codegen::artefact::uses_objects(&program) && !options.target.has_objects() {
-        return Err(Stop::Failed(without_objects(&graph, options)));
+    let objects = refusals::objects(&graph);
+    if let Some(place) =
+        refusals::without_objects(None, options).filter(|_| onnxc_codegen::artefact::uses_objects(&program))
+    {
+        return Err(Stop::Failed(refusals::refuse_objects(&objects, &place)));
     }
     let info = ModuleInfo {
         compiler: format!("onnxc {}", env!("CARGO_PKG_VERSION")),
@@ -284,7 +289,7 @@ pub fn lower(source: &Source, options: &Options, observer: &mut dyn Observer) ->
         onnxc_codegen::artefact::for_firmware(&mut program);
     }
     let hot = source.hot.iter().map(|h| h.extents.clone()).collect();
-    Ok(Module { program, lowered, info, timings: manager.timings, hot })
+    Ok(Module { program, lowered, info, timings: manager.timings, hot, objects })
 }
 
 /// Where a run decides what broadcasts: the program for the dims with which nothing is repeated, and those dims. Small
@@ -307,26 +312,6 @@ fn usual_case(
         Err(Stop::Failed(_)) => Ok(None),
         Err(stop) => Err(stop),
     }
-}
-
-/// What a target without the runtime of objects can't have: every node with strings, sequences, optionals or maps, or
-/// the outputs that nothing bounds.
-fn without_objects(graph: &Graph, options: &Options) -> Diagnostics {
-    let d = |what: &str| {
-        Diagnostic::error("E5018", format!("{what} can't be had on {}", options.target.triple))
-            .expected("tensors of numbers, of sizes that the inputs bound")
-            .help("compile on the machine that the module is for")
-    };
-    let users = onnxc_ops::handles::users(graph);
-    let mut found = Diagnostics::new();
-    for n in &users {
-        let node = &graph.nodes[*n];
-        found.push(d("strings, sequences, optionals or maps").node(node.name.clone(), node.op.to_string()));
-    }
-    if users.is_empty() {
-        found.push(d("outputs whose size nothing bounds"));
-    }
-    found
 }
 
 /// Floating-point operations of one run, as far as they are known.

@@ -24,6 +24,7 @@ pub mod options;
 pub mod output;
 pub mod quantize;
 mod random;
+mod refusals;
 pub mod tune;
 
 pub use compile::{Module, Source, compile, lower};

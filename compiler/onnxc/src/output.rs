@@ -2,7 +2,7 @@
 //!
 //! Every file is written whole or not at all. A header stands beside everything that is linked by hand.
 
-use crate::{Module, Options, backends};
+use crate::{Module, Options, backends, refusals};
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::artefact::{runtime_of, uses_objects};
 use onnxc_codegen::files::{replace, write_whole};
@@ -113,26 +113,19 @@ pub fn write(
     Ok(())
 }
 
-/// Source can't have strings, sequences, optionals and maps: what those need is machine code.
-fn source_without_objects(module: &Module) -> Diagnostics {
-    let calls = |s: &&onnxc_passes::assemble::StepReport| s.ops.iter().any(|o| o.starts_with("onnxc."));
-    let mut found = Diagnostics::new();
-    let mut seen = std::collections::BTreeSet::new();
-    for step in module.lowered.assembled.steps.iter().filter(calls) {
-        let node = step.nodes.first().and_then(|n| n.rsplit_once('/')).map_or("", |(node, _)| node);
-        if seen.insert(node) {
-            let d = Diagnostic::error("E5018", "strings, sequences, optionals or maps can't be had in source");
-            found.push(d.node(node, "").help("write an object file (-o model.o) or a library instead"));
-        }
+/// Makes what goes into a file of a kind, and writes nothing.
+///
+/// # Errors
+/// What keeps it from being made.
+pub fn make(module: &Module, kind: Kind, options: &Options) -> Result<(), Diagnostics> {
+    match kind {
+        Kind::C => onnxc_c::source(&module.program, &module.info, &options.target, &options.source).map(drop),
+        Kind::Rust | Kind::Crate => rust_text(module, options).map(drop),
+        Kind::Header => Ok(()),
+        Kind::Assembly | Kind::LlvmIr | Kind::CraneliftIr => text(module, kind, options).map(drop),
+        Kind::Executable => driver_for(options).map_err(Into::into).and_then(|_| module.code(options).map(drop)),
+        Kind::Shared | Kind::Archive | Kind::Object | Kind::Wasm => module.code(options).map(drop),
     }
-    if seen.is_empty() {
-        let d = Diagnostic::error(
-            "E5018",
-            "strings, sequences, optionals, maps, or outputs whose size nothing bounds, can't be had in source",
-        );
-        found.push(d.help("write an object file (-o model.o) or a library instead"));
-    }
-    found
 }
 
 /// Writes a file alone. `code` spares compiling again where there is code already.
@@ -147,11 +140,11 @@ pub fn write_one(
     link: &[PathBuf],
     options: &Options,
 ) -> Result<(), Diagnostics> {
-    if matches!(kind, Kind::C | Kind::Rust) && uses_objects(&module.program) {
-        return Err(source_without_objects(module));
+    if kind.source_backend().is_some() && uses_objects(&module.program) {
+        return refusals::check(module, Some(kind), options);
     }
     let fresh = if kind.needs_code() && code.is_none() { Some(module.code(options)?) } else { None };
-    match (kind, code.or(fresh.as_ref())) {
+    let written = match (kind, code.or(fresh.as_ref())) {
         (Kind::Shared, Some(c)) => c.write_shared(path, link, &Linker::find_for(&options.target)?),
         (Kind::Archive, Some(c)) => c.write_archive(path),
         (Kind::Object, Some(c)) => c.write_object(path),
@@ -161,11 +154,12 @@ pub fn write_one(
         (Kind::C, _) => write_c(module, path, options),
         (Kind::Rust, _) => write_rust(module, path, options),
         (Kind::Crate, _) => write_crate(module, path, options),
-        (Kind::Assembly, _) => write_text(module, path, Emit::Assembly, None, options),
-        (Kind::LlvmIr, _) => write_text(module, path, Emit::BackendIr, Some("llvm"), options),
-        (Kind::CraneliftIr, _) => write_text(module, path, Emit::BackendIr, Some("cranelift"), options),
+        (Kind::Assembly | Kind::LlvmIr | Kind::CraneliftIr, _) => {
+            text(module, kind, options).and_then(|text| write_whole(path, |out| out.write_all(text.as_bytes())))
+        }
         (_, None) => Ok(()),
-    }
+    };
+    written.map_err(|found| Diagnostics(found.into_iter().map(|d| refusals::of_nodes(module, d)).collect()))
 }
 
 /// Refuses a place where no file can be, before anything is compiled for it.
@@ -199,16 +193,21 @@ fn write_c(module: &Module, path: &Path, options: &Options) -> Result<(), Diagno
 }
 
 fn write_rust(module: &Module, path: &Path, options: &Options) -> Result<(), Diagnostics> {
+    let text = rust_text(module, options)?;
+    write_whole(path, |out| out.write_all(text.as_bytes()))
+}
+
+fn rust_text(module: &Module, options: &Options) -> Result<String, Diagnostics> {
     // rustc writes out loops for small cores and makes up to twice the code of it.
     let most = u64::from(Memory::SCARCE.code_bytes);
     let rolled = options.target.small && 2 * module.lowered.code_bytes > most;
     let rust = onnxc_rust::Options { rolled, ..options.rust.clone() };
-    let text = onnxc_rust::source(&module.program, &module.info, &options.target, &rust)?;
-    write_whole(path, |out| out.write_all(text.as_bytes()))
+    onnxc_rust::source(&module.program, &module.info, &options.target, &rust)
 }
 
 /// A folder with `Cargo.toml` and `src/lib.rs`.
 fn write_crate(module: &Module, path: &Path, options: &Options) -> Result<(), Diagnostics> {
+    let text = rust_text(module, options)?;
     let src = path.join("src");
     std::fs::create_dir_all(&src).map_err(|e| {
         Diagnostic::error("E5203", format!("can't make the folder: {e}")).file(path.display().to_string())
@@ -219,29 +218,23 @@ fn write_crate(module: &Module, path: &Path, options: &Options) -> Result<(), Di
         module.info.compiler
     );
     write_whole(&path.join("Cargo.toml"), |out| out.write_all(manifest.as_bytes()))?;
-    write_rust(module, &src.join("lib.rs"), options)
+    write_whole(&src.join("lib.rs"), |out| out.write_all(text.as_bytes()))
 }
 
 /// Assembly or a backend's own IR, which only that backend has.
-fn write_text(
-    module: &Module,
-    path: &Path,
-    emit: Emit,
-    only: Option<&str>,
-    options: &Options,
-) -> Result<(), Diagnostics> {
-    let name = options.backend.as_deref().or(only);
-    let backend = backends::find(name)?;
+fn text(module: &Module, kind: Kind, options: &Options) -> Result<String, Diagnostics> {
+    let (emit, only) = match kind {
+        Kind::LlvmIr => (Emit::BackendIr, Some("llvm")),
+        Kind::CraneliftIr => (Emit::BackendIr, Some("cranelift")),
+        _ => (Emit::Assembly, None),
+    };
+    let backend = backends::find(options.backend.as_deref().or(only))?;
     if let Some(only) = only.filter(|n| *n != backend.name()) {
-        let d = Diagnostic::error(
-            "E5011",
-            format!("'{}' is the IR of backend {only}, not of {}", path.display(), backend.name()),
-        );
-        return Err(d.help(format!("give --backend {only}, or another suffix")).into());
+        let found = format!("this is the IR of backend {only}, not of {}", backend.name());
+        return Err(Diagnostic::error("E5011", found).help(format!("give --backend {only}, or another suffix")).into());
     }
     let how = CompileOptions { opt_level: options.opt_level, emit };
-    let text = onnxc_codegen::compile_text(backend, &module.program, &module.info, &options.target, &how)?;
-    write_whole(path, |out| out.write_all(text.as_bytes()))
+    onnxc_codegen::compile_text(backend, &module.program, &module.info, &options.target, &how)
 }
 
 /// The library with the `main` of executables: `$ONNXC_DRIVER`, beside this program, or where it is installed.
@@ -268,15 +261,19 @@ pub fn driver() -> Result<PathBuf, Diagnostic> {
     })
 }
 
-/// Links a program: the module, the driver, the user's files and the C library.
-fn write_executable(code: &Artefact<'_>, path: &Path, link: &[PathBuf], options: &Options) -> Result<(), Diagnostics> {
+/// The driver of executables for a target.
+fn driver_for(options: &Options) -> Result<PathBuf, Diagnostic> {
     let (target, host) = (&options.target.triple, Target::host().triple);
     if (target.architecture, target.operating_system) != (host.architecture, host.operating_system) {
         return Err(Diagnostic::error("E5016", format!("there is no library of executables for {target}"))
-            .help("write an object file (-o model.o) and link it there")
-            .into());
+            .help("write an object file (-o model.o) and link it there"));
     }
-    let driver = driver()?;
+    driver()
+}
+
+/// Links a program: the module, the driver, the user's files and the C library.
+fn write_executable(code: &Artefact<'_>, path: &Path, link: &[PathBuf], options: &Options) -> Result<(), Diagnostics> {
+    let driver = driver_for(options)?;
     let Linker::Driver(cc) = Linker::find()? else {
         return Err(Diagnostic::error("E5204", "no C compiler was found to link an executable")
             .expected("cc, gcc or clang on PATH, or $CC")

@@ -47,8 +47,13 @@ impl Module<'_> {
             .collect();
         let roots = match roots(f, workspace) {
             Ok(r) => r,
-            Err(why) => {
-                return (String::new(), Diagnostic::error("E5130", why).node(f.name.clone(), "function").into());
+            Err(wrong) => {
+                let d = |(buf, why): (Buf, String)| {
+                    let d = Diagnostic::error("E5130", why).node(f.name.clone(), "function");
+                    let d = d.help("write C (-o model.c), an object file (-o model.o) or a library instead");
+                    if f.bufs[buf].name.is_empty() { d } else { d.tensor(f.bufs[buf].name.clone()) }
+                };
+                return (String::new(), Diagnostics(wrong.into_iter().map(d).collect()));
             }
         };
         let mut head = vec![];

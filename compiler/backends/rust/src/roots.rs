@@ -7,6 +7,7 @@ use crate::helpers::memory_type;
 use onnxc_base::SecondaryMap;
 use onnxc_ir::loops::walk::blocks;
 use onnxc_ir::loops::{Block, Buf, BufKind, Func, Stmt};
+use std::collections::BTreeMap;
 
 /// The slice that a buffer is in.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,8 +22,11 @@ pub(crate) enum Root {
     Arena(&'static str),
 }
 
-/// Roots of all buffers of a function. `workspace`: the parameter that is bytes for everything.
-pub(crate) fn roots(f: &Func, workspace: Option<u32>) -> Result<SecondaryMap<Buf, Option<Root>>, String> {
+/// Roots of all buffers of a function, or why some have none. `workspace`: the parameter that is bytes for everything.
+pub(crate) fn roots(
+    f: &Func,
+    workspace: Option<u32>,
+) -> Result<SecondaryMap<Buf, Option<Root>>, BTreeMap<Buf, String>> {
     use onnxc_base::EntityRef;
     let mut all: SecondaryMap<Buf, Option<Root>> = SecondaryMap::new();
     for (buf, def) in &f.bufs {
@@ -37,14 +41,15 @@ pub(crate) fn roots(f: &Func, workspace: Option<u32>) -> Result<SecondaryMap<Buf
     // A pointer may be set from one that is set later: until nothing new is known.
     loop {
         let before = all.clone();
-        note(f, &f.body, &mut all)?;
+        let mut wrong = BTreeMap::new();
+        note(f, &f.body, &mut all, &mut wrong);
         if f.bufs.keys().all(|b| all[b] == before[b]) {
-            return Ok(all);
+            return if wrong.is_empty() { Ok(all) } else { Err(wrong) };
         }
     }
 }
 
-fn note(f: &Func, b: &Block, all: &mut SecondaryMap<Buf, Option<Root>>) -> Result<(), String> {
+fn note(f: &Func, b: &Block, all: &mut SecondaryMap<Buf, Option<Root>>, wrong: &mut BTreeMap<Buf, String>) {
     for s in &b.0 {
         match s {
             Stmt::View { buf, base, .. } => {
@@ -54,32 +59,28 @@ fn note(f: &Func, b: &Block, all: &mut SecondaryMap<Buf, Option<Root>>) -> Resul
                     Some(Root::Arena(_)) if matches!(f.bufs[*base].kind, BufKind::Param(_)) => Some(Root::Arena(ty)),
                     Some(r) if memory_type(f.bufs[*base].dtype) == ty => Some(r.clone()),
                     Some(_) => {
-                        let from = f.bufs[*base].dtype;
-                        return Err(format!(
-                            "memory of {from} is seen as {}, which safe Rust can't",
-                            f.bufs[*buf].dtype
-                        ));
+                        let (from, to) = (f.bufs[*base].dtype, f.bufs[*buf].dtype);
+                        wrong.insert(*buf, format!("memory of {from} is seen as {to}, which safe Rust can't"));
+                        None
                     }
                     None => None,
                 };
             }
             Stmt::Assign { buf, from } => match (&all[*buf], &all[*from]) {
                 (Some(a), Some(b)) if a != b => {
-                    return Err(
-                        "a pointer moves between memory of the module and of the caller, which safe Rust can't".into(),
-                    );
+                    let why = "a pointer moves between memory of the module and of the caller, which safe Rust can't";
+                    wrong.insert(*buf, why.into());
                 }
                 (None, known) => all[*buf] = known.clone(),
                 _ => {}
             },
             s => {
                 for b in blocks(s) {
-                    note(f, b, all)?;
+                    note(f, b, all, wrong);
                 }
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -89,7 +90,7 @@ mod tests {
     use onnxc_ir::loops::FuncBuilder;
 
     /// The types of two views, the second of the first.
-    fn views(first: DType, second: DType) -> Result<Option<Root>, String> {
+    fn views(first: DType, second: DType) -> Result<Option<Root>, BTreeMap<Buf, String>> {
         let mut b = FuncBuilder::new("f");
         let workspace = b.param_buf("workspace", DType::U8, true);
         let byte_offset = b.int(0);

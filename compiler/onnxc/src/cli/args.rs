@@ -222,12 +222,18 @@ pub enum Form {
 pub struct CheckArgs {
     /// The ONNX model
     pub model: PathBuf,
-    /// What is read into the model.
+    /// Say also what keeps the model from being written there; nothing is written
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// As for compiling.
     #[command(flatten)]
-    pub intake: IntakeArgs,
-    /// An operator that is a C function; may be repeated
-    #[arg(long = "custom", value_name = "DOMAIN.OP=SYMBOL")]
-    pub custom: Vec<String>,
+    pub build: BuildArgs,
+    /// The machine to check for, such as aarch64-unknown-linux-gnu [default: this one]
+    #[arg(long, value_name = "TRIPLE")]
+    pub target: Option<String>,
+    /// As for compiling.
+    #[command(flatten)]
+    pub source: SourceArgs,
 }
 
 /// `onnxc run`.
