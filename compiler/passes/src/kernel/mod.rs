@@ -1,6 +1,6 @@
 //! Passes over one kernel: simplify its definitions, then choose its schedule.
 //!
-//! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`widen`] → [`collapse`] (with [`dot`] on both
+//! The order is fixed, as each step relies on the one before: [`inline`] → [`split`] → [`quotients`] → [`widen`] → [`collapse`] (with [`dot`] on both
 //! sides, then [`im2col`]) → [`order`] → [`pack`] → [`precompute`] → [`schedule`], and where RAM is scarce [`strips`];
 //! attention has an order and a schedule of its own ([`attention`]), and chains ([`chain`], [`sliding`]) long sums ([`sums`]) and
 //! large products ([`row_copies`]) a schedule. None of them changes
@@ -24,6 +24,7 @@ pub mod pack;
 pub mod panels;
 pub mod plan;
 pub mod precompute;
+pub mod quotients;
 pub mod row_copies;
 pub mod schedule;
 mod share;
@@ -73,6 +74,9 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     let machine = candidates::machine_for(kernel.hints, machine);
     inline::inline(kernel);
     split::split(kernel);
+    if !machine.strict {
+        quotients::quotients(kernel);
+    }
     if let Some(k) = attention::attention(kernel, machine)? {
         *kernel = k;
         return Ok(());
