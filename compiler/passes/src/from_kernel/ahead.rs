@@ -1,4 +1,5 @@
-//! Fetching constants ahead: while tiles read a panel of weights, the next one is brought into the caches.
+//! Fetching constants ahead, and copies of operands: while tiles read a panel of them, the next one is brought into the
+//! caches.
 //!
 //! All tiles that use the panel share the work: each fetches a part of its own of the next panel, evenly over its
 //! reduction. So memory is read all the time; if the first tile fetched everything, it would wait for memory and the
@@ -51,8 +52,7 @@ impl Cx<'_> {
         else {
             return Ok(());
         };
-        let constant = |s: &Site| matches!(s.src, Src::Param(p) if self.kernel.params[p].value.is_some());
-        let sites: Vec<Site> = loads(value).into_iter().filter(|s| constant(s) && s.pad.is_none()).collect();
+        let sites = self.fetched(stage, value);
         let part = self.part_of_panel(stage, tile, axis, &sites)?;
         let mut env = env.clone();
         let near = self.near(stage, axis, &part, &sites)?;
@@ -72,6 +72,23 @@ impl Cx<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is fetched ahead of what a reduction loads: its constants, or where it has none, copies made outside of the
+    /// loops that its own stage is in.
+    fn fetched(&self, stage: &Stage, value: &Expr) -> Vec<Site> {
+        let constant = |s: &Site| matches!(s.src, Src::Param(p) if self.kernel.params[p].value.is_some());
+        let depth = |s: &Stage| s.at.map_or(0, |a| a.depth);
+        let copy = |s: &Site| match s.src {
+            Src::Def(d) => {
+                self.kernel.schedule.stage_of(d).is_some_and(|s| stage.at.is_some() && depth(s) < depth(stage))
+            }
+            Src::Param(_) => false,
+        };
+        let all: Vec<Site> = loads(value).into_iter().filter(|s| s.pad.is_none()).collect();
+        let of = |wanted: &dyn Fn(&Site) -> bool| all.iter().filter(|s| wanted(s)).cloned().collect::<Vec<_>>();
+        let constants = of(&constant);
+        if constants.is_empty() { of(&copy) } else { constants }
     }
 
     /// The reduction axis, and how many steps ahead along it to fetch, where a panel is used once and is larger than what

@@ -12,6 +12,7 @@ mod dots;
 mod edges;
 mod eval;
 mod frame;
+mod inherit;
 mod machine;
 mod planes;
 mod roll;
@@ -276,6 +277,10 @@ impl<'a> Cx<'a> {
         let (framed, own): (Vec<&Stage>, Vec<&Stage>) =
             self.kernel.schedule.stages.iter().partition(|s| self.framed(s).is_some());
         for stage in own {
+            if let Some(storage) = self.inherited(stage) {
+                self.defs[stage.def] = Some(storage);
+                continue;
+            }
             if self.defs[stage.def].is_none() {
                 let shape = match self.owner(stage) {
                     Some((owner, depth)) => self.region_shape(stage.def, owner, depth)?,

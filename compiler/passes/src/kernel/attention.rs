@@ -5,6 +5,9 @@
 //! stages are attached to the last one's loop over blocks of rows. Keys and values, as far as they are copied, are
 //! copied for one head at a time, into panels of the register tile's width.
 //!
+//! Exponentials take the place of the scores (see `from_kernel::inherit`). A sum over many keys goes part by part
+//! ([`key_parts`]), and where keys don't stay in the cache, the next panel of them is fetched while one is used.
+//!
 //! A divisor of the rows (softmax's sum) is taken out of the second product, unless formulas must stay as they are.
 //!
 //! Not where a contraction's weights don't stay in the cache: each block of rows would read them again.
@@ -15,7 +18,7 @@
 use super::expr::{Site, def_loads, loads, map_parts, rewrite, substitute};
 use super::plan::{Nest, nests};
 use super::schedule::{stage, weights_bytes};
-use super::{collapse, inline, lanes, pack, panels, precompute, split};
+use super::{collapse, inline, key_parts, lanes, pack, panels, precompute, split};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, EntityRef, Sym};
@@ -54,7 +57,10 @@ pub fn attention(kernel: &Kernel, machine: Machine) -> Result<Option<Kernel>, Di
     panels::panels(&mut k, machine);
     pack::pack(&mut k, machine, &[], &[]);
     precompute::precompute(&mut k)?;
-    Ok(schedule(&k, machine).map(|s| {
+    Ok(schedule(&k, machine).map(|mut s| {
+        if let Some(second) = second(&k) {
+            key_parts::cut(&mut k, &mut s, &second);
+        }
         k.schedule = s;
         k
     }))
@@ -66,9 +72,9 @@ fn streams_weights(kernel: &Kernel, machine: Machine) -> bool {
 }
 
 /// The last nest: a contraction whose one factor are rows that another contraction leads to.
-struct Second {
-    nest: Nest,
-    reduction: DefId,
+pub(super) struct Second {
+    pub nest: Nest,
+    pub reduction: DefId,
     /// The load of the rows.
     rows: Site,
     /// The reduction variable, which is one of the rows' indices.
@@ -201,6 +207,12 @@ fn schedule(kernel: &Kernel, machine: Machine) -> Option<Schedule> {
         let at = (depth > 0).then_some(At { owner: s.nest.def, depth, rolls: false });
         let mut inner = stage(kernel, &ranges, machine, n, at, 0);
         panels_outside(&mut inner);
+        if takes_over(kernel, n, &all) {
+            inner.loops.iter_mut().for_each(|l| l.cut = Cut::Aligned);
+        }
+        if fetches(kernel, machine, n, &all) {
+            inner.ahead = inner.vector.as_ref().map(|l| l.axis.clone());
+        }
         if !known(kernel, n) {
             return None;
         }
@@ -232,7 +244,8 @@ fn panels_outside(s: &mut Stage) {
 fn block(kernel: &Kernel, machine: Machine, s: &Second, all: &[Nest], extent: &Sym, tile: u32) -> u32 {
     let Src::Def(rows) = s.rows.src else { return tile };
     let rank = kernel.defs[rows].axes.len();
-    let row = |n: &&Nest| n.def != s.nest.def && kernel.defs[n.def].axes.len() == rank && !is_copy(kernel, n, all);
+    let of_row = |n: &&Nest| n.def != s.nest.def && kernel.defs[n.def].axes.len() == rank && !is_copy(kernel, n, all);
+    let row = |n: &&Nest| of_row(n) && !takes_over(kernel, n, all);
     let kept = all.iter().filter(row).count() as i64;
     let length = reduction_axes(&kernel.defs[s.reduction]).first().and_then(|a| a.extent.as_int());
     let tile = i64::from(tile.max(1));
@@ -248,6 +261,38 @@ fn block(kernel: &Kernel, machine: Machine, s: &Second, all: &[Nest], extent: &S
         (None, _) => tile * i64::from(TILES),
     };
     block.clamp(tile, 1 << 20) as u32
+}
+
+/// True if a map along the rows, point by point, is the last to read what it is made of: its values lie in that place (see
+/// `from_kernel::inherit`).
+fn takes_over(kernel: &Kernel, n: &Nest, all: &[Nest]) -> bool {
+    if n.acc.is_some() || n.reduction(kernel).is_some() {
+        return false;
+    }
+    let def = &kernel.defs[n.def];
+    let own =
+        |s: &Site| s.index.iter().zip(&def.axes).all(|(i, a)| i.as_ref().and_then(Sym::as_symbol) == Some(&a.var));
+    let like = |d: DefId| kernel.defs[d].dtype == def.dtype && kernel.defs[d].shape() == def.shape();
+    def_loads(def).iter().any(|s| match s.src {
+        Src::Def(d) if all.iter().any(|n| n.def == d) && like(d) && own(s) => {
+            users(kernel, d).iter().all(|(u, _)| u.index() <= n.def.index())
+        }
+        _ => false,
+    })
+}
+
+/// True if a product of the rows reads a copy that is too large for the second-level cache with all that is beside it: the
+/// next panel is fetched while one is used.
+fn fetches(kernel: &Kernel, machine: Machine, n: &Nest, all: &[Nest]) -> bool {
+    let Some(sites) = n.reduction(kernel).and_then(|r| factors(kernel, r)) else { return false };
+    let bytes = |d: DefId| {
+        let inner = kernel.defs[d].shape().iter().rev().take(3).product::<Sym>();
+        kernel.ranges.estimate(&inner).saturating_mul(kernel.defs[d].dtype.size() as i64)
+    };
+    let large = |d: DefId| {
+        all.iter().any(|n| n.def == d && is_copy(kernel, n, all)) && bytes(d) > i64::from(machine.l2_bytes / 4)
+    };
+    sites.iter().any(|s| matches!(s.src, Src::Def(d) if large(d)))
 }
 
 /// A copy of what is given, which only contractions read.
@@ -273,67 +318,4 @@ fn known(kernel: &Kernel, n: &Nest) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::applies;
-    use crate::from_kernel::Machine;
-    use crate::kernel::tests::{MACHINES, agree, dims, numbers, syms};
-    use onnxc_base::{DType, Sym};
-    use onnxc_ir::kernel::build::{load, number, unary};
-    use onnxc_ir::kernel::{Kernel, KernelBuilder, ReduceOp, UnOp};
-
-    /// Softmax of scaled and masked q k, times v: q and v are [h, s, d], k is [s, h, d], the mask [s].
-    fn built(h: &str, s: &str, d: i64, out: &str) -> Kernel {
-        let mut b = KernelBuilder::new("attention", dims(&["s"]));
-        let f = DType::F32;
-        let shape = |t: &[&str]| syms(t);
-        let d = d.to_string();
-        let q = b.param("q", f, shape(&[h, out, &d]), None);
-        let k = b.param("k", f, shape(&[s, h, &d]), None);
-        let v = b.param("v", f, shape(&[h, s, &d]), None);
-        let m = b.param("m", f, shape(&[s]), None);
-        let (size, keys) = (shape(&[&d]), shape(&[s]));
-        let kt = b.map("kt", f, &shape(&[h, &d, s]), |_, i| load(k, &[i[2].clone(), i[0].clone(), i[1].clone()]));
-        let qk = b.reduce("qk", f, &shape(&[h, out, s]), ReduceOp::Add, &size, None, |_, i, r| {
-            load(q, &[i[0].clone(), i[1].clone(), r[0].clone()]) * load(kt, &[i[0].clone(), r[0].clone(), i[2].clone()])
-        });
-        let x = b.map("x", f, &shape(&[h, out, s]), |_, i| load(qk, i) / number(f, 8.0) + load(m, &i[2..]));
-        let at = |i: &[Sym], r: &[Sym]| [i, r].concat();
-        let max = b.reduce("max", f, &shape(&[h, out]), ReduceOp::Max, &keys, None, |_, i, r| load(x, &at(i, r)));
-        let e = b.map("e", f, &shape(&[h, out, s]), |_, i| unary(UnOp::Exp, load(x, i) - load(max, &i[..2])));
-        let sum = b.reduce("sum", f, &shape(&[h, out]), ReduceOp::Add, &keys, None, |_, i, r| load(e, &at(i, r)));
-        let y = b.map("y", f, &shape(&[h, out, s]), |_, i| load(e, i) / load(sum, &i[..2]));
-        let o = b.reduce("o", f, &shape(&[h, out, &d]), ReduceOp::Add, &keys, None, |_, i, r| {
-            load(y, &[i[0].clone(), i[1].clone(), r[0].clone()]) * load(v, &[i[0].clone(), r[0].clone(), i[2].clone()])
-        });
-        b.output(o);
-        b.kernel
-    }
-
-    #[test]
-    fn weights_that_no_cache_holds_are_read_once() {
-        let mut kernel = built("3", "16", 8, "16");
-        if let Some(k) = kernel.params.values_mut().nth(1) {
-            k.value = Some(numbers(&[16, 3, 8]));
-        }
-        let small = Machine { l2_bytes: 1 << 10, ..Machine::USUAL };
-        assert!(!applies(&kernel, small).expect("constants evaluate"), "three blocks would read them three times");
-        assert!(applies(&kernel, Machine::USUAL).expect("constants evaluate"));
-    }
-
-    #[test]
-    fn attention_runs_in_blocks_of_rows() {
-        for (h, s, d, out) in [("2", "37", 16, "29"), ("3", "16", 8, "16"), ("1", "50", 20, "7"), ("2", "s", 8, "s")] {
-            let kernel = built(h, s, d, out);
-            for machine in MACHINES {
-                assert!(applies(&kernel, machine).expect("no constants"), "{h} {s} {d} {out}");
-            }
-            for n in if s == "s" { vec![1, 5, 33] } else { vec![0] } {
-                let size = |t: &str| t.parse::<usize>().unwrap_or(n);
-                let (h, s, d, out) = (size(h), size(s), d as usize, size(out));
-                let small = |shape: &[usize]| numbers(shape);
-                let inputs = [small(&[h, out, d]), small(&[s, h, d]), small(&[h, s, d]), small(&[s])];
-                agree(kernel.clone(), &[("s", n as i64)], &inputs);
-            }
-        }
-    }
-}
+mod tests;

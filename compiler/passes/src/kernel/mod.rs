@@ -17,6 +17,7 @@ pub mod dot;
 pub mod expr;
 pub mod im2col;
 pub mod inline;
+mod key_parts;
 pub mod lanes;
 pub mod order;
 mod overlap;

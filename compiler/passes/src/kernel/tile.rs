@@ -6,6 +6,7 @@
 
 use super::expr::{Site, loads};
 use super::lanes::{self, Access};
+use super::pack::{is_const, is_const_copy};
 use super::plan::Nest;
 use super::window::window_tile;
 use crate::from_kernel::{Machine, equal_parts, reduction_axes};
@@ -29,6 +30,10 @@ const LATENCY: f64 = 4.0;
 const NEAR_BYTES: i64 = 16 << 10;
 /// Cycles of a vector that comes from the second-level cache.
 const FAR_VECTOR: f64 = 1.5;
+
+/// A rest of fewer vectors of what is copied into panels when the kernel runs costs so many times what its operations take:
+/// it is copied under a mask, and as much is copied for it as for a whole panel.
+const REST: f64 = 1.1;
 
 /// Where fewer steps than these are written out, code is what there is too much of.
 pub(super) const LITTLE: u32 = 4;
@@ -96,6 +101,7 @@ pub fn register_tile(
         broadcast: vector_sites.len() < sites.len(),
         in_turn: !machine.memory.scarce,
         near: near(steps.saturating_mul(size), n, machine),
+        copied: sites.iter().all(|s| !is_const(kernel, s.src) && !is_const_copy(kernel, s.src)),
     };
     let ([ro, mut ri], nv) = best(machine.registers, i64::from(l.lanes), &output);
     if machine.memory.scarce && machine.memory.unroll < LITTLE {
@@ -131,11 +137,13 @@ struct Output {
     in_turn: bool,
     /// The widest panel that stays in the first-level cache.
     near: i64,
+    /// No operand is constant, so panels are made when the kernel runs.
+    copied: bool,
 }
 
 /// The cheapest rows along both axes, and vectors.
 fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
-    let Output { rows: [outer, inner], n, shared, broadcast, in_turn, near } = *output;
+    let Output { rows: [outer, inner], n, shared, broadcast, in_turn, near, copied } = *output;
     let most_vectors = ((n + lanes - 1) / lanes).clamp(1, i64::from(MAX_VECTORS)) as u32;
     let several = outer.number * inner.number > 1;
     let most = |m: Rows| m.number.clamp(1, i64::from(MAX_ROWS)) as u32;
@@ -153,7 +161,8 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
                 let rows: Vec<(u32, f64)> = outer.runs(i64::from(ro)).into_iter().flat_map(rows).collect();
                 let far = shared && several && i64::from(nv) * lanes > near;
                 let column = |v: u32| rows.iter().map(|(r, c)| c * step(*r, v, shared, far)).sum::<f64>();
-                let cost: f64 = runs_of_vectors(n, lanes, nv).iter().map(|(v, count)| count * column(*v)).sum();
+                let rest = |v: u32| if v == nv || !copied { 1.0 } else { REST };
+                let cost: f64 = runs_of_vectors(n, lanes, nv).iter().map(|(v, c)| c * rest(*v) * column(*v)).sum();
                 // Rows in one line of memory are kinder to the caches.
                 let cost = cost * (1.0 + 0.005 * f64::from(ro - 1));
                 if cost < found.0 - 1e-9 {
@@ -261,7 +270,8 @@ mod tests {
     fn tiles_fit_the_registers_and_the_output() {
         let best = |registers, lanes, m: [i64; 2], n| {
             let rows = m.map(|number| Rows { number, known: true });
-            let output = Output { rows, n, shared: true, broadcast: true, in_turn: true, near: i64::MAX };
+            let output =
+                Output { rows, n, shared: true, broadcast: true, in_turn: true, near: i64::MAX, copied: false };
             let ([ro, ri], nv) = best(registers, lanes, &output);
             (ro * ri, nv)
         };
@@ -276,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn panels_made_by_a_run_leave_no_rest() {
+        const MANY: Rows = Rows { number: 1500, known: true };
+        let vectors = |copied| {
+            let rows = [Rows::ONE, MANY];
+            best(16, 8, &Output { rows, n: 64, shared: true, broadcast: true, in_turn: true, near: i64::MAX, copied }).1
+        };
+        assert_eq!((vectors(true), 8 % vectors(true)), (2, 0));
+        assert_eq!(vectors(false), 3, "constants are filled up once for all");
+    }
+
+    #[test]
     fn numbers_that_are_not_known_are_many() {
         let runs = |number, most| Rows { number, known: false }.runs(most);
         assert_eq!(runs(4, 4), [(4, 1.0), (3, 0.75)], "4; 4 and 4, which overlap; 3 and 3; 4 and 3");
@@ -287,7 +308,19 @@ mod tests {
     fn vectors_from_the_second_level_are_used_by_more_rows() {
         const FOURTEEN: Rows = Rows { number: 14, known: true };
         let tile = |near| {
-            best(16, 8, &Output { rows: [FOURTEEN; 2], n: 512, shared: true, broadcast: true, in_turn: true, near })
+            best(
+                16,
+                8,
+                &Output {
+                    rows: [FOURTEEN; 2],
+                    n: 512,
+                    shared: true,
+                    broadcast: true,
+                    in_turn: true,
+                    near,
+                    copied: false,
+                },
+            )
         };
         let rows = |([ro, ri], _): ([u32; 2], u32)| ro * ri;
         assert!(rows(tile(0)) >= 4 && rows(tile(0)) >= rows(tile(i64::MAX)), "{:?}", tile(0));
