@@ -245,7 +245,8 @@ fn block(kernel: &Kernel, machine: Machine, s: &Second, all: &[Nest], extent: &S
     let Src::Def(rows) = s.rows.src else { return tile };
     let rank = kernel.defs[rows].axes.len();
     let of_row = |n: &&Nest| n.def != s.nest.def && kernel.defs[n.def].axes.len() == rank && !is_copy(kernel, n, all);
-    let row = |n: &&Nest| of_row(n) && !takes_over(kernel, n, all);
+    // Threads share the blocks out, so for them there are more and smaller ones.
+    let row = |n: &&Nest| of_row(n) && (machine.threads > 1 || !takes_over(kernel, n, all));
     let kept = all.iter().filter(row).count() as i64;
     let length = reduction_axes(&kernel.defs[s.reduction]).first().and_then(|a| a.extent.as_int());
     let tile = i64::from(tile.max(1));
