@@ -1,7 +1,7 @@
 //! `onnxc check`: every problem of a model, and nothing is written.
 //!
-//! With `-o OUT`, `--target` or `--backend` also what that file or machine can't have: the arguments are those of compiling, and
-//! the model is compiled as far as it takes to know.
+//! With `-o OUT`, `--target` or `--backend` also what that file or machine can't have: the arguments are those of compiling,
+//! and the model is compiled as far as it takes to know.
 
 use super::args::CheckArgs;
 use super::exit::Failure;

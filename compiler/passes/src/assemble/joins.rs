@@ -86,8 +86,8 @@ pub(super) struct Planner<'a> {
     rows: [i64; 2],
 }
 
-/// Plans that have been measured, by the machine's thrift, whether it is strict, and number of the region: other budgets and less
-/// code ask for the same ones.
+/// Plans that have been measured, by the machine's thrift, whether it is strict, and number of the region: other budgets and
+/// less code ask for the same ones.
 #[derive(Debug, Default)]
 pub struct Plans(RefCell<BTreeMap<(u32, bool, usize), Rc<Vec<Joins>>>>);
 

@@ -264,8 +264,8 @@ fn block(kernel: &Kernel, machine: Machine, s: &Second, all: &[Nest], extent: &S
     block.clamp(tile, 1 << 20) as u32
 }
 
-/// True if a map along the rows, point by point, is the last to read what it is made of: its values lie in that place (see
-/// `from_kernel::inherit`).
+/// True if a map along the rows, point by point, is the last to read what it is made of: its values should lie in that
+/// place. It gives the size of blocks and the cuts that allow it; `from_kernel::inherit` decides, by the whole schedule.
 fn takes_over(kernel: &Kernel, n: &Nest, all: &[Nest]) -> bool {
     if n.acc.is_some() || n.reduction(kernel).is_some() {
         return false;
