@@ -1,8 +1,10 @@
 //! Scatter, ScatterElements, ScatterND: a copy of input 0 in which elements that indices pick are replaced by updates,
 //! or combined with them.
 //!
-//! Scatter (9, 11) is the old name of ScatterElements (11). Since 16: attribute `reduction` (none, add, mul); since 18
-//! also max, min. Updates are applied in order, so of several for one element without reduction the last wins.
+//! Scatter (9, 11) is the old name of ScatterElements (11). Since 16: attribute `reduction` (none, add, mul, max, min).
+//! The standard lists max and min since 18 only, but PyTorch's TorchScript exporter writes them at 16 and 17, onnx's
+//! checker lets them pass, and ONNX Runtime (1.32) computes them there as it does at 18.
+//! Updates are applied in order, so of several for one element without reduction the last wins.
 //! From here down: attributes `reduction`, and `axis` but for ScatterND; `pairs`, 1 where data and updates are complex numbers
 //! as pairs of floats along one more axis (pass `complex-parts`).
 
@@ -29,7 +31,7 @@ pub static SCATTER: OpDef = OpDef {
 pub static SCATTER_ELEMENTS: OpDef = OpDef {
     domain: "",
     name: "ScatterElements",
-    versions: &[(11, import_old), (13, import_old), (16, |n| import_axis(n, 3)), (18, |n| import_axis(n, 5))],
+    versions: &[(11, import_old), (13, import_old), (16, import_axis), (18, import_axis)],
     infer: infer_elements,
     lower: Lower::Routine(lower_elements),
     extents: None,
@@ -42,8 +44,8 @@ pub static SCATTER_ND: OpDef = OpDef {
     versions: &[
         (11, |_| Ok(reduction("none".into()))),
         (13, |_| Ok(reduction("none".into()))),
-        (16, |n| import(n, 3)),
-        (18, |n| import(n, 5)),
+        (16, import),
+        (18, import),
     ],
     infer: infer_nd,
     lower: Lower::Routine(lower_nd),
@@ -56,12 +58,12 @@ fn reduction(word: String) -> Attrs {
     Attrs::default().with("reduction", Attr::Str(word))
 }
 
-fn import(n: &mut NodeReader, words: usize) -> Result<Attrs> {
-    Ok(reduction(n.choice("reduction", &REDUCTIONS[..words])?))
+fn import(n: &mut NodeReader) -> Result<Attrs> {
+    Ok(reduction(n.choice("reduction", &REDUCTIONS)?))
 }
 
-fn import_axis(n: &mut NodeReader, words: usize) -> Result<Attrs> {
-    Ok(import(n, words)?.with("axis", Attr::Int(n.int("axis", 0)?)))
+fn import_axis(n: &mut NodeReader) -> Result<Attrs> {
+    Ok(import(n)?.with("axis", Attr::Int(n.int("axis", 0)?)))
 }
 
 fn import_old(n: &mut NodeReader) -> Result<Attrs> {
