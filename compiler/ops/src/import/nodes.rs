@@ -104,8 +104,8 @@ impl<'m> Importer<'m> {
             .with_scope(&scope);
         let read = read_node(reader, import, &mut self.value_names);
         read.problems.into_iter().for_each(|d| self.report(d));
-        // Nodes of an inlined graph have names already.
-        for &n in read.composed.nodes.iter().filter(|&&n| n >= first) {
+        // What the operator made, in regions too; nodes of an inlined graph are older and have names already.
+        for n in (first.index()..self.graph.nodes.len()).map(NodeId::new) {
             self.graph.nodes[n].name = self.node_names.unique(&self.graph.nodes[n].name, false);
         }
         nodes.extend(read.composed.nodes);

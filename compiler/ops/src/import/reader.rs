@@ -317,7 +317,7 @@ impl<'a> NodeReader<'a> {
         self.become_values(results)
     }
 
-    /// Nodes that are emitted into a region instead: adds them to `region`, under names of their own.
+    /// Nodes that are emitted into a region instead: adds them to `region`.
     pub fn inside<T>(
         &mut self,
         region: &mut Region,
@@ -325,10 +325,7 @@ impl<'a> NodeReader<'a> {
     ) -> Result<T, Diagnostic> {
         let before = self.composed.nodes.len();
         let made = emit(self)?;
-        for id in self.composed.nodes.split_off(before) {
-            self.graph.nodes[id].name += &format!("_{}", region.nodes.len());
-            region.nodes.push(id);
-        }
+        region.nodes.extend(self.composed.nodes.split_off(before));
         Ok(made)
     }
 
