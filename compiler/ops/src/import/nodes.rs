@@ -17,6 +17,7 @@ type Parts = (BTreeMap<String, Attr>, BTreeMap<String, Region>);
 struct Read {
     attrs: Attrs,
     inputs: Vec<Option<ValueId>>,
+    outputs: usize,
     regions: Vec<Region>,
     composed: Composed,
     problems: Vec<Diagnostic>,
@@ -74,7 +75,8 @@ impl<'m> Importer<'m> {
             (Some(OpRef::Builtin(def)), None) => self.builtin(proto, def, name, op, inputs, nodes),
             (None, None) => {
                 self.report(unknown_operator(&name, &op));
-                self.finish_node(proto, name, op, Attrs::default(), inputs, vec![], nodes);
+                let attrs = Attrs::default();
+                self.finish_node(proto, name, op, attrs, inputs, listed_outputs(proto), vec![], nodes);
             }
         }
     }
@@ -89,14 +91,14 @@ impl<'m> Importer<'m> {
         nodes: &mut Vec<NodeId>,
     ) {
         let (attrs, graphs) = self.parts(proto, &name, &op);
+        let outputs = listed_outputs(proto);
         let (opset, import) = match self.version(def, &op) {
             Ok(found) => found,
             Err(d) => {
                 self.report(d.node(name.clone(), op.to_string()));
-                return self.finish_node(proto, name, op, Attrs::default(), inputs, vec![], nodes);
+                return self.finish_node(proto, name, op, Attrs::default(), inputs, outputs, vec![], nodes);
             }
         };
-        let outputs = listed_outputs(proto);
         let first = self.graph.nodes.next_key();
         let frame = self.frames.last();
         let scope = |name: &str| frame.and_then(|f| visible(f, name)).flatten();
@@ -111,7 +113,9 @@ impl<'m> Importer<'m> {
         nodes.extend(read.composed.nodes);
         match read.composed.results {
             Some(results) => self.composed_outputs(proto, &results),
-            None => self.finish_node(proto, name, op, read.attrs, read.inputs, read.regions, nodes),
+            None => {
+                self.finish_node(proto, name, op, read.attrs, read.inputs, read.outputs, read.regions, nodes);
+            }
         }
     }
 
@@ -150,7 +154,7 @@ impl<'m> Importer<'m> {
     ) {
         let (attrs, graphs) = self.parts(proto, &name, &op);
         let regions = graphs.into_values().collect();
-        self.finish_node(proto, name, op, Attrs(attrs), inputs, regions, nodes);
+        self.finish_node(proto, name, op, Attrs(attrs), inputs, listed_outputs(proto), regions, nodes);
     }
 
     /// A node's attributes; those that are graphs become regions.
@@ -200,13 +204,14 @@ impl<'m> Importer<'m> {
         op: OpName,
         attrs: Attrs,
         inputs: Vec<Option<ValueId>>,
+        outputs: usize,
         regions: Vec<Region>,
         nodes: &mut Vec<NodeId>,
     ) {
         let id = self.graph.nodes.next_key();
         let node = Node { name: name.clone(), op, attrs, inputs, outputs: vec![], regions };
         self.graph.nodes.push(node);
-        for i in 0..listed_outputs(proto) {
+        for i in 0..outputs {
             let def = ValueDef::Node(id, i as u32);
             let v = match proto.output_name(i) {
                 Some(output) => self.define(output, self.hint(output), def),
@@ -248,7 +253,7 @@ fn read_node(mut reader: NodeReader, import: Import, names: &mut Names) -> Read 
         let value = &mut values[ValueId::new(i)];
         value.name = names.unique(&value.name, false);
     }
-    Read { attrs, inputs: reader.inputs, regions: reader.regions, composed, problems }
+    Read { attrs, inputs: reader.inputs, outputs: reader.output_count, regions: reader.regions, composed, problems }
 }
 
 fn unknown_operator(node: &str, op: &OpName) -> Diagnostic {

@@ -24,7 +24,7 @@ pub struct NodeReader<'a> {
     pub opset: i64,
     /// Its inputs; `import` may rewrite them.
     pub inputs: Vec<Option<ValueId>>,
-    /// How many outputs it lists.
+    /// How many outputs it lists; `import` may add some that the file omits.
     pub output_count: usize,
     /// The node's regions, in the operator's canonical order; `import` fills them by [`NodeReader::region`].
     pub regions: Vec<Region>,
@@ -200,6 +200,12 @@ impl<'a> NodeReader<'a> {
             self.inputs.resize(i + 1, None);
         }
         self.inputs[i] = Some(v);
+    }
+
+    /// Adds a parameter for a region to come.
+    pub fn param(&mut self, hint: &str, ty: Type) -> ValueId {
+        let name = format!("{}/{hint}", self.name);
+        self.graph.values.push(ValueData { name, ty, def: ValueDef::Param, content: None })
     }
 
     /// Adds a node that helps to stand in this one's place, of an operator at its newest version with attributes as a

@@ -358,3 +358,31 @@ fn nodes_made_in_regions_have_names_of_their_own() {
     m.opset_import.push(onnxc_onnx::OperatorSetIdProto { domain: "ai.onnx.preview.training".into(), version: 1 });
     snapshot("named_in_regions", &text(&m, &[]));
 }
+
+/// Loop and Scan have an output for each carried value, also where the file omits the last ones.
+#[test]
+fn carried_values_that_are_omitted_are_outputs() {
+    let states = ["s", "r"].map(|n| tensor(n, 1, &["2"]));
+    let body = |first: &[(&str, i32)], tail: &[&str]| GraphProto {
+        name: "body".into(),
+        input: first.iter().map(|(n, d)| tensor(n, *d, &[])).chain(states.clone()).collect(),
+        node: vec![node("Mul", &["s", "r"], &["t"], vec![])],
+        output: ["t", "s"].iter().chain(tail).map(|n| untyped(n)).collect(),
+        ..Default::default()
+    };
+    let mut scanned = body(&[], &["x"]);
+    scanned.input.push(untyped("x"));
+    let mut looped = body(&[("i", 7), ("go", 9)], &[]);
+    looped.output.insert(0, untyped("go"));
+    let scans = attr("num_scan_inputs", AttributeKind::Int, |a| a.i = Some(1));
+    let g = GraphProto {
+        input: vec![tensor("a", 1, &["2"]), tensor("x", 1, &["t", "2"]), tensor("n", 7, &[])],
+        output: vec![untyped("y"), untyped("z")],
+        node: vec![
+            node("Loop", &["n", "", "a", "a"], &["y", ""], vec![graph_attr("body", looped)]),
+            node("Scan", &["a", "a", "x"], &["z"], vec![graph_attr("body", scanned), scans]),
+        ],
+        ..Default::default()
+    };
+    snapshot("omitted_outputs", &text(&model(g), &[]));
+}

@@ -6,7 +6,7 @@
 use super::sequence::taken;
 use crate::handles::Operand;
 use crate::prelude::*;
-use onnxc_ir::graph::{Node, NodeId, OpName, Region, ValueData, ValueDef, ValueId};
+use onnxc_ir::graph::{Node, NodeId, OpName, Region, ValueDef, ValueId};
 use onnxc_onnx::dtype::to_onnx;
 
 /// SequenceMap.
@@ -80,8 +80,8 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
 /// The body of the Loop: items, the body itself, insertion.
 fn iteration(n: &mut NodeReader, body: Region, inputs: &[Option<ValueId>]) -> Region {
     let scalar = |dtype| Type::tensor(dtype, vec![]);
-    let number = value(n, "number", scalar(DType::I64));
-    let holds = value(n, "holds", scalar(DType::Bool));
+    let number = n.param("number", scalar(DType::I64));
+    let holds = n.param("holds", scalar(DType::Bool));
     let mut region = Region { params: vec![number, holds], nodes: vec![], results: vec![holds] };
     let item = OpName { domain: super::INNER.into(), name: "Item".into() };
     for (k, (&param, &input)) in body.params.iter().zip(inputs).enumerate() {
@@ -90,8 +90,8 @@ fn iteration(n: &mut NodeReader, body: Region, inputs: &[Option<ValueId>]) -> Re
     }
     region.nodes.extend(body.nodes);
     for (k, &result) in body.results.iter().enumerate() {
-        let before = value(n, &format!("so_far_{k}"), crate::infer::unknown_type());
-        let after = value(n, &format!("with_{k}"), crate::infer::unknown_type());
+        let before = n.param(&format!("so_far_{k}"), crate::infer::unknown_type());
+        let after = n.param(&format!("with_{k}"), crate::infer::unknown_type());
         let id =
             node(n, &format!("insert_{k}"), OpName::onnx("SequenceInsert"), vec![Some(before), Some(result)], after);
         region.params.push(before);
@@ -99,11 +99,6 @@ fn iteration(n: &mut NodeReader, body: Region, inputs: &[Option<ValueId>]) -> Re
         region.results.push(after);
     }
     region
-}
-
-fn value(n: &mut NodeReader, hint: &str, ty: Type) -> ValueId {
-    let name = format!("{}/{hint}", n.name);
-    n.graph.values.push(ValueData { name, ty, def: ValueDef::Param, content: None })
 }
 
 fn node(n: &mut NodeReader, hint: &str, op: OpName, inputs: Vec<Option<ValueId>>, output: ValueId) -> NodeId {

@@ -1,8 +1,8 @@
 //! Loop: a body run a number of times, while a condition holds. Versions differ in dtypes.
 //!
 //! Inputs: trip count and condition (either may be left out), carried values. Region: parameters iteration number,
-//! condition, carried values; results condition, carried values, scan outputs. Outputs: carried values at the end, and
-//! what the iterations gave, along a new first axis.
+//! condition, carried values; results condition, carried values, scan outputs. Outputs: all carried values at the end
+//! (files may omit the last ones), and what the iterations gave, along a new first axis.
 
 use super::carried::{Carried, Trips, infer_body, scanned, set_outputs};
 use super::*;
@@ -27,6 +27,7 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
     if n.inputs.len() < 2 {
         n.inputs.resize(2, None);
     }
+    n.output_count = n.output_count.max(n.inputs.len() - 2);
     Ok(Attrs::default())
 }
 
@@ -68,7 +69,8 @@ fn infer(cx: &mut InferCx) -> Result<()> {
 fn carried(cx: &InferCx) -> Result<Carried> {
     let body = region(cx, 0);
     let n = cx.input_count().saturating_sub(2);
-    let fits = body.params.len() == n + 2 && body.results.len() > n && cx.output_count() < body.results.len();
+    let fits =
+        body.params.len() == n + 2 && body.results.len() > n && (n..body.results.len()).contains(&cx.output_count());
     if !fits {
         let found = format!("the body has {} inputs and {} outputs", body.params.len(), body.results.len());
         return Err(cx.error("E2054", found).expected(format!(

@@ -3,11 +3,13 @@
 //! Since 9: no batch axis. Version 8 had one: a Scan over the batch around one over the sequence. Where it
 //! has lengths, the steps behind one leave the states as they are and give zeros, and backwards is from there.
 //! Inputs: states, then `num_scan_inputs` scanned ones. Region: parameters states, slices; results states, slices of
-//! the outputs. Attributes `scan_{input,output}_{axes,directions}` are there only if the file has them.
+//! the outputs. Outputs: all states at the end (files may omit the last ones), and what was stacked. Attributes
+//! `scan_{input,output}_{axes,directions}` are there only if the file has them.
 
 use super::carried::{Carried, Trips, infer_body, scanned, set_outputs};
 use super::*;
 use crate::Control;
+use crate::infer::unknown_type;
 
 /// Scan.
 pub static SCAN: OpDef = OpDef {
@@ -38,7 +40,7 @@ fn import_8(n: &mut NodeReader) -> Result<Attrs> {
     let mut inputs = n.inputs.get(1..).unwrap_or_default().to_vec();
     let states = inputs.len().saturating_sub(usize::try_from(scans).unwrap_or(0)).min(body.results.len());
     let outputs = body.results.len();
-    let params = (0..inputs.len()).map(|k| param(n, &format!("batch_{k}"))).collect();
+    let params = (0..inputs.len()).map(|k| n.param(&format!("batch_{k}"), unknown_type())).collect();
     let mut region = Region { params, nodes: vec![], results: vec![] };
     let mut directions = n.opt_ints("directions")?;
     let mut sequence: Vec<_> = region.params.iter().map(|&p| Some(p)).collect();
@@ -49,7 +51,7 @@ fn import_8(n: &mut NodeReader) -> Result<Attrs> {
         for (_, x) in back.iter().zip(&mut inputs[states..]).filter(|(d, _)| **d == 1) {
             *x = Some(n.emit_one("ReverseSequence", &axes, &[*x, Some(lengths)])?);
         }
-        let own = param(n, "length");
+        let own = n.param("length", unknown_type());
         stop_at(n, &mut body, own, states)?;
         region.params.push(own);
         inputs.push(Some(lengths));
@@ -69,16 +71,10 @@ fn import_8(n: &mut NodeReader) -> Result<Attrs> {
     n.become_values(outputs)
 }
 
-/// A parameter of a region to come.
-fn param(n: &mut NodeReader, hint: &str) -> ValueId {
-    let (name, ty) = (format!("{}/{hint}", n.name), crate::infer::unknown_type());
-    n.graph.values.push(onnxc_ir::graph::ValueData { name, ty, def: onnxc_ir::graph::ValueDef::Param, content: None })
-}
-
 /// Lets a body count its steps in a state in front of its others; from step `length` on states stay as they are, and what is
 /// scanned is 0.
 fn stop_at(n: &mut NodeReader, body: &mut Region, length: ValueId, states: usize) -> Result<()> {
-    let step = param(n, "step");
+    let step = n.param("step", unknown_type());
     let (before, mut results) = (body.params.clone(), body.results.clone());
     let next = n.inside(body, |n| {
         let one = n.constant("one", Tensor::scalar(1i64));
@@ -101,7 +97,10 @@ fn stop_at(n: &mut NodeReader, body: &mut Region, length: ValueId, states: usize
 
 fn import(n: &mut NodeReader) -> Result<Attrs> {
     n.region("body")?;
-    let mut attrs = Attrs::default().with("num_scan_inputs", Attr::Int(n.need_int("num_scan_inputs")?));
+    let scans = n.need_int("num_scan_inputs")?;
+    let states = n.inputs.len().saturating_sub(usize::try_from(scans).unwrap_or(0));
+    n.output_count = n.output_count.max(states);
+    let mut attrs = Attrs::default().with("num_scan_inputs", Attr::Int(scans));
     for name in LISTS {
         if let Some(list) = n.opt_ints(name)? {
             attrs.set(name, Attr::Ints(list));
@@ -144,9 +143,8 @@ fn counts(cx: &InferCx) -> Result<(usize, usize)> {
     let body = region(cx, 0);
     let scans = usize::try_from(cx.attrs().int("num_scan_inputs").unwrap_or(0)).unwrap_or(0);
     let states = cx.input_count().checked_sub(scans).filter(|_| scans > 0);
-    let fits = |s: &usize| {
-        body.params.len() == cx.input_count() && body.results.len() >= *s && cx.output_count() <= body.results.len()
-    };
+    let fits =
+        |s: &usize| body.params.len() == cx.input_count() && (*s..=body.results.len()).contains(&cx.output_count());
     states.filter(fits).map(|s| (s, scans)).ok_or_else(|| {
         let found = format!(
             "{} inputs, {scans} of them scanned, for a body of {} inputs and {} outputs",
