@@ -1,5 +1,5 @@
 //! Models whose sizes and ways depend on what they are given: one library each, several inputs, against what ONNX
-//! Runtime computed (`data/*.npz`, written by `data/expected.py`).
+//! Runtime computed (`data/*.npz`, written by `data/expected.py` if a test says nothing else).
 
 use super::*;
 use onnxc::backends::native;
@@ -82,6 +82,12 @@ fn loops_run_as_often_as_asked() {
 #[test]
 fn both_branches_run() {
     check("model_if", 1e-4);
+}
+
+/// What PyTorch has derived (`models/gradient.py`).
+#[test]
+fn derivatives_go_back_through_loops() {
+    check("gradient", 1e-4);
 }
 
 #[test]

@@ -90,8 +90,7 @@ fn widen_tensor(cx: &mut InferCx, c: &Carried, k: usize, t: &mut TensorType, res
     let mut changed = false;
     for (axis, d) in t.shape.iter_mut().enumerate() {
         let source = SymbolSource::Carried(c.params[k], axis as u32);
-        let own = d.as_symbol().and_then(|s| cx.graph.symbols.get(s)).is_some_and(|i| i.source == source);
-        if !own && cx.ranges().prove_eq(d, &result.shape[axis]) != Some(true) {
+        if !changes(cx.graph, c.params[k], axis, d) && cx.ranges().prove_eq(d, &result.shape[axis]) != Some(true) {
             *d = cx.fresh(source, "carried", 0, None);
             changed = true;
         }
@@ -115,14 +114,41 @@ pub(super) fn set_outputs(cx: &mut InferCx, c: &Carried, trips: &Trips) -> Resul
         };
         let mut shape = Vec::new();
         for (axis, d) in ty.shape.iter().enumerate() {
-            let source = SymbolSource::Carried(p, axis as u32);
-            let own = d.as_symbol().and_then(|s| cx.graph.symbols.get(s)).is_some_and(|i| i.source == source);
-            shape.push(if own { last(cx, c, k, axis, d, trips, which)? } else { d.clone() });
+            shape.push(if changes(cx.graph, p, axis, d) { last(cx, c, k, axis, d, trips, which)? } else { d.clone() });
             which += 1;
         }
         cx.set_tensor(k, ty.dtype, shape);
     }
     Ok(which)
+}
+
+/// Gradient goes back through iterations by what each began with, which is stacked for it: the results that attribute
+/// `replayed` lists. That needs tensors of one shape.
+pub(super) fn check_replayed(cx: &InferCx, c: &Carried) -> Result<()> {
+    let results = region(cx, 0).results;
+    for &i in cx.attrs().ints("replayed").unwrap_or_default() {
+        let Some(k) = c.params.iter().position(|p| results.get(i as usize) == Some(p)) else { continue };
+        let param = c.params[k];
+        let found = match cx.graph.tensor_type(param) {
+            None => "is no tensor",
+            Some(t) if t.shape.iter().enumerate().any(|(axis, d)| changes(cx.graph, param, axis, d)) => {
+                "changes its shape"
+            }
+            Some(_) => continue,
+        };
+        return Err(cx
+            .error("E2029", format!("carried value {k}, which a Gradient needs as each iteration began with it, {found}"))
+            .tensor(cx.graph.values[param].name.clone())
+            .expected("a tensor of one shape in all iterations")
+            .help("list a tensor behind the loop in 'zs' if it counts as constant, or compute the gradient in the exporting framework"));
+    }
+    Ok(())
+}
+
+/// Is an extent the symbol of one that iterations change?
+fn changes(graph: &Graph, param: ValueId, axis: usize, d: &Sym) -> bool {
+    let source = SymbolSource::Carried(param, axis as u32);
+    d.as_symbol().and_then(|s| graph.symbols.get(s)).is_some_and(|i| i.source == source)
 }
 
 /// The extent after the last iteration. Where each iteration adds a constant, it follows from the number of trips.

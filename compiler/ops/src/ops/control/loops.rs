@@ -4,7 +4,7 @@
 //! condition, carried values; results condition, carried values, scan outputs. Outputs: all carried values at the end
 //! (files may omit the last ones), and what the iterations gave, along a new first axis.
 
-use super::carried::{Carried, Trips, infer_body, scanned, set_outputs};
+use super::carried::{Carried, Trips, check_replayed, infer_body, scanned, set_outputs};
 use super::*;
 use crate::Control;
 use crate::infer::content_of;
@@ -52,15 +52,19 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     let always = content_of(cx.graph, body.results[0]) == yes && (cx.opt(1).is_none() || cx.content(1) == yes);
     let trips = Trips { exact: most.clone().filter(|_| always), most };
     let mut which = set_outputs(cx, &carried, &trips)?;
+    check_replayed(cx, &carried)?;
     let first = carried.params.len();
-    for (k, &v) in body.results[first + 1..].iter().enumerate() {
-        let mut t = scanned(cx, v, which + 1)?;
-        let rows = match &trips.exact {
-            Some(n) => n.clone(),
-            None => cx.fresh_result(which, "trips", 0, trips.most.clone()),
-        };
-        which += 1 + t.rank() as u32;
-        t.shape.insert(0, rows);
+    let stacked = &body.results[first + 1..];
+    if stacked.is_empty() {
+        return Ok(());
+    }
+    // All that is stacked is as long.
+    let rows = trips.exact.unwrap_or_else(|| cx.fresh_result(which, "trips", 0, trips.most));
+    which += 1;
+    for (k, &v) in stacked.iter().enumerate() {
+        let mut t = scanned(cx, v, which)?;
+        which += t.rank() as u32;
+        t.shape.insert(0, rows.clone());
         cx.set_tensor(first + k, t.dtype, t.shape);
     }
     Ok(())

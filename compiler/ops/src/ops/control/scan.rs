@@ -6,7 +6,7 @@
 //! the outputs. Outputs: all states at the end (files may omit the last ones), and what was stacked. Attributes
 //! `scan_{input,output}_{axes,directions}` are there only if the file has them.
 
-use super::carried::{Carried, Trips, infer_body, scanned, set_outputs};
+use super::carried::{Carried, Trips, check_replayed, infer_body, scanned, set_outputs};
 use super::*;
 use crate::Control;
 use crate::infer::unknown_type;
@@ -123,6 +123,7 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     })?;
     let trips = Trips { exact: Some(length.clone()), most: Some(length.clone()) };
     let mut which = set_outputs(cx, &carried, &trips)?;
+    check_replayed(cx, &carried)?;
     for (k, &v) in body.results[states..].iter().enumerate() {
         let mut t = scanned(cx, v, which)?;
         which += t.rank() as u32;

@@ -7,11 +7,14 @@
 //! Reverse mode, on import: the nodes between `xs`, `zs` and `y` are visited backwards and each hands its inputs their
 //! share (`rules`, `picks`; `windows` has operators of their own; `decomposed` has those that others put together).
 //! Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
-//! `branches` goes through If. Loop and Scan, and operators without a rule, are refused (`E2029`).
+//! `branches` goes through If, `loops` through Loop and Scan. Operators without a rule are refused (`E2029`).
 
 mod branches;
+mod constant;
 mod decomposed;
+mod loops;
 mod picks;
+mod regions;
 mod rules;
 mod sum_to;
 #[cfg(test)]
@@ -22,7 +25,8 @@ pub use sum_to::DEF as SUM_TO;
 pub use windows::{AVERAGE, CONV_INPUT, CONV_WEIGHTS};
 
 use crate::prelude::*;
-use onnxc_ir::graph::{Graph, NodeId, ValueDef, ValueId};
+use onnxc_ir::graph::{NodeId, ValueDef, ValueId};
+use regions::{copy, reads};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Gradient.
@@ -64,19 +68,6 @@ fn look_up(n: &NodeReader, name: &str) -> Result<ValueId> {
         .ok_or_else(|| unknown().help("'xs', 'zs' and 'y' name tensors of the graph that the node stands in"))
 }
 
-/// What a node reads: its inputs, and what its regions take from around them.
-fn reads(graph: &Graph, id: NodeId) -> Vec<ValueId> {
-    let node = &graph.nodes[id];
-    let mut all: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
-    for region in &node.regions {
-        let made = region.nodes.iter().flat_map(|&n| &graph.nodes[n].outputs);
-        let own: BTreeSet<ValueId> = region.params.iter().chain(made).copied().collect();
-        let inner = region.nodes.iter().flat_map(|&n| reads(graph, n));
-        all.extend(inner.chain(region.results.iter().copied()).filter(|v| !own.contains(v)));
-    }
-    all
-}
-
 /// The nodes that `y` depends on, each after those it uses, up to the values in `stop`.
 fn between(n: &NodeReader, y: ValueId, stop: &BTreeMap<ValueId, ValueId>) -> Vec<NodeId> {
     let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
@@ -104,7 +95,7 @@ fn repeat(n: &mut NodeReader, nodes: Vec<NodeId>, now: &mut BTreeMap<ValueId, Va
             all.push(id);
             continue;
         }
-        let (from, (copy, outputs)) = (n.graph.nodes[id].outputs.clone(), branches::copy(n, id, now)?);
+        let (from, (copy, outputs)) = (n.graph.nodes[id].outputs.clone(), copy(n, id, now)?);
         now.extend(from.into_iter().zip(outputs));
         all.push(copy);
     }
@@ -126,39 +117,42 @@ fn through(
     wanted: &[ValueId],
 ) -> Result<Vec<Option<ValueId>>> {
     let mut depends: BTreeSet<ValueId> = wanted.iter().copied().collect();
-    for &id in nodes {
-        let node = &n.graph.nodes[id];
-        if reads(n.graph, id).iter().any(|v| depends.contains(v)) {
-            depends.extend(node.outputs.iter().copied());
-        }
-    }
+    constant::spread(n.graph, nodes, &mut depends);
     let mut grads = BTreeMap::new();
-    for &(y, g) in seeds {
+    for &(y, g) in seeds.iter().filter(|(y, _)| depends.contains(y)) {
         give(n, &mut grads, y, g)?;
     }
     for &id in nodes.iter().rev() {
         let node = &n.graph.nodes[id];
-        let asked = node.inputs.iter().map(|v| v.is_some_and(|v| depends.contains(&v))).collect::<Vec<_>>();
         let from: Vec<Option<ValueId>> = node.outputs.iter().map(|v| grads.get(v).copied()).collect();
-        let inside = !node.regions.is_empty() && node.outputs.iter().any(|v| depends.contains(v));
-        if inside && from.iter().any(Option::is_some) {
-            for (v, share) in branches::shares(n, id, &from, &depends)? {
-                give(n, &mut grads, v, share)?;
-            }
+        if from.iter().all(Option::is_none) {
             continue;
         }
-        if !asked.contains(&true) || from.iter().all(Option::is_none) {
-            continue;
-        }
-        let inputs = node.inputs.clone();
-        let shares = rules::shares(n, id, &from, &asked)?;
-        for (v, share) in inputs.into_iter().zip(shares) {
-            let (Some(v), Some(share)) = (v, share) else { continue };
+        for (v, share) in shares(n, id, &from, &depends)? {
             give(n, &mut grads, v, share)?;
         }
     }
     Ok(wanted.iter().map(|x| grads.get(x).copied()).collect())
 }
+
+/// What the node hands to those of `depends` that it reads, of the derivatives `from` of its outputs.
+fn shares(n: &mut NodeReader, id: NodeId, from: &[Option<ValueId>], depends: &BTreeSet<ValueId>) -> Result<Shares> {
+    let node = &n.graph.nodes[id];
+    let shares = match node.op.to_string().as_str() {
+        "If" => branches::shares(n, id, from, depends)?,
+        "Loop" | "Scan" => loops::shares(n, id, from, depends)?,
+        _ => {
+            let inputs = node.inputs.clone();
+            let asked: Vec<bool> = inputs.iter().map(|v| v.is_some_and(|v| depends.contains(&v))).collect();
+            let shares = rules::shares(n, id, from, &asked)?;
+            inputs.into_iter().zip(shares).filter_map(|(v, share)| Some((v?, share?))).collect()
+        }
+    };
+    Ok(shares.into_iter().filter(|(v, _)| depends.contains(v)).collect())
+}
+
+/// Values, each with a part of the derivative by it.
+type Shares = Vec<(ValueId, ValueId)>;
 
 /// Adds a share to what a value has.
 fn give(n: &mut NodeReader, grads: &mut BTreeMap<ValueId, ValueId>, v: ValueId, share: ValueId) -> Result<()> {

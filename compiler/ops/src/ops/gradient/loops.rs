@@ -1,0 +1,302 @@
+//! The derivatives through Loop and Scan.
+//!
+//! Both are gone through backwards by a Scan. Its states are the derivatives by what the iterations carry and, for what
+//! the body takes from around it, the sums so far. It scans, from the last slice to the first, what each iteration began
+//! with and the derivatives by what it gave; its body computes the iteration anew, then goes backwards through it.
+//! The node that is derived gets outputs with what its iterations began with, where that is needed (attribute
+//! `replayed`: the results that they are made of).
+//!
+//! Types aren't known yet. What is carried and needed, but no tensor or of changing shape, is refused by inference.
+
+use super::regions::{Now, captured, copy_nodes, prune, reads};
+use super::{Shares, constant, rules, through};
+use crate::infer::unknown_type;
+use crate::prelude::*;
+use onnxc_ir::graph::{Graph, NodeId, OpName, Region, ValueData, ValueDef, ValueId};
+use std::collections::BTreeSet;
+
+/// The way along the slices of a tensor.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    axis: i64,
+    /// 1: from the last slice to the first.
+    direction: i64,
+}
+
+/// What Loop and Scan have in common.
+struct Parts {
+    id: NodeId,
+    body: Region,
+    /// The results in front of those that are outputs: Loop's condition.
+    head: usize,
+    /// The parameters in front of the carried ones: Loop's iteration number and condition.
+    skip: usize,
+    /// What the carried values start from.
+    starts: Vec<ValueId>,
+    /// What is scanned; its parameters follow the carried ones.
+    scanned: Vec<(ValueId, Way)>,
+    /// How the outputs behind those of carried values are stacked.
+    stacked: Vec<Way>,
+}
+
+/// What gets a share: carried and scanned values, by position, and values around the loop.
+struct Wanted {
+    carried: Vec<usize>,
+    around: Vec<ValueId>,
+    slices: Vec<usize>,
+}
+
+/// The parameters of the Scan that goes backwards.
+struct Params {
+    /// Derivatives by carried values, sums for what is around.
+    states: Vec<ValueId>,
+    /// What each parameter of the body was.
+    begins: Vec<ValueId>,
+    /// Derivatives by what was stacked, with the outputs.
+    given: Vec<(usize, ValueId)>,
+}
+
+/// The shares of those of `depends` that the node reads, of the derivatives `from` of its outputs.
+pub(super) fn shares(
+    n: &mut NodeReader,
+    id: NodeId,
+    from: &[Option<ValueId>],
+    depends: &BTreeSet<ValueId>,
+) -> Result<Shares> {
+    let parts = Parts::of(n, id)?;
+    let wanted = parts.wanted(n.graph, from, depends);
+    if wanted.carried.is_empty() && wanted.around.is_empty() && wanted.slices.is_empty() {
+        return Ok(vec![]);
+    }
+    let states = parts.states(n, from, &wanted)?;
+    let (region, scans) = parts.back(n, from, &wanted)?;
+    let ways: Vec<Way> = wanted.slices.iter().map(|&k| parts.scanned[k].1).collect();
+    let outputs = emit(n, region, states, scans, &ways);
+    let starts = wanted.carried.iter().map(|&k| parts.starts[k]);
+    let inputs = wanted.slices.iter().map(|&k| parts.scanned[k].0);
+    Ok(starts.chain(wanted.around.iter().copied()).chain(inputs).zip(outputs).collect())
+}
+
+impl Parts {
+    fn of(n: &NodeReader, id: NodeId) -> Result<Parts> {
+        let node = &n.graph.nodes[id];
+        let (skip, head) = if node.op == OpName::onnx("Loop") { (2, 1) } else { (0, 0) };
+        let way = |kind: &str, k: usize| {
+            let item = |what: &str| node.attrs.ints(&format!("scan_{kind}_{what}")).and_then(|l| l.get(k).copied());
+            Way { axis: item("axes").unwrap_or(0), direction: item("directions").unwrap_or(0) }
+        };
+        let scans = usize::try_from(node.attrs.int("num_scan_inputs").unwrap_or(0)).unwrap_or(0);
+        let inputs: Option<Vec<ValueId>> = node.inputs.get(skip..).unwrap_or_default().iter().copied().collect();
+        let (mut starts, body) = (inputs.unwrap_or_default(), node.regions.first().cloned());
+        let carried = starts.len().checked_sub(scans);
+        let fits = |body: &Region, carried: usize| {
+            let (params, outputs) = (skip + carried + scans, node.outputs.len());
+            body.params.len() == params && (carried..=body.results.len().saturating_sub(head)).contains(&outputs)
+        };
+        let (Some(body), Some(carried)) = (body, carried) else { return Err(misfit(n, id)) };
+        if !fits(&body, carried) {
+            return Err(misfit(n, id));
+        }
+        let scanned = starts.split_off(carried).into_iter().enumerate().map(|(k, v)| (v, way("input", k))).collect();
+        let stacked = (0..node.outputs.len() - carried).map(|k| way("output", k)).collect();
+        Ok(Parts { id, body, head, skip, starts, scanned, stacked })
+    }
+
+    /// The parameter of a carried or, behind them, scanned value.
+    fn param(&self, k: usize) -> ValueId {
+        self.body.params[self.skip + k]
+    }
+
+    /// The body's result that output `i` is made of.
+    fn result(&self, i: usize) -> ValueId {
+        self.body.results[self.head + i]
+    }
+
+    /// What depends on `depends` and is reached by the derivatives of the outputs.
+    fn wanted(&self, graph: &Graph, from: &[Option<ValueId>], depends: &BTreeSet<ValueId>) -> Wanted {
+        let varied = self.varied(graph, depends);
+        let reached = self.reached(graph, from, &varied);
+        let active = |v: &ValueId| varied.contains(v) && reached.contains(v);
+        let (carried, scanned) = (self.starts.len(), self.scanned.len());
+        let around: BTreeSet<ValueId> = captured(graph, &self.body).into_iter().filter(active).collect();
+        Wanted {
+            carried: (0..carried).filter(|&k| active(&self.param(k))).collect(),
+            around: around.into_iter().collect(),
+            slices: (0..scanned).filter(|&k| active(&self.param(carried + k))).collect(),
+        }
+    }
+
+    /// Values of the body and around it that depend on `depends`.
+    fn varied(&self, graph: &Graph, depends: &BTreeSet<ValueId>) -> BTreeSet<ValueId> {
+        let mut varied = depends.clone();
+        let inputs = self.starts.iter().copied().chain(self.scanned.iter().map(|(v, _)| *v)).enumerate();
+        varied.extend(inputs.filter(|(_, v)| depends.contains(v)).map(|(k, _)| self.param(k)));
+        // What an iteration hands on, counts in the next one.
+        loop {
+            constant::spread(graph, &self.body.nodes, &mut varied);
+            let next = (0..self.starts.len()).filter(|&k| varied.contains(&self.result(k))).map(|k| self.param(k));
+            let next: Vec<ValueId> = next.filter(|p| !varied.contains(p)).collect();
+            if next.is_empty() {
+                return varied;
+            }
+            varied.extend(next);
+        }
+    }
+
+    /// Values of the body and around it to which derivatives of the outputs come through values of `varied`.
+    fn reached(&self, graph: &Graph, from: &[Option<ValueId>], varied: &BTreeSet<ValueId>) -> BTreeSet<ValueId> {
+        let given: Vec<usize> = (0..from.len()).filter(|&i| from[i].is_some()).collect();
+        let mut reached: BTreeSet<ValueId> = given.iter().map(|&i| self.result(i)).collect();
+        reached.extend(given.iter().filter(|&&i| i < self.starts.len()).map(|&k| self.param(k)));
+        loop {
+            for &id in self.body.nodes.iter().rev() {
+                if graph.nodes[id].outputs.iter().any(|v| reached.contains(v) && varied.contains(v)) {
+                    reached.extend(reads(graph, id));
+                }
+            }
+            let next = (0..self.starts.len()).filter(|&k| reached.contains(&self.param(k))).map(|k| self.result(k));
+            let next: Vec<ValueId> = next.filter(|r| !reached.contains(r)).collect();
+            if next.is_empty() {
+                return reached;
+            }
+            reached.extend(next);
+        }
+    }
+
+    /// The body of the Scan that goes backwards, and what that scans.
+    fn back(
+        &self,
+        n: &mut NodeReader,
+        from: &[Option<ValueId>],
+        wanted: &Wanted,
+    ) -> Result<(Region, Vec<(ValueId, Way)>)> {
+        let states = wanted.carried.len() + wanted.around.len();
+        let given: Vec<usize> = (self.starts.len()..from.len()).filter(|&i| from[i].is_some()).collect();
+        let params = Params {
+            states: (0..states).map(|_| n.param("state", unknown_type())).collect(),
+            begins: self.body.params.iter().map(|_| n.param("begin", unknown_type())).collect(),
+            given: given.into_iter().map(|i| (i, n.param("given", unknown_type()))).collect(),
+        };
+        let mut region = Region { params: params.states.clone(), nodes: vec![], results: vec![] };
+        region.results = n.inside(&mut region, |n| self.backwards(n, wanted, &params))?;
+        let needed = prune(n.graph, &mut region);
+        let mut scans = Vec::new();
+        // Something must say how many iterations there are: Loop's numbers, or what was scanned.
+        let first = if self.head > 0 { 0 } else { self.starts.len() };
+        let idle = !params.begins.iter().chain(params.given.iter().map(|(_, p)| p)).any(|p| needed.contains(p));
+        for (i, &p) in params.begins.iter().enumerate().filter(|(i, p)| needed.contains(p) || idle && *i == first) {
+            region.params.push(p);
+            scans.push(self.replay(n, i));
+        }
+        for &(i, p) in params.given.iter().filter(|(_, p)| needed.contains(p)) {
+            region.params.push(p);
+            scans.push((from[i].expect("it was given"), self.stacked[i - self.starts.len()]));
+        }
+        Ok((region, scans))
+    }
+
+    /// An iteration anew, then backwards: the derivatives by carried values at its begin, sums, derivatives by slices.
+    fn backwards(&self, n: &mut NodeReader, wanted: &Wanted, params: &Params) -> Result<Vec<ValueId>> {
+        let mut now: Now = self.body.params.iter().copied().zip(params.begins.iter().copied()).collect();
+        if self.head > 0 {
+            // The body runs while its condition holds.
+            let rank = n.graph.tensor_type(self.body.params[1]).map_or(0, |t| t.rank().min(1));
+            now.insert(self.body.params[1], n.constant("holds", Tensor::from_bools(&vec![1; rank], &[true])));
+        }
+        let (nodes, results) = copy_nodes(n, &self.body, &mut now)?;
+        let carried = wanted.carried.iter().zip(&params.states).map(|(&k, &p)| (results[self.head + k], p));
+        let given = params.given.iter().map(|&(i, p)| (results[self.head + i], p));
+        let seeds: Vec<_> = carried.chain(given).collect();
+        let begin = |k: usize| params.begins[self.skip + k];
+        let mut by: Vec<ValueId> = wanted.carried.iter().map(|&k| begin(k)).collect();
+        let sums = by.len()..params.states.len();
+        by.extend(&wanted.around);
+        by.extend(wanted.slices.iter().map(|&k| begin(self.starts.len() + k)));
+        let shares = through(n, &nodes, &seeds, &by)?;
+        let result = |(i, share): (usize, Option<ValueId>)| match share {
+            Some(v) if sums.contains(&i) => n.emit_one("Add", &[], &[Some(params.states[i]), Some(v)]),
+            Some(v) => Ok(v),
+            None if sums.contains(&i) => Ok(params.states[i]),
+            None => rules::filled(n, 0.0, by[i]),
+        };
+        shares.into_iter().enumerate().map(result).collect()
+    }
+
+    /// The derivatives by the carried values behind the last iteration, and sums of nothing.
+    fn states(&self, n: &mut NodeReader, from: &[Option<ValueId>], wanted: &Wanted) -> Result<Vec<ValueId>> {
+        let mut states = Vec::new();
+        for &k in &wanted.carried {
+            let last = n.graph.nodes[self.id].outputs[k];
+            states.push(from[k].map_or_else(|| rules::filled(n, 0.0, last), Ok)?);
+        }
+        for &v in &wanted.around {
+            states.push(rules::filled(n, 0.0, v)?);
+        }
+        Ok(states)
+    }
+
+    /// The tensor of which parameter `i` is a slice in each iteration.
+    fn replay(&self, n: &mut NodeReader, i: usize) -> (ValueId, Way) {
+        let scanned = i.checked_sub(self.skip + self.starts.len());
+        scanned.map_or_else(|| (self.replayed(n, self.body.params[i]), Way::default()), |k| self.scanned[k])
+    }
+
+    /// The output with what a parameter was in each iteration: one that is there already, or a new one.
+    fn replayed(&self, n: &mut NodeReader, param: ValueId) -> ValueId {
+        let node = &mut n.graph.nodes[self.id];
+        let (results, carried) = (&mut node.regions[0].results, self.starts.len());
+        let mut replayed = node.attrs.ints("replayed").unwrap_or_default().to_vec();
+        if let Some(i) = replayed.iter().map(|&i| i as usize).find(|&i| results.get(i) == Some(&param)) {
+            return node.outputs[i - self.head];
+        }
+        // It stands behind the listed outputs: results that nobody lists leave.
+        let i = node.outputs.len();
+        let v = ValueData {
+            name: format!("{}_{i}", node.name),
+            ty: unknown_type(),
+            def: ValueDef::Node(self.id, i as u32),
+            content: None,
+        };
+        let v = n.graph.values.push(v);
+        node.outputs.push(v);
+        results.truncate(self.head + i);
+        replayed.push(results.len() as i64);
+        results.push(param);
+        node.attrs.set("replayed", Attr::Ints(replayed));
+        for name in ["scan_output_axes", "scan_output_directions"] {
+            if let Some(list) = node.attrs.ints(name) {
+                let mut list = list.to_vec();
+                list.resize(i - carried, 0);
+                list.push(0);
+                node.attrs.set(name, Attr::Ints(list));
+            }
+        }
+        v
+    }
+}
+
+/// Adds the Scan that goes backwards; gives its outputs, of which the last are stacked as `ways` were scanned.
+fn emit(
+    n: &mut NodeReader,
+    region: Region,
+    states: Vec<ValueId>,
+    scans: Vec<(ValueId, Way)>,
+    ways: &[Way],
+) -> Vec<ValueId> {
+    let mut attrs = Attrs::default().with("num_scan_inputs", Attr::Int(scans.len() as i64));
+    let (scanned, scans): (Vec<ValueId>, Vec<Way>) = scans.into_iter().unzip();
+    for (kind, ways) in [("input", &scans[..]), ("output", ways)] {
+        attrs.set(&format!("scan_{kind}_axes"), Attr::Ints(ways.iter().map(|w| w.axis).collect()));
+        let back = ways.iter().map(|w| 1 - w.direction).collect();
+        attrs.set(&format!("scan_{kind}_directions"), Attr::Ints(back));
+    }
+    let inputs: Vec<_> = states.into_iter().chain(scanned).map(Some).collect();
+    let outputs = region.results.len();
+    n.emit_regions(OpName::onnx("Scan"), attrs, &inputs, outputs, vec![region])
+}
+
+fn misfit(n: &NodeReader, id: NodeId) -> Diagnostic {
+    let node = &n.graph.nodes[id];
+    n.error("E2054", format!("the body of '{}' ({}) doesn't fit the node", node.name, node.op))
+        .expected("a parameter for each input, and a result for each output")
+}
