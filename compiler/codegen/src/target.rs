@@ -20,6 +20,8 @@ pub struct Target {
     pub features: BTreeSet<&'static str>,
     /// Bits of the widest vector register worth using.
     pub vector_bits: u32,
+    /// Bits of a vector that a core computes with at once: on vectors of twice as many it spends twice the time.
+    pub vector_unit_bits: u32,
     /// How many such registers there are.
     pub vector_registers: u32,
     /// Fused multiply-add on f32 and f64, scalar and vector.
@@ -184,9 +186,23 @@ impl Target {
             _ => (64, 16, false),
         };
         let pointer_bits = triple.pointer_width().map_or(64, |w| u32::from(w.bits()));
+        let vector_unit_bits =
+            vector_bits.min(if cpu == "znver4" || cpu == "native" && host_is_zen4() { 256 } else { 512 });
         let bytes = byte_products(&triple.architecture, &has, (vector_bits, vector_registers));
         let small = is_small(&triple);
-        Target { triple, cpu: cpu.into(), features, vector_bits, vector_registers, has_fma, pointer_bits, small, bytes }
+        let cpu = cpu.into();
+        Target {
+            triple,
+            cpu,
+            features,
+            vector_bits,
+            vector_unit_bits,
+            vector_registers,
+            has_fma,
+            pointer_bits,
+            small,
+            bytes,
+        }
     }
 
     /// True if it computes with 32-bit floats itself.
@@ -299,6 +315,22 @@ fn cpu_features(cpu: &Cpu) -> BTreeSet<&'static str> {
     all
 }
 
+/// True on an AMD core of family 19h with 512-bit vectors, which it computes in halves ("Software Optimization Guide for
+/// the AMD Zen4 Microarchitecture", 57647, 2.11: 512-bit operations take the 256-bit units for two cycles).
+#[cfg(target_arch = "x86_64")]
+fn host_is_zen4() -> bool {
+    use std::arch::x86_64::__cpuid;
+    let (vendor, version) = (__cpuid(0), __cpuid(1).eax);
+    let amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD";
+    let family = (version >> 8 & 0xf) + (version >> 20 & 0xff);
+    amd && family == 0x19 && std::arch::is_x86_feature_detected!("avx512f")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn host_is_zen4() -> bool {
+    false
+}
+
 #[cfg(target_arch = "x86_64")]
 fn host_features() -> BTreeSet<&'static str> {
     let mut all = BTreeSet::new();
@@ -367,6 +399,11 @@ mod tests {
         assert_eq!((t.vector_bits, t.vector_registers, t.has_fma, t.pointer_bits), (512, 32, true, 64));
         let t = Target::parse(Some("x86_64-unknown-linux-gnu"), Some("x86-64")).expect("it is in the table");
         assert_eq!((t.vector_bits, t.has_fma), (128, false));
+        let units = ["x86-64-v4", "znver4", "znver3"].map(|c| {
+            let t = Target::parse(Some("x86_64-unknown-linux-gnu"), Some(c)).expect("it is in the table");
+            (t.vector_bits, t.vector_unit_bits)
+        });
+        assert_eq!(units, [(512, 512), (512, 256), (256, 256)], "Zen 4 computes in halves");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use onnxc_ir::kernel::ByteProducts;
 pub struct Machine {
     /// Bits of the widest vector to use.
     pub vector_bits: u32,
+    /// Bits of a vector that a core computes with at once: on vectors of twice as many it spends twice the time.
+    pub unit_bits: u32,
     /// Vector registers.
     pub registers: u32,
     /// There is a fused multiply-add.
@@ -56,6 +58,7 @@ impl Machine {
     /// A desktop core with vectors of 256 bits, for tests and examples.
     pub const USUAL: Machine = Machine {
         vector_bits: 256,
+        unit_bits: 512,
         registers: 16,
         fma: true,
         calls_floats: false,

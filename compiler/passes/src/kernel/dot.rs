@@ -283,7 +283,7 @@ fn plan(kernel: &Kernel, machine: Machine, nest: &Nest, f: &Factors, bytes: Byte
 /// How many columns a tile has that lie across lanes; `None` if they aren't what is stored in order, or too few.
 fn lane_columns(kernel: &Kernel, machine: Machine, nest: &Nest, columns: &Axis) -> Option<u32> {
     let own = &kernel.defs[nest.def].axes;
-    let lanes = chooser::lane_count(kernel, nest, machine, &columns.extent);
+    let lanes = lanes::lane_count(kernel, nest, machine, &columns.extent);
     let l = Lanes { axis: own.last().filter(|a| a.var == columns.var)?.var.clone(), lanes };
     let tile = tile::register_tile(kernel, &all_ranges(kernel), machine, nest, own, &l);
     (lanes >= LEAST_LANES).then_some(u32::from(lanes) * tile.vectors)

@@ -1,4 +1,4 @@
-//! Which axis of a nest goes across lanes.
+//! Which axis of a nest goes across lanes, and how many lanes there are.
 //!
 //! A load is *unit* along an axis if neighbouring lanes read neighbouring elements, *uniform* if all read the same
 //! one; anything else is a gather, which costs unless the data can be packed. The choice is the cheapest axis.
@@ -6,14 +6,17 @@
 use super::expr::{Site, def_loads, loads, offset};
 use super::plan::Nest;
 use super::tile::TileShape;
+use crate::from_kernel::Machine;
 use onnxc_base::sym::Symbol;
-use onnxc_base::{Ranges, Sym};
+use onnxc_base::{DType, Ranges, Sym};
 use onnxc_ir::kernel::{Axis, Body, DefId, Kernel, Lanes, Src};
 
 /// Groups in a line of the cache that are many.
 const MANY: i64 = 4;
 /// Bytes of a line of the usual cache.
 const LINE: i64 = 64;
+/// A vector of half the width must save so much of the time: one part in so many.
+const WORTH_HALVING: i64 = 20;
 
 /// How a load moves along an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +112,42 @@ pub fn reuse(kernel: &Kernel, nest: &Nest, site: &Site) -> bool {
     kernel.defs[r].axes.iter().filter(absent).any(|a| wide(a, 4))
 }
 
+/// Lanes of a vector: as many as the machine has for the widest type that the nest computes with, but no more than
+/// twice too many for a short axis, and half of those where the core computes in halves and they fit better; one where
+/// functions compute.
+pub fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) -> u16 {
+    let (mut bits, mut floats) = (8usize, false);
+    for d in [Some(nest.def), nest.acc].into_iter().flatten() {
+        let widen = |t: DType| if t.is_small() || matches!(t, DType::F16 | DType::BF16) { 32 } else { t.bits() };
+        bits = bits.max(widen(kernel.defs[d].dtype));
+        floats |= kernel.defs[d].dtype.is_float();
+        for s in def_loads(&kernel.defs[d]) {
+            bits = bits.max(widen(kernel.src_dtype(s.src)));
+            floats |= kernel.src_dtype(s.src).is_float();
+        }
+    }
+    let mut lanes = (machine.vector_bits / bits.max(32) as u32).max(1);
+    if machine.calls_floats && floats {
+        return 1;
+    }
+    if let Some(e) = extent.as_int() {
+        while lanes > 1 && i64::from(lanes / 2) >= e {
+            lanes /= 2;
+        }
+        if i64::from(lanes) * bits.max(32) as i64 > i64::from(machine.unit_bits) && fits_halves(e, i64::from(lanes)) {
+            lanes /= 2;
+        }
+    }
+    lanes as u16
+}
+
+/// True if vectors of half as many lanes compute less beyond the end of an axis, or none where whole ones can't overlap.
+fn fits_halves(extent: i64, lanes: i64) -> bool {
+    let computed = |lanes: i64| (extent + lanes - 1) / lanes * lanes;
+    let (whole, halves) = (computed(lanes), computed(lanes / 2));
+    halves < whole - whole / WORTH_HALVING || halves == whole && extent < lanes
+}
+
 /// True if the last vectors along an output axis may overlap those before instead of being masked: everything is loaded
 /// at offsets that are linear in the axis. A register tile of rows isn't given up for that.
 pub fn may_overlap(kernel: &Kernel, ranges: &Ranges, nest: &Nest, axis: &Axis, l: &Lanes, tile: &TileShape) -> bool {
@@ -158,4 +197,17 @@ fn is_acc(nest: &Nest, site: &Site) -> bool {
 /// True unless the extent is a constant below `n`.
 pub fn wide(axis: &Axis, n: i64) -> bool {
     axis.extent.as_int().is_none_or(|e| e >= n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits_halves;
+
+    #[test]
+    fn halves_are_for_what_they_fit_better() {
+        let halves: Vec<i64> = (9..130).filter(|&e| fits_halves(e, 16)).collect();
+        // Shorter than a vector; or rests of at most a half, while that is a twentieth of the whole.
+        let rests = (17..130).filter(|e| (1..=8).contains(&(e % 16)) && e / 16 < 9);
+        assert_eq!(halves, (9..16).chain(rests).collect::<Vec<_>>());
+    }
 }

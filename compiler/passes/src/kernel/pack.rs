@@ -205,7 +205,7 @@ pub(super) fn panel_width(
     let (axis, _) = lanes::choose(kernel, ranges, nest)?;
     let axes = &kernel.defs[nest.def].axes;
     let extent = axes.iter().find(|a| a.var == axis)?.extent.clone();
-    let lanes = schedule::lane_count(kernel, nest, machine, &extent);
+    let lanes = lanes::lane_count(kernel, nest, machine, &extent);
     let own = schedule::in_blocks(axes, blocks);
     let tile = tile::register_tile(kernel, ranges, machine, nest, &own, &Lanes { axis, lanes });
     Some((extent, i64::from(tile.vectors) * i64::from(lanes)))

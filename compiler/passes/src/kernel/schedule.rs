@@ -4,7 +4,7 @@
 //! (see [`super::tile`]), and constants that the second-level cache can't hold are read once. Holds afterwards: the
 //! schedule is legal (`ir::kernel::verify`). Does NOT change a definition; `winograd` brings a schedule of its own.
 
-use super::expr::{Site, def_loads, loads, walk};
+use super::expr::{Site, loads, walk};
 use super::inline::cheap;
 use super::pack::{in_panels, is_const};
 use super::plan::{Nest, nests};
@@ -13,7 +13,7 @@ use super::tile::{TileShape, may_unroll, register_tile};
 use super::{along, bands, columns, lanes, sliding, transpose};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
-use onnxc_base::{DType, Ranges, Sym};
+use onnxc_base::{Ranges, Sym};
 use onnxc_ir::kernel::{At, Axis, Cut, Expr, ExprKind, Kernel, Lanes, Loop, Schedule, Src, Stage};
 
 /// Vector accumulators of a row reduction: the latency of an addition times its throughput.
@@ -63,7 +63,7 @@ pub fn apart(kernel: &mut Kernel, machine: Machine) {
 /// same: what each nest stores is one element then, not a row.
 fn own_lanes(kernel: &Kernel, ranges: &Ranges, machine: Machine, nests: &[Nest], shared: usize) -> usize {
     let level = |n: &Nest| {
-        let a = lanes::free(kernel, ranges, n).filter(|a| lane_count(kernel, n, machine, &a.extent) > 1)?;
+        let a = lanes::free(kernel, ranges, n).filter(|a| lanes::lane_count(kernel, n, machine, &a.extent) > 1)?;
         kernel.defs[n.def].axes.iter().position(|x| x.var == a.var)
     };
     let reductions: Vec<&Nest> = nests.iter().filter(|n| n.reduction(kernel).is_some()).collect();
@@ -116,7 +116,7 @@ fn stage_of(
     let mut vector = None;
     if let Some((axis, along)) = lane {
         let extent = own.iter().chain(&over).find(|a| a.var == axis).map(|a| a.extent.clone()).unwrap_or(Sym::int(1));
-        let lanes = lane_count(kernel, nest, machine, &extent);
+        let lanes = lanes::lane_count(kernel, nest, machine, &extent);
         if lanes > 1 {
             vector = Some(Lanes { axis: axis.clone(), lanes });
             if along {
@@ -279,31 +279,6 @@ fn repeats_innermost(kernel: &Kernel, nest: &Nest, loops: &mut [Loop], l: Option
 /// Vectors that an extent fills.
 fn fit(extent: &Sym, lanes: u16) -> u32 {
     extent.as_int().map_or(u32::MAX, |e| (e / i64::from(lanes)).clamp(1, 1 << 20) as u32)
-}
-
-/// Lanes of a vector: as many as the machine has for the widest type that the nest computes with, but no more than
-/// twice too many for a short axis; one where functions compute.
-pub fn lane_count(kernel: &Kernel, nest: &Nest, machine: Machine, extent: &Sym) -> u16 {
-    let (mut bits, mut floats) = (8usize, false);
-    for d in [Some(nest.def), nest.acc].into_iter().flatten() {
-        let widen = |t: DType| if t.is_small() || matches!(t, DType::F16 | DType::BF16) { 32 } else { t.bits() };
-        bits = bits.max(widen(kernel.defs[d].dtype));
-        floats |= kernel.defs[d].dtype.is_float();
-        for s in def_loads(&kernel.defs[d]) {
-            bits = bits.max(widen(kernel.src_dtype(s.src)));
-            floats |= kernel.src_dtype(s.src).is_float();
-        }
-    }
-    let mut lanes = (machine.vector_bits / bits.max(32) as u32).max(1);
-    if machine.calls_floats && floats {
-        return 1;
-    }
-    if let Some(e) = extent.as_int() {
-        while lanes > 1 && i64::from(lanes / 2) >= e {
-            lanes /= 2;
-        }
-    }
-    lanes as u16
 }
 
 /// How many steps along the innermost reduction axis to write out, at most `most`.
