@@ -51,6 +51,7 @@ pub static GRAPH: &[GraphPass] = &[
 pub static LOOPS: &[LoopsPass] = &[
     // First: what a loop shares with the code around it isn't spread yet.
     loops::outline_parallel::PASS,
+    loops::join_forks::PASS,
     loops::unroll::PASS,
     loops::expand_storage::PASS,
     loops::math::PASS,

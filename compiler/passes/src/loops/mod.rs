@@ -4,6 +4,8 @@ pub mod check_memory;
 pub mod expand_storage;
 pub mod hoist;
 pub mod in_place;
+pub mod intervals;
+pub mod join_forks;
 pub mod math;
 pub mod outline_parallel;
 pub mod plan_memory;

@@ -1,14 +1,11 @@
 //! The first and the last element that a loop could read, by interval arithmetic over what its addresses depend on.
 //!
-//! An interval holds every value of every lane at every iteration; what isn't known to have one has none. Conditions and masks
-//! are taken to be true and false. Does NOT say which elements of the interval are read.
+//! An interval holds every value of every lane at every iteration; masks are taken to be true. Does NOT say which elements of the interval are read.
 
 use super::trace::Step;
-use onnxc_base::{DType, EntityRef};
-use onnxc_ir::loops::{Func, Op, Value};
-use onnxc_ir::scalar::BinOp;
-
-type Interval = (i64, i64);
+use crate::loops::intervals::{Interval, eval};
+use onnxc_base::EntityRef;
+use onnxc_ir::loops::{Func, Value};
 
 /// Intervals of the values inside of a loop.
 pub(super) struct Bounds<'f> {
@@ -34,7 +31,7 @@ impl<'f> Bounds<'f> {
     fn step(&mut self, s: &Step, outside: &[Vec<i64>], hull: &mut Interval) -> Option<()> {
         match s {
             Step::Let(v) => {
-                let found = self.eval(*v, outside)?;
+                let found = eval(&self.f.values[*v], &|v| self.get(v, outside))?;
                 self.set(*v, found);
             }
             Step::Access { write: false, offset, lanes, .. } => {
@@ -73,39 +70,5 @@ impl<'f> Bounds<'f> {
         }
         let lanes = &outside[v.index()];
         lanes.iter().min().copied().zip(lanes.iter().max().copied())
-    }
-
-    fn eval(&self, v: Value, outside: &[Vec<i64>]) -> Option<Interval> {
-        let def = &self.f.values[v];
-        let of = |v: &Value| self.get(*v, outside);
-        let hull = |all: &[Option<i64>]| {
-            all.iter().try_fold((i64::MAX, i64::MIN), |(lo, hi), n| Some((lo.min((*n)?), hi.max((*n)?))))
-        };
-        match &def.op {
-            Op::Const(s) => Some((s.to_i64(), s.to_i64())),
-            Op::Iota => Some((0, i64::from(def.ty.lanes) - 1)),
-            Op::Splat(a) | Op::Extract(a, _) => of(a),
-            // A condition is either.
-            _ if def.ty.elem == DType::Bool => Some((0, 1)),
-            Op::Select(_, a, b) => {
-                let ((a, b), (c, d)) = (of(a)?, of(b)?);
-                Some((a.min(c), b.max(d)))
-            }
-            Op::Binary(op, a, b) if def.ty.elem == DType::I64 => {
-                let ((a, b), (c, d)) = (of(a)?, of(b)?);
-                match op {
-                    BinOp::Add => hull(&[a.checked_add(c), b.checked_add(d)]),
-                    BinOp::Sub => hull(&[a.checked_sub(d), b.checked_sub(c)]),
-                    BinOp::Mul => hull(&[a.checked_mul(c), a.checked_mul(d), b.checked_mul(c), b.checked_mul(d)]),
-                    BinOp::Min => Some((a.min(c), b.min(d))),
-                    BinOp::Max => Some((a.max(c), b.max(d))),
-                    BinOp::FloorMod if c > 0 => Some((0, d - 1)),
-                    BinOp::FloorDiv if c == d && c > 0 => Some((a.div_euclid(c), b.div_euclid(c))),
-                    BinOp::Div if c == d && c > 0 && a >= 0 => Some((a / c, b / c)),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
     }
 }
