@@ -29,6 +29,10 @@ use onnxc_ir::kernel::{
 
 /// Blocks of rows of an unknown length: so many register tiles.
 const TILES: u32 = 4;
+/// Blocks of rows for each thread, where there aren't as many heads and samples: shares are about equal then.
+const BLOCKS_PER_THREAD: i64 = 4;
+/// Rows of a block that need not be fewer to be shared out: a panel is used by all of them.
+const SHARED_ROWS: i64 = 64;
 
 /// True if a kernel, not yet simplified, gets the schedule of attention.
 ///
@@ -240,20 +244,21 @@ fn panels_outside(s: &mut Stage) {
     }
 }
 
-/// How many rows a block has: what is kept of them fills half of the second-level cache at most.
+/// How many rows a block has: what is kept of them fills half of the second-level cache at most, and threads have several
+/// blocks each.
 fn block(kernel: &Kernel, machine: Machine, s: &Second, all: &[Nest], extent: &Sym, tile: u32) -> u32 {
     let Src::Def(rows) = s.rows.src else { return tile };
     let rank = kernel.defs[rows].axes.len();
     let of_row = |n: &&Nest| n.def != s.nest.def && kernel.defs[n.def].axes.len() == rank && !is_copy(kernel, n, all);
-    // Threads share the blocks out, so for them there are more and smaller ones.
-    let row = |n: &&Nest| of_row(n) && (machine.threads > 1 || !takes_over(kernel, n, all));
+    let row = |n: &&Nest| of_row(n) && !takes_over(kernel, n, all);
     let kept = all.iter().filter(row).count() as i64;
     let length = reduction_axes(&kernel.defs[s.reduction]).first().and_then(|a| a.extent.as_int());
     let tile = i64::from(tile.max(1));
     let block = match (length, extent.as_int()) {
         (Some(length), n) => {
             let bytes = length * kept.max(1) * kernel.defs[rows].dtype.size() as i64;
-            let most = (i64::from(machine.l2_bytes / 2) / bytes.max(1)).max(tile);
+            let most = i64::from(machine.l2_bytes / 2) / bytes.max(1);
+            let most = most.min(rows_to_share(kernel, machine, rows, n)).max(tile);
             let n = n.unwrap_or(most);
             let blocks = (n + most - 1) / most.max(1);
             let even = (n + blocks - 1) / blocks.max(1);
@@ -262,6 +267,17 @@ fn block(kernel: &Kernel, machine: Machine, s: &Second, all: &[Nest], extent: &S
         (None, _) => tile * i64::from(TILES),
     };
     block.clamp(tile, 1 << 20) as u32
+}
+
+/// Rows of a block, at most, so that each thread gets several blocks.
+fn rows_to_share(kernel: &Kernel, machine: Machine, rows: DefId, extent: Option<i64>) -> i64 {
+    let axes = &kernel.defs[rows].axes;
+    let outer: i64 = axes.iter().rev().skip(2).map(|a| kernel.ranges.estimate(&a.extent).max(1)).product();
+    let blocks = (i64::from(machine.threads) * BLOCKS_PER_THREAD + outer - 1) / outer;
+    if machine.threads < 2 || blocks < 2 {
+        return i64::MAX;
+    }
+    extent.map_or(SHARED_ROWS, |n| (n / blocks).max(SHARED_ROWS))
 }
 
 /// True if a map along the rows, point by point, is the last to read what it is made of: its values should lie in that

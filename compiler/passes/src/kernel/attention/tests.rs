@@ -10,7 +10,7 @@ use onnxc_ir::kernel::{Kernel, KernelBuilder, ReduceOp, UnOp};
 
 /// Softmax of scaled and masked q k, times v: q and v are [h, s, d], k is [s, h, d], the mask [s].
 fn built(h: &str, s: &str, d: i64, out: &str) -> Kernel {
-    let mut b = KernelBuilder::new("attention", dims(&["s"]));
+    let mut b = KernelBuilder::new("attention", dims(&["s", "out"]));
     let f = DType::F32;
     let shape = |t: &[&str]| syms(t);
     let d = d.to_string();
@@ -65,6 +65,23 @@ fn many_keys_are_summed_part_by_part_and_exponentials_lie_where_scores_did() {
     // Scores of the block of rows, once; both operands of a head, in panels; the partial sums.
     assert!(many < 3 * 1288 * 24 * 4 + 23 * 24 * 16 * 4, "{many}");
     assert!(few < 3 * 168 * 24 * 4, "{few}");
+}
+
+/// However large the cache is: with one block there would be nothing to share out.
+#[test]
+fn threads_have_several_blocks_of_rows() {
+    let rows = |heads: &str, out: &str, threads: u32| {
+        let machine = Machine { l2_bytes: 1 << 24, threads, ..Machine::USUAL };
+        let k =
+            attention(&prepared(built(heads, "140", 8, out)), machine).expect("no constants").expect("an attention");
+        let owner = k.schedule.stages.last().expect("the output");
+        let lanes = &owner.vector.as_ref().expect("lanes").axis;
+        owner.loops.iter().filter(|l| l.axis != *lanes).map(|l| l.block).max().expect("a loop over rows")
+    };
+    assert!(rows("1", "397", 1) >= 397, "one thread has the panels once");
+    assert!((48..80).contains(&rows("1", "397", 3)), "seven blocks");
+    assert!((48..80).contains(&rows("1", "out", 3)), "a length that only a run knows");
+    assert!(rows("12", "397", 3) >= 397, "there are heads enough");
 }
 
 fn prepared(mut k: Kernel) -> Kernel {
