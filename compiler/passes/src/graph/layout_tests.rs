@@ -232,6 +232,28 @@ fn a_residual_block_needs_no_reorder() {
     assert_eq!((graph.layouts.len(), reorders(&graph)), (5, 0), "{graph}");
 }
 
+/// As ConvNeXt begins: a normalisation over channels between a first convolution and a depthwise one, in Transposes. Both
+/// sides are channels last, so the Transposes move nothing.
+#[test]
+fn transposes_give_convolutions_what_they_want() {
+    let mut net = Net::new(4);
+    let x = net.b.tensor_input("x", DType::F32, &["1", "3", "8", "8"]);
+    let w = net.weights(&[32, 3, 2, 2]);
+    let a = net.node("Conv", Attrs::default().with("strides", Attr::Ints(vec![2; 2])), &[x, w]);
+    let perm = |p: &[i64]| Attrs::default().with("perm", Attr::Ints(p.to_vec()));
+    let there = net.node("Transpose", perm(&[0, 2, 3, 1]), &[a]);
+    let w = net.weights(&[32, 32]);
+    let mixed = net.node("MatMul", Attrs::default(), &[there, w]);
+    let back = net.node("Transpose", perm(&[0, 3, 1, 2]), &[mixed]);
+    let b = net.conv(back, [32, 32], 1, 32);
+    let c = net.node("Add", Attrs::default(), &[b, back]);
+    let p = net.node("GlobalAveragePool", Attrs::default(), &[c]);
+    let f = net.node("Flatten", Attrs::default().with("axis", Attr::Int(1)), &[p]);
+    let mut dice = Dice(5);
+    let graph = check(&net.b.finish(&[f]), &[dice.tensor(&[1, 3, 8, 8])], "convnext");
+    assert_eq!((graph.layouts.len(), reorders(&graph)), (4, 0), "{graph}");
+}
+
 #[test]
 fn results_are_row_major() {
     let mut net = Net::new(2);

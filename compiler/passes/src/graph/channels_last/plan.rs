@@ -9,7 +9,8 @@
 //! Integers of 8 bits are stored so whatever the channels, if there are two.
 //!
 //! A value of fewer than [`CHANNELS`] channels stays row-major: a first convolution reads the image as it came, a last
-//! one writes the image as it is wanted.
+//! one writes the image as it is wanted. A Transpose takes either layout on both sides; where a component may be stored as
+//! well in one as in the other, it says which.
 
 use super::roles::{Role, role};
 use crate::assemble::cut::captured;
@@ -53,7 +54,14 @@ pub(super) fn plan(graph: &Graph, registry: &Registry, machine: Machine, region:
     let work = |n: NodeId| if roles[&n] == Role::Convolves { conv_cost(graph, machine, n) } else { (0.0, 0.0) };
     for &n in region.nodes.iter().filter(|n| matches!(roles[n], Role::Convolves | Role::Follows | Role::Reshapes)) {
         let node = &graph.nodes[n];
-        components.join(node.outputs.iter().chain(node.inputs.iter().flatten()), work(n));
+        let set = components.join(node.outputs.iter().chain(node.inputs.iter().flatten()), work(n));
+        components.convolved.extend(set.filter(|_| roles[&n] == Role::Convolves));
+    }
+    for &n in region.nodes.iter().filter(|n| roles[n] == Role::Transposes) {
+        let node = &graph.nodes[n];
+        let [input, output] = transpose_costs(graph, n);
+        components.join(node.inputs.iter().flatten(), input);
+        components.join(node.outputs.iter(), output);
     }
     let last = components.paying();
     let needs = |n: &NodeId| match roles[n] {
@@ -79,10 +87,10 @@ fn eligible(graph: &Graph, region: &Region, roles: &BTreeMap<NodeId, Role>) -> B
     for &n in &region.nodes {
         let node = &graph.nodes[n];
         let may = match roles[&n] {
-            Role::Convolves | Role::Follows => true,
+            Role::Convolves | Role::Follows | Role::Transposes => true,
             // The same memory: only together with its input.
             Role::Reshapes => node.inputs[0].is_some_and(|x| found.contains(&x)),
-            Role::Reads | Role::RowMajor => false,
+            Role::RowMajor => false,
         };
         let fits = |v: &ValueId| !inner.contains(v) && worth_it(graph, *v);
         found.extend(node.outputs.iter().copied().filter(|v| may && fits(v)));
@@ -134,6 +142,25 @@ fn conv_cost(graph: &Graph, machine: Machine, n: NodeId) -> (f64, f64) {
     (all * last, all * row_major)
 }
 
+/// What a Transpose costs with its input, and with its output, channels last and row-major: nothing where one memory's
+/// innermost axis is the other's, if that one is row-major.
+fn transpose_costs(graph: &Graph, n: NodeId) -> [(f64, f64); 2] {
+    let node = &graph.nodes[n];
+    let Some(t) = node.outputs.first().and_then(|v| graph.tensor_type(*v)) else { return [(0.0, 0.0); 2] };
+    let rank = t.rank();
+    let order = match node.attrs.ints("perm") {
+        Some(p) => p.iter().map(|&a| a as usize).collect(),
+        None => (0..rank).rev().collect::<Vec<_>>(),
+    };
+    let elements = graph.ranges().estimate(&t.count()) as f64;
+    let cost = |partner: Option<usize>| match partner {
+        Some(1) => (0.0, elements),
+        Some(a) if a + 1 == rank => (elements, 0.0),
+        _ => (0.0, 0.0),
+    };
+    [cost(order.last().copied()), cost(order.iter().position(|a| a + 1 == rank))]
+}
+
 /// True if a convolution of an image is computed in the transformed domain.
 fn nests(graph: &Graph, machine: Machine, n: NodeId, weights: &[Sym], output: &[Sym]) -> bool {
     let node = &graph.nodes[n];
@@ -146,20 +173,22 @@ fn nests(graph: &Graph, machine: Machine, n: NodeId, weights: &[Sym], output: &[
         && winograd::nests(machine, [r, s], [ic, oc], [h, w].map(|e| graph.ranges().estimate(e)))
 }
 
-/// Disjoint sets of values, each with the costs of its convolutions.
+/// Disjoint sets of values, each with the costs of the nodes around them.
 struct Components {
     /// The set of each value.
     of: BTreeMap<ValueId, usize>,
     /// The set that each set was joined to, itself for a root.
     parent: Vec<usize>,
     work: Vec<(f64, f64)>,
+    /// Those with convolutions: others stay as they are.
+    convolved: BTreeSet<usize>,
 }
 
 impl Components {
     fn new(values: BTreeSet<ValueId>) -> Self {
         let n = values.len();
         let of = values.into_iter().enumerate().map(|(i, v)| (v, i)).collect();
-        Self { of, parent: (0..n).collect(), work: vec![(0.0, 0.0); n] }
+        Self { of, parent: (0..n).collect(), work: vec![(0.0, 0.0); n], convolved: BTreeSet::new() }
     }
 
     fn root(&self, mut set: usize) -> usize {
@@ -169,10 +198,10 @@ impl Components {
         set
     }
 
-    /// Joins those values that are eligible, and adds work to their set.
-    fn join<'v>(&mut self, values: impl Iterator<Item = &'v ValueId>, work: (f64, f64)) {
+    /// Joins those values that are eligible, and adds work to their set, which is returned.
+    fn join<'v>(&mut self, values: impl Iterator<Item = &'v ValueId>, work: (f64, f64)) -> Option<usize> {
         let roots: Vec<usize> = values.filter_map(|v| self.of.get(v)).map(|&s| self.root(s)).collect();
-        let Some(&to) = roots.first() else { return };
+        let to = *roots.first()?;
         for from in roots {
             let from = self.root(from);
             if from != to {
@@ -182,10 +211,12 @@ impl Components {
             }
         }
         self.work[to] = (self.work[to].0 + work.0, self.work[to].1 + work.1);
+        Some(to)
     }
 
     fn paying(&self) -> BTreeSet<ValueId> {
-        let pays = |s: usize| self.work[s].0 < self.work[s].1;
+        let convolved: BTreeSet<usize> = self.convolved.iter().map(|s| self.root(*s)).collect();
+        let pays = |s: usize| convolved.contains(&s) && self.work[s].0 < self.work[s].1;
         self.of.iter().filter(|(_, s)| pays(self.root(**s))).map(|(v, _)| *v).collect()
     }
 }

@@ -14,8 +14,8 @@ pub(super) enum Role {
     Follows,
     /// Input 0 under another shape with the same batch and channels: the same memory in either layout.
     Reshapes,
-    /// Reads either layout, writes row-major.
-    Reads,
+    /// Reads either layout, and writes either.
+    Transposes,
     /// Needs row-major inputs, makes row-major outputs.
     RowMajor,
 }
@@ -78,7 +78,7 @@ pub(super) fn role(graph: &Graph, registry: &Registry, n: NodeId) -> Result<Role
         Lower::Alias | Lower::Routine(_) | Lower::Runtime(_) | Lower::Control(_) => Role::RowMajor,
         Lower::Compute(_) | Lower::View(_) => match name {
             "Conv" | "ConvTranspose" | "IntegerConv" => Role::Convolves,
-            "Transpose" => Role::Reads,
+            "Transpose" => Role::Transposes,
             _ if FOLLOWS.contains(&name) => Role::Follows,
             _ if outputs_images(graph, n) && is_pointwise(graph, registry, n)? => Role::Follows,
             _ => Role::RowMajor,
