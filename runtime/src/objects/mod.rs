@@ -12,6 +12,7 @@
 //! Needs an allocator. Absent here: what a compiler knows (types are checked where a tensor leaves: [`unbox`]).
 
 mod convert;
+mod hash;
 mod maps;
 mod number;
 mod sequence;
@@ -22,6 +23,7 @@ mod table;
 mod tests;
 mod text;
 mod tfidf;
+mod tokens;
 mod unique;
 
 pub use table::{CALLS, CallFn, address, begin, box_tensor, call, dims, end, export, import, unbox};

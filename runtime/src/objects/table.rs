@@ -1,6 +1,6 @@
 //! The C functions that modules call: their symbols, and the step from addresses to checked values.
 
-use super::{Array, Object, Result, Run, convert, maps, sequence, split, strings, tfidf, unique};
+use super::{Array, Object, Result, Run, convert, hash, maps, sequence, split, strings, tfidf, tokens, unique};
 use crate::value::{ValueV1, bytes_of};
 use crate::{Allocator, Status};
 use alloc::boxed::Box;
@@ -185,10 +185,12 @@ calls! {
     "onnxc_rt_string_split" string_split => strings::split;
     "onnxc_rt_string_normalize" string_normalize => strings::normalize;
     "onnxc_rt_string_match" string_match => strings::full_match;
+    "onnxc_rt_string_hash" string_hash => hash::strings;
     "onnxc_rt_string_to_number" string_to_number => strings::to_number;
     "onnxc_rt_string_of_number" string_of_number => strings::of_number;
     "onnxc_rt_unique" unique_strings => unique::unique;
     "onnxc_rt_tfidf" tfidf_vectorize => tfidf::vectorize;
+    "onnxc_rt_tokenize" tokenize => tokens::tokenize;
     "onnxc_rt_dict" dict => maps::vectorize;
     "onnxc_rt_cast_map" cast_map => maps::cast;
     "onnxc_rt_zip_map" zip_map => maps::zip;

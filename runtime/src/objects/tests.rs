@@ -154,3 +154,20 @@ fn values_go_out_as_they_came_in() {
     let strings = |o: &Object| o.items().and_then(|i| i[1].array()?.handles());
     assert_eq!(strings(&a), strings(&b));
 }
+
+/// What ONNX Runtime gives for the same strings.
+#[test]
+fn strings_are_hashed() {
+    let mut run = Run::new();
+    let x = strings_of(&mut run, &[7, 1], &["", "a", "ab", "abc", "abcd", "abcdefghi", "äö"]);
+    let mut hash = |seed: i64, positive: i64| {
+        let y = call(&mut run, "onnxc_rt_string_hash", &[x, seed, positive]).expect("strings");
+        let y = run.get(y).expect("an object");
+        let y = y.array().expect("a tensor");
+        (y.dtype, y.dims.clone(), y.ints().expect("integers"))
+    };
+    let unsigned = [0, 1009084850, 2613040991, 3017643002, 1139631978, 1108608752, 1825177928];
+    assert_eq!(hash(0, 1), (12, alloc::vec![7, 1], unsigned.to_vec()));
+    let signed = [142593372, -1293573533, -684913081, 1313807976, -396302900, 1076080772, -631251692];
+    assert_eq!(hash(42, 0), (6, alloc::vec![7, 1], signed.to_vec()));
+}

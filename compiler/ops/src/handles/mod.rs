@@ -41,8 +41,12 @@ pub struct Handles {
 type Expand = fn(&mut RuntimeCx) -> Result<(), Diagnostic>;
 
 /// Operators that look into strings, beside what they do with numbers. Every other operator on strings moves them.
-static STRING_FORMS: &[(&str, Expand)] =
-    &[("Cast", ops::cast::expand), ("CastLike", ops::cast::expand), ("Unique", ops::compress::expand_unique)];
+static STRING_FORMS: &[(&str, Expand)] = &[
+    ("Cast", ops::cast::expand),
+    ("CastLike", ops::cast::expand),
+    ("com.microsoft.MurmurHash3", ops::contrib::hash::expand),
+    ("Unique", ops::compress::expand_unique),
+];
 
 /// True for a tensor of strings and for what is no tensor.
 pub fn is_handle(ty: &Type) -> bool {
@@ -145,10 +149,10 @@ impl Converter<'_> {
             Lower::Control(_) => Ok(None),
             Lower::Alias if own().all(is_handle) || own().all(|t| t.as_tensor().is_some()) => Ok(None),
             _ if own().any(|t| t.as_tensor().is_none()) => Err(self.refuse(n, "the operator takes tensors only")),
-            _ => Ok(STRING_FORMS
-                .iter()
-                .find(|(name, _)| node.op.domain.is_empty() && node.op.name == *name)
-                .map(|(_, f)| *f)),
+            _ => {
+                let op = node.op.to_string();
+                Ok(STRING_FORMS.iter().find(|(name, _)| op == *name).map(|(_, f)| *f))
+            }
         }
     }
 

@@ -103,7 +103,7 @@ fn optionals_are_asked_and_opened() {
 
 #[test]
 fn strings_are_moved_compared_and_looked_into() {
-    let text = r#"graph @g(%x: string[n]) -> (%same, %swapped, %parts, %counts, %upper) {
+    let text = r#"graph @g(%x: string[n]) -> (%same, %swapped, %parts, %counts, %upper, %hashes) {
   sym n = dim(%x, 0) in 0..
   const $a: string[] = ["a b"]
   const $order: i64[2] = [1, 0]
@@ -112,6 +112,8 @@ fn strings_are_moved_compared_and_looked_into() {
   %parts, %counts = StringSplit(%x) { delimiter: "", maxsplit: -1 } : ?, ? @parts
   %joined = StringConcat(%x, $a) : ? @joined
   %upper = StringNormalizer(%joined) { case: 2, case_matters: 0, stopwords: strs[] } : ? @upper
+  %words = com.microsoft.MurmurHash3(%x) { positive: 0, seed: 42 } : ? @hash
+  %hashes = Cast(%words) { to: i64 } : ? @wide
 }
 "#;
     let wanted = vec![
@@ -120,8 +122,32 @@ fn strings_are_moved_compared_and_looked_into() {
         words(&[2, 2], &["a", "b", "c", ""]),
         ints(&[2], &[2, 1]),
         words(&[2], &["A BA B", "CA B"]),
+        ints(&[2], &[1045297288, 1701913768]),
     ];
     assert_eq!(results(text, &[words(&[2], &["a b", "c"])]), Ok(wanted));
+}
+
+/// What ONNX Runtime gives.
+#[test]
+fn strings_are_cut_into_tokens() {
+    let cut = |attrs: &str, x: &[&str]| {
+        let text = format!(
+            "graph @g(%x: string[n]) -> %y {{\n  sym n = dim(%x, 0) in 0..\n  \
+             %y = com.microsoft.Tokenizer(%x) {{ pad_value: \"#\", {attrs} }} : ? @cut\n}}\n"
+        );
+        results(&text, &[words(&[x.len()], x)])
+    };
+    let token = |shape: &[usize], all: &[&str]| Ok(vec![words(shape, all)]);
+    let each = cut("mark: 1, mincharnum: 1, way: 0, patterns: strs[]", &["ab", "dé "]);
+    assert_eq!(each, token(&[2, 5], &["\x02", "a", "b", "\x03", "#", "\x02", "d", "é", " ", "\x03"]));
+    let between = "mark: 0, mincharnum: 2, way: 1, patterns: [\" |_+\", \"x\"]";
+    assert_eq!(cut(between, &["ab c__dexfg", "h"]), token(&[2, 3], &["ab", "de", "fg", "#", "#", "#"]));
+    assert_eq!(cut(between, &["", "a b"]), token(&[2, 0], &[]));
+    let matches = "mark: 1, mincharnum: 1, way: 2, patterns: [\"a|ab|^c\"]";
+    assert_eq!(
+        cut(matches, &["ccaab", "z"]),
+        token(&[2, 5], &["\x02", "c", "a", "ab", "\x03", "\x02", "\x03", "#", "#", "#"])
+    );
 }
 
 #[test]
