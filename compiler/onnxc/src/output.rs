@@ -214,7 +214,7 @@ fn write_crate(module: &Module, path: &Path, options: &Options) -> Result<(), Di
     })?;
     let manifest = format!(
         "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2021\"\ndescription = \"A model, compiled by {}.\"\n\n[dependencies]\n",
-        module.program.name.replace('_', "-"),
+        onnxc_rust::package_name(&module.program.name),
         module.info.compiler
     );
     write_whole(&path.join("Cargo.toml"), |out| out.write_all(manifest.as_bytes()))?;

@@ -2,7 +2,7 @@
 //!
 //! - `lang`: how each operation is written; `helpers`: small functions for those that `core` has nothing for.
 //! - `roots`: memory as safe Rust sees it: slices and offsets; `extents`: parameters that are arrays; `borrow`: arguments.
-//! - `function`, `file`: signatures, weights, the typed entry.
+//! - `function`, `file`: signatures, weights, the typed entry; `package`: names of crates.
 //!
 //! What safe Rust can't say is refused: custom operators in C, memory whose size only the run knows, one buffer seen under
 //! two types. Does NOT make machine code.
@@ -14,6 +14,7 @@ mod file;
 mod function;
 mod helpers;
 mod lang;
+mod package;
 mod places;
 mod roots;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::{Backend, Code, CompileOptions, ModuleInfo, Target, Unit};
 use onnxc_ir::loops::Program;
+pub use package::{is_taken, package_name};
 
 /// The Rust backend.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,6 +3,7 @@
 use super::args::{BuildArgs, IntakeArgs, SourceArgs, WeightsPlace};
 use super::style;
 use super::threads::Threads;
+use crate::output::Kind;
 use crate::tune::{Cache, Tuner};
 use crate::{Options, backends};
 use onnxc_base::{Diagnostic, Diagnostics};
@@ -89,7 +90,11 @@ pub fn source(
     let stem = out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     options.backend = Some(backend.into());
     options.rust.unsafe_fast = args.unsafe_fast;
-    options.name.get_or_insert_with(|| onnxc_passes::assemble::c_identifier(&stem));
+    let id = onnxc_passes::assemble::c_identifier(&stem);
+    // A folder that no crate can be called after leaves the model's own name.
+    if Kind::of(out) != Ok(Kind::Crate) || !onnxc_rust::is_taken(&id) {
+        options.name.get_or_insert(id);
+    }
     options.source = onnxc_c::Options {
         weights: match args.weights {
             WeightsPlace::Embed => onnxc_c::Weights::Embed,
