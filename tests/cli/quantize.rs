@@ -150,3 +150,66 @@ fn names_and_samples_that_do_not_fit_are_refused() {
     let ran = onnxc(dir.path(), &["quantize", "net.onnx", "--calibrate", "absent", "-o", "nowhere/q.onnx"]);
     assert!(ran.code != 0 && ran.err.contains("there is no folder 'nowhere'"), "{}", ran.err);
 }
+
+/// The network, with its operators in another opset and a node more behind its pool.
+fn older(version: i64, more: Option<NodeProto>) -> tempfile::TempDir {
+    let dir = prepared();
+    let mut model = network();
+    model.opset_import[0].version = version;
+    if let (Some(g), Some(mut node)) = (model.graph.as_mut(), more) {
+        node.input = vec!["p".into()];
+        node.output = vec!["q".into()];
+        g.node[5].input = vec!["q".into()];
+        g.node.insert(5, node);
+    }
+    std::fs::write(dir.path().join("net.onnx"), encode(&model)).expect("the folder is writable");
+    dir
+}
+
+/// Scales of channels need opset 13: a model that means the same there gets it, another one scales of whole tensors, and both
+/// are said.
+#[test]
+fn old_models_get_the_opset_of_channels_scales_where_nothing_changes() {
+    let dir = older(11, None);
+    let ran = onnxc(dir.path(), &QUANTIZE).ok();
+    assert!(ran.out.contains("  opset 11 became 13, for scales of each channel"), "{}", ran.out);
+    let now = ratio(&ran.out);
+    let model = load(&dir.path().join("q.onnx"), &Limits::default()).expect("it is written");
+    assert_eq!(model.opset(""), Some(13));
+    let new = onnxc(prepared().path(), &QUANTIZE).ok();
+    assert!((now - ratio(&new.out)).abs() < 0.2, "{now}\n{}", new.out);
+    // A Softmax over an axis before the last was one over several.
+    let softmax = NodeProto { attribute: vec![int("axis", 1)], ..node("soft", "Softmax", &[], "") };
+    let mut dims = node("squeeze", "Squeeze", &[], "");
+    dims.attribute = vec![int("axes", 2)];
+    dims.attribute[0].kind = AttributeKind::Ints as i32;
+    dims.attribute[0].i = None;
+    dims.attribute[0].ints = vec![3];
+    for more in [softmax, dims] {
+        let op = more.op_type.clone();
+        let dir = older(12, Some(more));
+        let ran = onnxc(dir.path(), &QUANTIZE).ok();
+        let said = "  weights have one scale for each tensor: scales of each channel are of opset 13";
+        assert_eq!(ran.out.contains(said), op == "Squeeze", "{op}\n{}", ran.out);
+        // Nobody asked for them.
+        let ran = onnxc(dir.path(), &[&QUANTIZE[..], &["--per-tensor"]].concat()).ok();
+        assert!(!ran.out.contains("opset"), "{}", ran.out);
+    }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), kind: AttributeKind::Int as i32, i: Some(value), ..AttributeProto::default() }
+}
+
+/// A model of integers is told from one in float with a quantised input.
+#[test]
+fn what_is_quantised_already_is_refused_once() {
+    let dir = prepared();
+    onnxc(dir.path(), &QUANTIZE).ok();
+    let again = ["quantize", "q.onnx", "--calibrate", "data.npz", "-o", "twice.onnx"];
+    let ran = onnxc(dir.path(), &again);
+    assert!(ran.code == 1 && !dir.path().join("twice.onnx").exists(), "{}", ran.err);
+    let said =
+        "error[E6201]: the model is quantised already: it has 'x_dequantized_DequantizeLinear (DequantizeLinear)'";
+    assert!(ran.err.starts_with(said) && ran.err.matches("error").count() == 1, "{}", ran.err);
+}

@@ -56,6 +56,9 @@ fn how(args: &QuantizeArgs) -> Result<Quantisation, Diagnostic> {
 
 fn report(path: &str, samples: usize, o: &Outcome) -> String {
     let mut text = format!("{path}: {} of {} nodes quantised, {samples} samples\n", o.nodes.0, o.nodes.1);
+    for remark in &o.remarks {
+        let _ = writeln!(text, "  {remark}");
+    }
     for (node, why) in &o.left {
         let _ = writeln!(text, "  in float: {node}: {why}");
     }

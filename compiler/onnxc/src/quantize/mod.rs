@@ -1,6 +1,6 @@
 //! Static post-training quantisation: a float model and inputs like those it will get, to a model in QDQ form.
 //!
-//! [`plan`] says which nodes and tensors, [`ranges`] what a tensor's integers stand for, [`write`] makes the model,
+//! [`raise`] gives an old model the opset that has scales for channels, [`plan`] says which nodes and tensors, [`ranges`] what a tensor's integers stand for, [`write`] makes the model,
 //! [`run`] runs either of them with inner values as outputs, [`compare`] says what the integers cost.
 //!
 //! Holds afterwards: the model has the inputs and outputs of the old one, by name and type; weights are 8-bit initializers,
@@ -12,6 +12,7 @@
 
 mod compare;
 mod plan;
+mod raise;
 mod ranges;
 mod run;
 mod samples;
@@ -54,6 +55,8 @@ pub struct Outcome {
     pub model: Bytes,
     /// How many nodes are quantised, and how many the main graph has.
     pub nodes: (usize, usize),
+    /// What was done otherwise than asked for, or to the model as a whole.
+    pub remarks: Vec<String>,
     /// Nodes that stay in float, by name and operator, with the reason.
     pub left: Vec<(String, String)>,
     /// The model's outputs against those of the float model.
@@ -92,9 +95,22 @@ pub fn quantise(
             .help("export the model again, or convert it with onnx.version_converter")
             .into());
     }
-    let how = Quantisation { per_channel: how.per_channel && opset >= 13, ..how.clone() };
+    plan::check_float(model)?;
     let types = types(model, options)?;
     check_samples(samples, &types)?;
+    let (mut how, mut remarks, mut newer) = (how.clone(), vec![], None);
+    if how.per_channel && opset < raise::PER_CHANNEL {
+        newer = raise::raised(model, samples, options)?;
+        how.per_channel = newer.is_some();
+        remarks.push(match how.per_channel {
+            true => format!("opset {opset} became {}, for scales of each channel; the outputs stay the same", raise::PER_CHANNEL),
+            false => format!(
+                "weights have one scale for each tensor: scales of each channel are of opset {}, in which this model of opset {opset} means something else (export it again, or use onnx.version_converter)",
+                raise::PER_CHANNEL
+            ),
+        });
+    }
+    let model = newer.as_ref().unwrap_or(model);
     let plan = Plan::new(model, &types, &how)?;
     let float = Runner::new(&model.proto, model.dir(), &plan.tensors, options)?;
     let parameters = calibrate(&float, samples, &plan, &how)?;
@@ -104,6 +120,7 @@ pub fn quantise(
     Ok(Outcome {
         model: onnxc_onnx::encode(&proto),
         nodes: (plan.nodes.len(), model.graph().node.len()),
+        remarks,
         left: plan.left,
         outputs,
         layers,

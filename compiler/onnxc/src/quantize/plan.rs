@@ -195,6 +195,27 @@ impl Making<'_> {
     }
 }
 
+/// An error for a model that computes with integers already: it has operators for that, a tensor that is quantised and
+/// dequantised, or dequantised weights. Inputs and outputs may be integers.
+pub fn check_float(model: &Model) -> Result<(), Diagnostic> {
+    let g = model.graph();
+    let named = |op: &'static str| {
+        let of = move |n: &&NodeProto| n.op_type == op;
+        g.node.iter().filter(of).filter_map(|n| n.output.first()).map(String::as_str)
+    };
+    let integers: BTreeSet<&str> = named("QuantizeLinear").chain(named("Constant")).collect();
+    let stored = |v: &String| integers.contains(v.as_str()) || g.initializer.iter().any(|t| t.name == *v);
+    let quantised = |n: &&NodeProto| match n.op_type.as_str() {
+        "DequantizeLinear" => n.input.first().is_some_and(stored),
+        op => op.starts_with("QLinear") || op.starts_with("DynamicQuantize") || op.ends_with("Integer"),
+    };
+    let Some(node) = g.node.iter().find(quantised) else { return Ok(()) };
+    let found = format!("the model is quantised already: it has '{}'", label(node));
+    Err(Diagnostic::error("E6201", found)
+        .expected("a model in float")
+        .help("quantise the model that this one was made of; compiled as it is, what is quantised runs in integers"))
+}
+
 /// The f32 constants of the main graph.
 fn constants(model: &Model) -> Result<BTreeMap<String, Tensor>, Diagnostics> {
     let g = model.graph();
