@@ -45,13 +45,14 @@ firmware: build
 	@echo "== models as C and Rust, on emulated boards and here"
 	@test -x $(VENV)/bin/python && PY=$(VENV)/bin/python || PY=python3; \
 	   $$PY tests/firmware/check.py --onnxc target/release/onnxc --targets m4,m55,rv32imac,host,rust-host,rust-m4 --formats f32,qdq,qop && \
-	   $$PY tests/firmware/check.py --onnxc target/release/onnxc --targets aarch64 --formats f32 && \
+	   $$PY tests/firmware/check.py --onnxc target/release/onnxc --targets aarch64,rv64v,rv32v --formats f32 && \
 	   echo "== within three quarters of the memory" && \
 	   for c in resnet8:f32:98304 mbv1:f32:165888 resnet8:qdq:36864 mbv1:qdq:41472; do IFS=: read -r m f b <<< $$c; \
 	     $$PY tests/firmware/check.py --onnxc target/release/onnxc --targets m4 --models $$m --formats $$f \
 	       --onnxc-flags "--max-ram $$b" || exit 1; done && \
 	   if test -x $(LLVM)/bin/llvm-config; then echo "== machine code for other machines"; \
-	     $$PY tests/firmware/check.py --onnxc target/release/onnxc --via llvm --targets aarch64,wasm32 --formats f32,qdq; fi
+	     $$PY tests/firmware/check.py --onnxc target/release/onnxc --via llvm --targets aarch64,wasm32,rv64v,rv32v --formats f32,qdq && \
+	     $$PY tests/firmware/check.py --onnxc target/release/onnxc --via llvm --targets xtensa --formats f32,qdq --models lenet5,fcae; fi
 	@echo "== examples/kws-c on an emulated Cortex-M4F"
 	@examples/kws-c/run.sh
 	@echo "== the same in Rust: examples/kws-rust/board"

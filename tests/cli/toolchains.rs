@@ -18,8 +18,8 @@ fn found(programs: &[&'static str]) -> Option<&'static str> {
     first
 }
 
-/// Every kind of model, and targets whose text differs: pairs for SMLAD, vectors for Helium, plain statements.
-const SOURCES: [(&str, &[&str]); 8] = [
+/// Every kind of model, and targets whose text differs: pairs for SMLAD, vectors for Helium and RISC-V's V, plain statements.
+const SOURCES: [(&str, &[&str]); 11] = [
     ("resnet8_f32", &[]),
     ("dscnn_f32", &["--target", "thumbv7em-none-eabihf", "--target-cpu", "cortex-m4"]),
     ("mbv1_f32", &["--target", "thumbv8.1m.main-none-eabihf", "--target-cpu", "cortex-m55"]),
@@ -28,6 +28,9 @@ const SOURCES: [(&str, &[&str]); 8] = [
     ("lenet5_qdq", &["--target", "thumbv7em-none-eabihf", "--target-cpu", "cortex-m4"]),
     ("dscnn_qop", &["--target", "thumbv8.1m.main-none-eabihf", "--target-cpu", "cortex-m55"]),
     ("fcae_qop", &["--target", "riscv32imac-unknown-none-elf"]),
+    ("fcae_f32", &["--target", "riscv32imafc-unknown-none-elf"]),
+    ("mbv1_f32", &["--target", "riscv64gc-unknown-linux-gnu", "--target-cpu", "generic-rv64v"]),
+    ("dscnn_f32", &["--target", "riscv32imafc-unknown-none-elf", "--target-cpu", "generic-rv32v"]),
 ];
 
 /// Writes a model as `m.c` and `m.h`.
@@ -55,6 +58,32 @@ fn no_compiler_of_c_or_cpp_has_a_word_to_say() {
     }
 }
 
+const CLANG: [&str; 5] = ["clang-22", "clang-21", "clang-20", "clang-19", "clang"];
+
+/// What Clang makes of vectors for RISC-V: instructions of its vector extension.
+#[test]
+fn vectors_of_riscv_are_instructions() {
+    for (model, target) in SOURCES.iter().filter(|(_, t)| t.last().is_some_and(|c| c.ends_with('v'))) {
+        let Some((compiler, machine)) = board(target) else { continue };
+        let dir = folder();
+        write(dir.path(), model, target);
+        run_in(
+            dir.path(),
+            Path::new(compiler),
+            &[machine, &["-O2", "-ffreestanding", "-S", "m.c", "-o", "m.s"]].concat(),
+        )
+        .ok();
+        let text = std::fs::read_to_string(dir.path().join("m.s")).expect("it is written");
+        for instruction in ["vle32.v", "vfmacc.vf", "vse32.v", "vmerge.v"] {
+            assert!(text.contains(instruction), "{target:?}: no {instruction}");
+        }
+        // Most products with sums are of whole vectors.
+        let count = |i: &str| text.matches(i).count();
+        let whole = count("\tvfmacc.") + count("\tvfmadd.");
+        assert!(whole > 2 * count("\tfmadd.s"), "{target:?}: {whole} of {}", count("\tfmadd.s"));
+    }
+}
+
 /// The compiler of a target, and how it is told the processor.
 fn board(target: &[&str]) -> Option<(&'static str, &'static [&'static str])> {
     let arm = || found(&["arm-none-eabi-gcc"]);
@@ -62,6 +91,14 @@ fn board(target: &[&str]) -> Option<(&'static str, &'static [&'static str])> {
         None => ("cc", &[]),
         Some(&"cortex-m4") => (arm()?, &["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]),
         Some(&"cortex-m55") => (arm()?, &["-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"]),
+        // GCC has RISC-V's vectors since 14.
+        Some(&"generic-rv64v") => (found(&CLANG)?, &["--target=riscv64-unknown-elf", "-march=rv64gcv"]),
+        Some(&"generic-rv32v") => {
+            (found(&CLANG)?, &["--target=riscv32-unknown-elf", "-march=rv32imafc_zve32f_zvl128b", "-mabi=ilp32f"])
+        }
+        Some(&"riscv32imafc-unknown-none-elf") => {
+            (found(&CLANG)?, &["--target=riscv32-unknown-elf", "-march=rv32imafc", "-mabi=ilp32f"])
+        }
         Some(_) => (found(&["riscv64-unknown-elf-gcc"])?, &["-march=rv32imac", "-mabi=ilp32", "-ffreestanding"]),
     })
 }
@@ -141,6 +178,26 @@ fn a_crate_builds_and_runs() {
     assert_eq!(got.len(), want.len());
     for (a, b) in got.iter().zip(&want) {
         assert!((a - b).abs() <= 1e-5, "{a} is not {b}");
+    }
+}
+
+/// A folder that no crate can be called after: the crate has the model's name, and builds.
+#[test]
+fn a_crate_in_a_folder_with_a_name_of_rust_builds() {
+    let dir = folder();
+    let path = firmware("fcae_f32.onnx").display().to_string();
+    for (out, package) in [("crate/", "fcae-f32"), ("self/", "fcae-f32"), ("m_odel/", "m-odel")] {
+        onnxc(dir.path(), &[&path, "-o", out]).ok();
+        let manifest = std::fs::read_to_string(dir.path().join(out).join("Cargo.toml")).expect("it is written");
+        assert!(manifest.contains(&format!("name = \"{package}\"\n")), "{manifest}");
+        let built = Command::new(env!("CARGO"))
+            .args(["check", "--quiet", "--offline"])
+            .current_dir(dir.path().join(out))
+            .env("CARGO_TARGET_DIR", dir.path().join("target"))
+            .env_remove("RUSTFLAGS")
+            .output()
+            .expect("Cargo runs this test");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     }
 }
 

@@ -19,7 +19,8 @@ TRIPLES = {"m0": ("thumbv6m-none-eabi", None), "m4": ("thumbv7em-none-eabihf", "
            "rv32imac": ("riscv32imac-unknown-none-elf", None), "rv32imafc": ("riscv32imafc-unknown-none-elf", None),
            "host": (None, None), "rust-host": (None, None), "rust-m4": ("thumbv7em-none-eabihf", "cortex-m4"),
            "aarch64": ("aarch64-unknown-linux-gnu", None), "neoverse-n1": ("aarch64-unknown-linux-gnu", "neoverse-n1"),
-           "wasm32": ("wasm32-unknown-unknown", None)}
+           "rv64v": ("riscv64gc-unknown-linux-gnu", "generic-rv64v"), "rv32v": ("riscv32imafc-unknown-none-elf", "generic-rv32v"),
+           "xtensa": ("xtensa-unknown-none-elf", "generic"), "wasm32": ("wasm32-unknown-unknown", None)}
 # Floats are compared with another order of sums; integers may differ by one step of the output, 1/256 after softmax.
 ERRORS = {"f32": 1e-5, "qdq": 0.0040, "qop": 0.0040}
 # What a module may need at most: instructions with GCC 12 on each target (millions) and bytes of workspace, of floats and of
@@ -28,7 +29,10 @@ INSNS = {"m4": {"lenet5": (1.4, 0.9), "resnet8": (50, 25), "dscnn": (9.5, 6.5), 
          "m55": {"lenet5": (0.45, 0.25), "resnet8": (11.5, 4.8), "dscnn": (2.5, 1.8), "fcae": (0.22, 0.28), "mbv1": (7.2, 6.4)}}
 WORKSPACE = {"lenet5": (23520, 6200), "resnet8": (131072, 49152), "dscnn": (32000, 16000), "fcae": (1024, 512), "mbv1": (221184, 55296)}
 TEXT = 20 << 10
-TOOLS = {"m": ["arm-none-eabi-gcc", "qemu-system-arm"], "rv": ["riscv64-unknown-elf-gcc", "qemu-system-riscv32"], "host": ["gcc"], "rust": ["rustc"],
+CLANG = "clang-22|clang-21|clang-20|clang-19|clang"
+TOOLS = {"m": ["arm-none-eabi-gcc", "qemu-system-arm"], "rv": ["riscv64-unknown-elf-gcc", "qemu-system-riscv32"], "rv64v": ["riscv64-linux-gnu-gcc", "qemu-riscv64", CLANG],
+         "rv32v": ["riscv64-unknown-elf-gcc", "qemu-system-riscv32", CLANG], "host": ["gcc"],
+         "xtensa": ["xtensa-lx106-elf-ld", "qemu-system-xtensa", "llc-22", "llvm-mc-22", CLANG], "rust": ["rustc"],
          "aarch64": ["aarch64-linux-gnu-gcc", "qemu-aarch64"], "neoverse": ["aarch64-linux-gnu-gcc", "qemu-aarch64"], "wasm": ["node", "wasm-ld|wasm-ld-22|wasm-ld-21|wasm-ld-20|wasm-ld-19"]}
 
 
@@ -109,8 +113,8 @@ def one(o, model, fmt, target, out):
         print(f"{name:12} {target:10} written")
         return True
     here = target in ("host", "rust-host")
-    linux = target in ("aarch64", "neoverse-n1")
-    how = ["host.py", out] if here else ["measure.py", out, "--target", "aarch64" if linux else target.removeprefix("rust-")]
+    linux = target in ("aarch64", "neoverse-n1", "rv64v")
+    how = ["host.py", out] if here else ["measure.py", out, "--target", "aarch64" if target == "neoverse-n1" else target.removeprefix("rust-")]
     how += ["--model", model, "--format", fmt, f"--cflags={o.cflags}"]
     r = subprocess.run([sys.executable, HERE / how[0], *how[1:]], capture_output=True, text=True)
     try:
@@ -127,6 +131,7 @@ def one(o, model, fmt, target, out):
         return good
     over = [] if o.onnxc_flags or machine_code or linux else beyond(model, fmt, target, m, o.cflags)
     good &= not over
+    m["stack"] = m["stack"] or 0
     print(f"{name:12} {target:10} {m['instructions']:12,} {m['text']:7,} {m['rodata']:9,} {m['workspace']:9,} {m['stack']:6,} {bound:6,} {m['max_error']:9.2g}{'' if good else '  TOO MUCH: ' + ', '.join(over) if over else '  WRONG'}", flush=True)
     return good
 

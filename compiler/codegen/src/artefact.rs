@@ -4,7 +4,7 @@
 
 use crate::abi::{Abi, ModuleInfo, add_plan_call, add_thread_settings, plan_call, uses_threads};
 use crate::archive;
-use crate::backend::{Backend, Code, CompileOptions, Emit, Frames, Unit};
+use crate::backend::{AddressFunction, Backend, Code, CompileOptions, Emit, Frames, Unit};
 use crate::constants::ConstLayout;
 use crate::files::{Temporary, beside, cannot_write, replace, write_whole};
 use crate::link::{LinkJob, Linker};
@@ -63,11 +63,7 @@ pub fn compile<'a>(
     let abi = Abi::new(program, info, target)?;
     let options = CompileOptions { emit: Emit::Object, ..options.clone() };
     let data = (!target.is_elf()).then_some(abi.data.as_slice());
-    // Only parts in ELF can be put together here.
-    let parts = if target.is_elf() { split(program) } else { vec![program.clone()] };
-    let code = in_parallel(&parts, &|i, program| {
-        // The module's own functions are in the first part.
-        let address_functions = if i == 0 { abi.functions.as_slice() } else { &[] };
+    let code = in_parallel(&pieces(program, &abi, target), &|(program, address_functions)| {
         backend.compile(&Unit { program, constants: &constants, address_functions, data }, target, &options)
     });
     let code = code.into_iter().collect::<Result<Vec<Code>, _>>()?;
@@ -79,11 +75,29 @@ pub fn compile<'a>(
     Ok(Artefact { program, constants, code, frames, abi, head })
 }
 
-/// Results of `f` for each part, in order, from as many threads as the machine gives us.
-fn in_parallel<R: Send>(parts: &[Program], f: &(dyn Fn(usize, &Program) -> R + Sync)) -> Vec<R> {
+/// What is compiled at once.
+type Piece<'a> = (Program, &'a [AddressFunction]);
+
+/// A program's pieces. The module's own functions are in the first one, or each in one of its own.
+fn pieces<'a>(program: &Program, abi: &'a Abi, target: &Target) -> Vec<Piece<'a>> {
+    // Only parts in ELF can be put together here.
+    let parts = if target.is_elf() { split(program, target.functions_apart) } else { vec![program.clone()] };
+    let own = if target.functions_apart { 1 } else { abi.functions.len().max(1) };
+    let mut own = abi.functions.chunks(own);
+    let mut all: Vec<Piece<'a>> = vec![];
+    if target.functions_apart {
+        let none = Program { name: program.name.clone(), consts: program.consts.clone(), ..Program::default() };
+        all.extend(own.by_ref().map(|f| (none.clone(), f)));
+    }
+    all.extend(parts.into_iter().map(|p| (p, own.next().unwrap_or_default())));
+    all
+}
+
+/// Results of `f` for each piece, in order, from as many threads as the machine gives us.
+fn in_parallel<R: Send>(parts: &[Piece<'_>], f: &(dyn Fn(&Piece<'_>) -> R + Sync)) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len());
     if threads < 2 {
-        return parts.iter().enumerate().map(|(i, p)| f(i, p)).collect();
+        return parts.iter().map(f).collect();
     }
     let next = AtomicUsize::new(0);
     let work = || {
@@ -91,7 +105,7 @@ fn in_parallel<R: Send>(parts: &[Program], f: &(dyn Fn(usize, &Program) -> R + S
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             match parts.get(i) {
-                Some(p) => done.push((i, f(i, p))),
+                Some(p) => done.push((i, f(p))),
                 None => return done,
             }
         }

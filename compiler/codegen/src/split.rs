@@ -16,15 +16,15 @@ const PART: usize = 6_000;
 /// The most parts.
 const MOST: usize = 16;
 
-/// The parts of a program; one if it is small.
-pub fn split(program: &Program) -> Vec<Program> {
+/// The parts of a program; one if it is small. `apart`: as many as there are functions.
+pub fn split(program: &Program, apart: bool) -> Vec<Program> {
     let owner = owners(program);
     let mut sizes: BTreeMap<FuncId, usize> = BTreeMap::new();
     for (id, f) in program.funcs.iter() {
         *sizes.entry(owner[id].unwrap_or(id)).or_default() += f.values.len().max(1);
     }
     let total: usize = sizes.values().sum();
-    let count = (total / PART).clamp(1, MOST).min(sizes.len().max(1));
+    let count = if apart { sizes.len() } else { (total / PART).clamp(1, MOST).min(sizes.len()) }.max(1);
     if count == 1 {
         return vec![program.clone()];
     }
@@ -133,13 +133,14 @@ mod tests {
         b.func.linkage = Linkage::Export;
         b.call(Callee::Func(large), vec![], None);
         program.funcs.push(b.finish());
-        let parts = split(&program);
+        let parts = split(&program, false);
         let names: Vec<Vec<&str>> = parts.iter().map(|p| p.funcs.values().map(|f| f.name.as_str()).collect()).collect();
         assert_eq!(names, [vec!["large"], vec!["p_run"]]);
         assert_eq!(parts[1].externs.values().map(|x| x.symbol.as_str()).collect::<Vec<_>>(), ["large"]);
         let Some(run) = parts[1].funcs.values().next() else { panic!("it has one") };
         assert!(matches!(run.body.0[0], Stmt::Call { callee: Callee::Extern(_), .. }));
         program.funcs[large].values.clear();
-        assert_eq!(split(&program).len(), 1, "small programs aren't cut");
+        assert_eq!(split(&program, false).len(), 1, "small programs aren't cut");
+        assert_eq!(split(&program, true).len(), 2, "unless each function is to be alone");
     }
 }

@@ -9,6 +9,10 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use target_lexicon::{Architecture, BinaryFormat, OperatingSystem, Triple};
 
+mod cpus;
+
+pub use cpus::{CPUS, Cpu, processors};
+
 /// A machine to compile for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
@@ -32,91 +36,9 @@ pub struct Target {
     pub small: bool,
     /// How products of 8-bit integers are summed.
     pub bytes: Option<ByteProducts>,
-}
-
-/// A processor known by name.
-pub struct Cpu {
-    /// The name that `--target-cpu` takes, also LLVM's.
-    pub name: &'static str,
-    /// Its architecture, as in triples.
-    pub arch: &'static str,
-    /// What it has beyond the entry that it extends.
-    pub features: &'static [&'static str],
-    /// An entry whose features it has too.
-    pub extends: Option<&'static str>,
-}
-
-/// Every processor that `--target-cpu` knows. The x86-64 levels are those of the x86-64 psABI supplement.
-pub const CPUS: &[Cpu] = &[
-    Cpu { name: "x86-64", arch: "x86_64", extends: None, features: &["sse", "sse2"] },
-    Cpu {
-        name: "x86-64-v2",
-        arch: "x86_64",
-        extends: Some("x86-64"),
-        features: &["cx16", "popcnt", "sse3", "sse4.1", "sse4.2", "ssse3"],
-    },
-    Cpu {
-        name: "x86-64-v3",
-        arch: "x86_64",
-        extends: Some("x86-64-v2"),
-        features: &["avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"],
-    },
-    Cpu {
-        name: "x86-64-v4",
-        arch: "x86_64",
-        extends: Some("x86-64-v3"),
-        features: &["avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"],
-    },
-    Cpu { name: "haswell", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
-    Cpu { name: "skylake", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
-    Cpu { name: "alderlake", arch: "x86_64", extends: Some("x86-64-v3"), features: &["avxvnni"] },
-    Cpu { name: "cascadelake", arch: "x86_64", extends: Some("x86-64-v4"), features: &["avx512vnni"] },
-    Cpu { name: "icelake-server", arch: "x86_64", extends: Some("x86-64-v4"), features: &["avx512vbmi", "avx512vnni"] },
-    Cpu { name: "skylake-avx512", arch: "x86_64", extends: Some("x86-64-v4"), features: &[] },
-    Cpu {
-        name: "sapphirerapids",
-        arch: "x86_64",
-        extends: Some("x86-64-v4"),
-        features: &["avx512bf16", "avx512fp16", "avx512vbmi", "avx512vnni", "avxvnni"],
-    },
-    Cpu { name: "znver2", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
-    Cpu { name: "znver3", arch: "x86_64", extends: Some("x86-64-v3"), features: &[] },
-    Cpu {
-        name: "znver4",
-        arch: "x86_64",
-        extends: Some("x86-64-v4"),
-        features: &["avx512bf16", "avx512vbmi", "avx512vnni"],
-    },
-    Cpu { name: "generic", arch: "aarch64", extends: None, features: &["neon"] },
-    Cpu { name: "cortex-a53", arch: "aarch64", extends: Some("generic"), features: &["crc"] },
-    Cpu { name: "cortex-a72", arch: "aarch64", extends: Some("generic"), features: &["crc"] },
-    Cpu {
-        name: "neoverse-n1",
-        arch: "aarch64",
-        extends: Some("generic"),
-        features: &["crc", "lse", "dotprod", "fullfp16"],
-    },
-    Cpu { name: "generic-rv64", arch: "riscv64gc", extends: None, features: &[] },
-    // Microcontrollers: scalar code. Floats of 64 bits, and on those without a unit all floats, are library calls.
-    Cpu { name: "cortex-m0", arch: "thumbv6m", extends: None, features: &[] },
-    Cpu { name: "cortex-m3", arch: "thumbv7m", extends: None, features: &[] },
-    Cpu { name: "cortex-m4", arch: "thumbv7em", extends: None, features: &["dsp"] },
-    Cpu { name: "cortex-m7", arch: "thumbv7em", extends: Some("cortex-m4"), features: &[] },
-    Cpu { name: "cortex-m33", arch: "thumbv8m.main", extends: None, features: &["dsp"] },
-    Cpu { name: "cortex-m55", arch: "thumbv8m.main", extends: Some("cortex-m33"), features: &["mve.fp"] },
-    Cpu { name: "cortex-m85", arch: "thumbv8m.main", extends: Some("cortex-m55"), features: &[] },
-    Cpu { name: "generic-rv32", arch: "riscv32imac", extends: None, features: &["m", "a", "c"] },
-    Cpu { name: "generic-rv32", arch: "riscv32imafc", extends: None, features: &["m", "a", "f", "c"] },
-    Cpu { name: "esp32", arch: "xtensa", extends: None, features: &["fp"] },
-    Cpu { name: "esp32s3", arch: "xtensa", extends: Some("esp32"), features: &[] },
-    Cpu { name: "esp8266", arch: "xtensa", extends: None, features: &[] },
-    Cpu { name: "generic", arch: "wasm32", extends: None, features: &["simd128"] },
-    Cpu { name: "mvp", arch: "wasm32", extends: None, features: &[] },
-];
-
-/// Every processor that can be named, with its architecture, in the table's order.
-pub fn processors() -> impl Iterator<Item = (&'static str, &'static str)> {
-    CPUS.iter().map(|c| (c.arch, c.name))
+    /// Each function is compiled to an object of its own, whose only section of code it is: LLVM 22 puts the literals of a
+    /// function of Xtensa to the end of the section before it, where they are out of line, and so out of reach.
+    pub functions_apart: bool,
 }
 
 impl Target {
@@ -179,6 +101,7 @@ impl Target {
             Architecture::Arm(_) if has("mve.fp") => (128, 8, true),
             // No registers for floats: lanes and tiles only cost.
             Architecture::Arm(a) if matches!(a.into_str().as_ref(), "thumbv6m" | "thumbv7m") => (32, 4, false),
+            Architecture::Riscv32(_) | Architecture::Riscv64(_) if has("v") || has("zvl128b") => (128, 32, true),
             Architecture::Riscv32(_) => (64, 16, has("f")),
             Architecture::XTensa => (if has("fp") { 64 } else { 32 }, if has("fp") { 16 } else { 4 }, false),
             // Scalar code; fused multiply-add is part of the F and D extensions.
@@ -190,6 +113,7 @@ impl Target {
             vector_bits.min(if cpu == "znver4" || cpu == "native" && host_is_zen4() { 256 } else { 512 });
         let bytes = byte_products(&triple.architecture, &has, (vector_bits, vector_registers));
         let small = is_small(&triple);
+        let functions_apart = triple.architecture == Architecture::XTensa;
         let cpu = cpu.into();
         Target {
             triple,
@@ -202,7 +126,14 @@ impl Target {
             pointer_bits,
             small,
             bytes,
+            functions_apart,
         }
+    }
+
+    /// What LLVM calls the processor.
+    pub fn llvm_cpu(&self) -> &str {
+        let other = cpus::LLVM_NAMES.iter().find(|(name, _)| *name == self.cpu);
+        other.map_or(&self.cpu, |(_, llvm)| llvm)
     }
 
     /// True if it computes with 32-bit floats itself.
@@ -308,7 +239,7 @@ fn unknown_cpu(cpu: &str, arch: &str) -> Diagnostic {
 fn cpu_features(cpu: &Cpu) -> BTreeSet<&'static str> {
     let mut all: BTreeSet<_> = cpu.features.iter().copied().collect();
     let mut parent = cpu.extends;
-    while let Some(c) = parent.and_then(|p| CPUS.iter().find(|c| c.name == p)) {
+    while let Some(c) = parent.and_then(|p| CPUS.iter().find(|c| c.name == p && c.arch == cpu.arch)) {
         all.extend(c.features);
         parent = c.extends;
     }
@@ -411,6 +342,17 @@ mod tests {
         let arch = if cfg!(target_arch = "aarch64") { "riscv64gc" } else { "aarch64" };
         let t = Target::parse(Some(&format!("{arch}-unknown-linux-gnu")), None).expect("it is in the table");
         assert!(t.cpu.starts_with("generic") && !t.is_host());
+    }
+
+    #[test]
+    fn vectors_of_riscv_are_those_of_the_processor() {
+        for (triple, cpu) in
+            [("riscv64gc-unknown-linux-gnu", "generic-rv64v"), ("riscv32imafc-unknown-none-elf", "generic-rv32v")]
+        {
+            let t = |cpu| Target::parse(Some(triple), cpu).expect("it is in the table");
+            assert_eq!((t(Some(cpu)).vector_bits, t(Some(cpu)).has_floats(), t(None).vector_bits), (128, true, 64));
+            assert_eq!(t(Some(cpu)).llvm_cpu(), t(None).cpu);
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub(crate) fn write(job: &Job<'_>) -> Result<String, Diagnostics> {
     let lanes = match job.vectors {
         None => Lanes::Split,
         Some(Extension::Helium) => Lanes::All,
-        Some(Extension::Sse | Extension::Neon) => Lanes::Floats,
+        Some(Extension::Sse | Extension::Neon | Extension::V) => Lanes::Floats,
     };
     let scalars = scalarize(job.program, Vectors { dots: 16, lanes });
     let reached = reached(job);

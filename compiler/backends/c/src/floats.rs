@@ -1,19 +1,28 @@
-//! Vectors of four floats: with Helium, SSE2 or NEON where the target has them, and in plain C for other compilers of the same
-//! text.
+//! Vectors of four floats: with Helium, SSE2, NEON or RISC-V's V where the target has them, and in plain C for other compilers
+//! of the same text.
 //!
 //! `onnxc_f32x4` is a vector. Operations have names of their own and give the same bits in each form: what all lanes are
 //! combined with may be a scalar (`_all`), and limits are comparisons and choices, as the processors' own instructions
 //! differ in what they make of a NaN. Names of intrinsics are those of `arm_mve.h` and `arm_neon.h`, which need no libc;
-//! for SSE the vectors that GCC and Clang have are enough.
+//! for SSE and V the vectors that GCC and Clang have are enough.
 
 use crate::dots::MVE_FLOATS;
 use crate::lanes::{LANES, add, sign};
+use onnxc_base::DType;
 use onnxc_codegen::Target;
 use onnxc_ir::loops::BinOp;
 use onnxc_source::helpers::Helpers;
 
 /// The vectors' name.
 pub(crate) const TYPE: &str = "onnxc_f32x4";
+
+/// The type of its comparisons, where that has a name: all bits of a lane are set or none.
+const MASK: &str = "onnxc_mask_f32x4";
+
+/// A vector type of GCC and Clang.
+fn gnu(element: &str, name: &str) -> String {
+    format!("typedef {element} {name} __attribute__((vector_size(16)));")
+}
 
 /// Whose vectors a target has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,16 +33,19 @@ pub(crate) enum Extension {
     Sse,
     /// Of AArch64.
     Neon,
+    /// Of RISC-V ("RVV"), in registers of at least 128 bits.
+    V,
 }
 
 impl Extension {
     /// Of a target, if any.
     pub fn of(target: &Target) -> Option<Extension> {
-        use target_lexicon::Architecture::{Aarch64, X86_64};
+        use target_lexicon::Architecture::{Aarch64, Riscv32, Riscv64, X86_64};
         match target.triple.architecture {
             _ if target.has("mve.fp") => Some(Extension::Helium),
             X86_64 => Some(Extension::Sse),
             Aarch64(_) => Some(Extension::Neon),
+            Riscv32(_) | Riscv64(_) if target.vector_bits >= 128 => Some(Extension::V),
             _ => None,
         }
     }
@@ -44,6 +56,9 @@ impl Extension {
             Extension::Helium => MVE_FLOATS,
             Extension::Sse => "defined(__GNUC__) && defined(__SSE2__)",
             Extension::Neon => "defined(__ARM_NEON) && defined(__aarch64__)",
+            Extension::V => {
+                "defined(__GNUC__) && defined(__riscv_v_elen_fp) && __riscv_v_elen_fp >= 32 && __riscv_v_min_vlen >= 128"
+            }
         }
     }
 
@@ -51,7 +66,8 @@ impl Extension {
         match self {
             Extension::Helium => format!("#include <arm_mve.h>\ntypedef float32x4_t {TYPE};"),
             Extension::Neon => format!("#include <arm_neon.h>\ntypedef float32x4_t {TYPE};"),
-            Extension::Sse => format!("typedef float {TYPE} __attribute__((vector_size(16)));"),
+            Extension::Sse => gnu("float", TYPE),
+            Extension::V => format!("{}\n{}", gnu("float", TYPE), gnu("int32_t", MASK)),
         }
     }
 }
@@ -75,7 +91,7 @@ pub(crate) fn load(helpers: &mut Helpers, e: Extension) -> &'static str {
     let body = match e {
         Extension::Helium => "return vldrwq_f32(p);".into(),
         Extension::Neon => "return vld1q_f32(p);".into(),
-        Extension::Sse => format!("{TYPE} r; __builtin_memcpy(&r, p, sizeof r); return r;"),
+        Extension::Sse | Extension::V => format!("{TYPE} r; __builtin_memcpy(&r, p, sizeof r); return r;"),
     };
     function(helpers, e, &format!("{TYPE} onnxc_load_f32x4(const float *p)"), &body, "r.v[i] = p[i];");
     "onnxc_load_f32x4"
@@ -86,7 +102,7 @@ pub(crate) fn store(helpers: &mut Helpers, e: Extension) -> &'static str {
     let body = match e {
         Extension::Helium => "vstrwq_f32(p, a);",
         Extension::Neon => "vst1q_f32(p, a);",
-        Extension::Sse => "__builtin_memcpy(p, &a, sizeof a);",
+        Extension::Sse | Extension::V => "__builtin_memcpy(p, &a, sizeof a);",
     };
     function(helpers, e, &format!("void onnxc_store_f32x4(float *p, {TYPE} a)"), body, "p[i] = a.v[i];");
     "onnxc_store_f32x4"
@@ -96,7 +112,7 @@ pub(crate) fn store(helpers: &mut Helpers, e: Extension) -> &'static str {
 pub(crate) fn splat(helpers: &mut Helpers, e: Extension) -> &'static str {
     let body = match e {
         Extension::Helium | Extension::Neon => "return vdupq_n_f32(a);".into(),
-        Extension::Sse => format!("{TYPE} r = {{a, a, a, a}}; return r;"),
+        Extension::Sse | Extension::V => format!("{TYPE} r = {{a, a, a, a}}; return r;"),
     };
     function(helpers, e, &format!("{TYPE} onnxc_splat_f32x4(float a)"), &body, "r.v[i] = a;");
     "onnxc_splat_f32x4"
@@ -116,23 +132,34 @@ fn second(e: Extension, all: bool) -> Second {
         return Second { ending: "", ty: TYPE, vector: "b", lane: "b.v[i]" };
     }
     // The helper that fills a vector would be unused with another extension.
-    let vector = if e == Extension::Sse { "all" } else { "vdupq_n_f32(b)" };
+    let vector = if matches!(e, Extension::Sse | Extension::V) { "all" } else { "vdupq_n_f32(b)" };
     Second { ending: "_all", ty: "float", vector, lane: "b" }
 }
 
+/// The second operand as a vector, `all`.
+fn splat_all() -> String {
+    format!("const {TYPE} all = {{b, b, b, b}}; ")
+}
+
+/// True where a compiler has products with sums of whole vectors.
+const ELEMENTWISE: &str = "defined(__clang_major__) && __clang_major__ >= 16";
+
 /// A call of a product added to a sum in one rounding; `b` may be what all lanes get.
 pub(crate) fn fma(helpers: &mut Helpers, e: Extension, a: &str, (b, all): (&str, bool), c: &str) -> String {
-    let s = second(e, all);
+    let (s, scalar) = (second(e, all), helpers.need("fma", DType::F32));
     let n = if all { "_n" } else { "" };
     let body = match e {
         Extension::Helium | Extension::Neon => format!("return vfmaq{n}_f32(c, a, b);"),
-        Extension::Sse => {
-            let one = if all { "b" } else { "b[i]" };
-            format!("int i; for (i = 0; i < {LANES}; i++) {{ c[i] = __builtin_fmaf(a[i], {one}, c[i]); }} return c;")
+        Extension::Sse | Extension::V => {
+            let (one, fill) = if all { ("b", splat_all()) } else { ("b[i]", String::new()) };
+            let loops =
+                format!("int i; for (i = 0; i < {LANES}; i++) {{ c[i] = {scalar}(a[i], {one}, c[i]); }} return c;");
+            let whole = format!("{fill}return __builtin_elementwise_fma(a, {}, c);", s.vector);
+            format!("\n#if {ELEMENTWISE}\n    {whole}\n#else\n    {loops}\n#endif").trim_start().to_string()
         }
     };
     let name = format!("onnxc_fma_f32x4{}", s.ending);
-    let lane = format!("r.v[i] = __builtin_fmaf(a.v[i], {}, c.v[i]);", s.lane);
+    let lane = format!("r.v[i] = {scalar}(a.v[i], {}, c.v[i]);", s.lane);
     function(helpers, e, &format!("{TYPE} {name}({TYPE} a, {} b, {TYPE} c)", s.ty), &body, &lane);
     format!("{name}({a}, {b}, {c})")
 }
@@ -142,16 +169,20 @@ pub(crate) fn binary(helpers: &mut Helpers, e: Extension, op: BinOp, a: &str, b:
     let s = second(e, b.1);
     let (sign, limit) = sign(op)?;
     let (name, order) = (op.name(), if op == BinOp::Max { "lt" } else { "gt" });
-    let fill = if b.1 { format!("const {TYPE} all = {{b, b, b, b}}; ") } else { String::new() };
+    let fill = if b.1 { splat_all() } else { String::new() };
     let body = match (e, limit) {
         (Extension::Helium, true) if b.1 => format!("return vpselq_f32({}, a, vcmp{order}q_n_f32(a, b));", s.vector),
         (Extension::Helium, true) => format!("return vpselq_f32(b, a, vcmp{order}q_f32(a, b));"),
         (Extension::Helium, false) => format!("return v{name}q{}_f32(a, b);", if b.1 { "_n" } else { "" }),
         (Extension::Neon, true) => format!("return vbslq_f32(vc{order}q_f32(a, {0}), {0}, a);", s.vector),
         (Extension::Neon, false) => format!("return v{name}q_f32(a, {});", s.vector),
+        (Extension::V, true) => format!(
+            "{fill}const {MASK} m = a {sign} {0}; return ({TYPE})((m & ({MASK}){0}) | (~m & ({MASK})a));",
+            s.vector
+        ),
         // Which gives its second operand where one is a NaN.
         (Extension::Sse, true) => format!("{fill}return __builtin_ia32_{name}ps({}, a);", s.vector),
-        (Extension::Sse, false) => format!("{fill}return a {sign} {};", s.vector),
+        (Extension::Sse | Extension::V, false) => format!("{fill}return a {sign} {};", s.vector),
     };
     let lane = match limit {
         true => format!("r.v[i] = a.v[i] {sign} {0} ? {0} : a.v[i];", s.lane),

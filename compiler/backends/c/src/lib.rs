@@ -24,6 +24,7 @@ mod tests;
 use floats::Extension;
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::{Backend, Code, CompileOptions, ConstLayout, Emit, ModuleInfo, Target, Unit};
+use onnxc_ir::kernel::{ByteProducts, ByteTile};
 use onnxc_ir::loops::Program;
 
 /// The C backend.
@@ -161,9 +162,13 @@ impl Backend for C {
         target.has_fma && target.cpu != "native" && target.triple.architecture != target_lexicon::Architecture::X86_64
     }
 
-    fn bytes(&self, target: &Target) -> Option<onnxc_ir::kernel::ByteProducts> {
+    fn bytes(&self, target: &Target) -> Option<ByteProducts> {
         // Compilers of C have no common names for the operations with lanes.
-        target.bytes.filter(|b| matches!(b.tile, onnxc_ir::kernel::ByteTile::Points { .. }))
+        let points = target.bytes.filter(|b| matches!(b.tile, ByteTile::Points { .. }));
+        // Of many plain lanes compilers make vectors on x86-64 and AArch64; here they would be code and spills.
+        let riscv = matches!(target.triple.architecture, target_lexicon::Architecture::Riscv64(_));
+        let plain = ByteProducts { dots: None, tile: ByteTile::Points { rows: 4, columns: 4 }, unroll: 2 };
+        points.or(riscv.then_some(plain))
     }
 
     fn compile(&self, unit: &Unit<'_>, target: &Target, options: &CompileOptions) -> Result<Code, Diagnostics> {

@@ -41,7 +41,9 @@ impl Backend for Cranelift {
     }
 
     fn max_vector_bits(&self, target: &Target) -> u32 {
-        target.vector_bits.min(128)
+        // RISC-V's vectors are not enabled here.
+        let riscv = matches!(target.triple.architecture, target_lexicon::Architecture::Riscv64(_));
+        target.vector_bits.min(if riscv { 64 } else { 128 })
     }
 
     /// A fused multiply-add overwrites a factor, not the sum, so every accumulator needs another register for a moment: a

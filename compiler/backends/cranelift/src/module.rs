@@ -1,5 +1,6 @@
 //! One object file (or its text) from one program: declares every symbol, then defines the functions one by one.
 
+use crate::Cranelift;
 use crate::func::{Callee, Surroundings, Translator, signature};
 use crate::{fork, isa};
 use cranelift_codegen::Context;
@@ -11,7 +12,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::{DataId, FuncId, Linkage, Module};
 use cranelift_object::{ObjectBuilder, ObjectModule};
 use onnxc_base::{Diagnostic, Diagnostics, PrimaryMap};
-use onnxc_codegen::{AddressFunction, CompileOptions, Emit, Target, Unit};
+use onnxc_codegen::{AddressFunction, Backend, CompileOptions, Emit, Target, Unit};
 use onnxc_ir::loops::{self as l, ParamKind, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,7 @@ pub(crate) fn compile(unit: &Unit<'_>, target: &Target, options: &CompileOptions
         constants: unit.constants,
         pointer: isa.pointer_type(),
         call_conv: isa.default_call_conv(),
-        vectors: target.vector_bits >= 128,
+        vectors: Cranelift.max_vector_bits(target) >= 128,
         has_fma: target.has_fma,
     };
     let builder = ObjectBuilder::new(isa, unit.program.name.as_str(), cranelift_module::default_libcall_names());

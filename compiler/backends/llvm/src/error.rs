@@ -38,7 +38,7 @@ impl Error {
             Error::Builder(e) => internal("E5302", format!("LLVM refused an instruction of function '{func}': {e}")),
             Error::Program(m) => internal("E5303", format!("function '{func}' can't be compiled: {m}")),
             Error::Target(m) => Diagnostic::error("E5304", format!("function '{func}' can't be compiled: {m}"))
-                .help("choose a processor that has it with --target-cpu"),
+                .help("choose a processor that has it with --target-cpu, or write C (-o model.c)"),
         }
     }
 }

@@ -45,6 +45,11 @@ impl Backend for Llvm {
         "llvm"
     }
 
+    /// LLVM 22 takes the lanes of a comparison for registers of Xtensa, and then has no instructions for them.
+    fn max_vector_bits(&self, target: &Target) -> u32 {
+        if target.triple.architecture == target_lexicon::Architecture::XTensa { 32 } else { target.vector_bits }
+    }
+
     fn bytes(&self, target: &Target) -> Option<onnxc_ir::kernel::ByteProducts> {
         target.bytes
     }

@@ -22,6 +22,8 @@ pub(crate) struct Abilities {
     pub round: bool,
     /// Converting between f16 and f32, scalar and vector.
     pub half: bool,
+    /// Vectors of truth values, which masked loads and stores have.
+    pub masks: bool,
     /// Products of pairs of halves of a register, summed (SMLAD), and the unpacking of bytes to halves.
     pub pairs: bool,
     /// Products of a whole vector, summed (VMLADAVA).
@@ -57,12 +59,6 @@ pub(crate) fn machine(target: &Target, opt_level: u8, constant_bytes: u64) -> Re
         raw::set_up_code_generator();
         LlvmTarget::initialize_all(&InitializationConfig::default());
     });
-    if target.triple.architecture == target_lexicon::Architecture::XTensa {
-        // LLVM 22 puts the literals of a function at the end of the section before it, out of line and out of reach.
-        return Err(Diagnostic::error("E5300", "LLVM's objects for Xtensa can't be linked")
-            .help("write C (-o model.c) and compile it with the processor's own compiler, such as xtensa-esp32-elf-gcc")
-            .into());
-    }
     let name = triple_name(target);
     let triple = TargetTriple::create(&name);
     let llvm_target = LlvmTarget::from_triple(&triple).map_err(|e| {
@@ -128,11 +124,8 @@ fn cpu_and_features(target: &Target) -> (String, String) {
         // The features too: a virtual machine may hide some of those that its processor's name implies.
         return (text(TargetMachine::get_host_cpu_name()), text(TargetMachine::get_host_cpu_features()));
     }
-    let mut features: Vec<String> = target.features.iter().map(|f| format!("+{f}")).collect();
-    if target.cpu == "generic-rv64" {
-        features.extend(["+m", "+a", "+f", "+d", "+c"].map(String::from));
-    }
-    (target.cpu.clone(), features.join(","))
+    let features: Vec<String> = target.features.iter().map(|f| format!("+{f}")).collect();
+    (target.llvm_cpu().into(), features.join(","))
 }
 
 fn abilities(target: &Target) -> Abilities {
@@ -142,6 +135,8 @@ fn abilities(target: &Target) -> Abilities {
         fma: target.has_fma,
         round: arm64 || arch.starts_with("wasm") || target.has("sse4.1"),
         half: arm64 || target.has("f16c"),
+        // LLVM 22 takes one lane of them for a register of Xtensa, and has no instructions for that.
+        masks: arch != "xtensa",
         // With vectors there is better.
         pairs: target.has("dsp") && !target.has("mve.fp"),
         whole_vectors: target.has("mve.fp"),

@@ -7,6 +7,7 @@ use crate::error::{Res, program};
 use crate::raw;
 use inkwell::IntPredicate as P;
 use inkwell::attributes::{Attribute, AttributeLoc};
+use inkwell::basic_block::BasicBlock;
 use inkwell::module::Linkage;
 use inkwell::values::{BasicValue, BasicValueEnum, CallSiteValue, InstructionOpcode as I, IntValue, PointerValue};
 use onnxc_base::DType;
@@ -68,6 +69,10 @@ impl<'c> Emit<'c> {
         let address = self.address(at, offset, mask.is_none())?;
         let v = match mask {
             None => self.b.build_load(widen(elem, n), address, "")?,
+            Some(mask) if n == 1 && !self.abilities.masks => {
+                let address = self.select(mask, address.into(), self.zero_element().into())?;
+                self.b.build_load(elem, address.into_pointer_value(), "")?
+            }
             Some(mask) => {
                 let (t, mask) = (vector_of(elem, n), self.as_vector(mask)?);
                 let args = [address.into(), mask, t.const_zero().into()];
@@ -123,6 +128,16 @@ impl<'c> Emit<'c> {
             None => {
                 let store = self.b.build_store(address, v)?;
                 store.set_alignment(at.dtype.size() as u32).expect("a store has an alignment, a power of two");
+            }
+            Some(mask) if lanes(v) == 1 && !self.abilities.masks => {
+                let here = self.b.get_insert_block().and_then(BasicBlock::get_parent);
+                let Some(f) = here else { return program("a store outside of a function") };
+                let (then, end) = (self.cx.append_basic_block(f, "store"), self.cx.append_basic_block(f, "stored"));
+                self.b.build_conditional_branch(self.int(mask)?, then, end)?;
+                self.b.position_at_end(then);
+                self.b.build_store(address, v)?;
+                self.b.build_unconditional_branch(end)?;
+                self.b.position_at_end(end);
             }
             Some(mask) => {
                 let (v, mask) = (self.as_vector(v)?, self.as_vector(mask)?);

@@ -4,7 +4,7 @@
 //! written. Nothing is assumed of alignment beyond the element's, as callers may pass any address.
 
 use crate::emit::{Emit, Val};
-use crate::error::Res;
+use crate::error::{Error, Res};
 use crate::func;
 use crate::machine::Machine;
 use inkwell::attributes::{Attribute, AttributeLoc};
@@ -47,7 +47,7 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
             return Err(e.report("(signatures)").into());
         }
         for (id, f) in unit.program.funcs.iter() {
-            if let Err(e) = func::define(&m, f, m.funcs[id]) {
+            if let Err(e) = compilable(f, &m.e).and_then(|()| func::define(&m, f, m.funcs[id])) {
                 problems.push(e.report(&f.name));
             }
         }
@@ -134,7 +134,7 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
         text("warn-stack-size", "0");
         // A loop that copies must not become a call of a C library that may not exist.
         text("no-builtins", "");
-        if self.target.is_elf() {
+        if self.target.is_elf() && !self.target.functions_apart {
             f.set_section(Some(&format!(".text.{name}")));
         }
         if exported && self.target.triple.operating_system == target_lexicon::OperatingSystem::Windows {
@@ -210,6 +210,15 @@ impl<'a, 'c> ModuleGen<'a, 'c> {
         e.b.build_return(Some(&address))?;
         Ok(())
     }
+}
+
+/// An error for what LLVM would end the process at.
+fn compilable(f: &Func, e: &Emit<'_>) -> Res<()> {
+    let masks = f.values.values().any(|v| v.ty.lanes > 1 && v.ty.elem == DType::Bool);
+    if masks && !e.abilities.masks {
+        return Err(Error::Target("LLVM has no vectors of truth values for the processor".into()));
+    }
+    Ok(())
 }
 
 /// What the object has to contain besides the code, by symbol.

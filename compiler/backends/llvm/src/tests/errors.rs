@@ -55,6 +55,6 @@ fn what_the_processor_lacks() {
     let target = Target::parse(Some("x86_64-unknown-linux-gnu"), Some("x86-64")).expect("it is in the table");
     insta::assert_snapshot!(errors(vec![f], &target), @r"
     error[E5304]: function 'f' can't be compiled: the processor has no fused multiply-add
-      help: choose a processor that has it with --target-cpu
+      help: choose a processor that has it with --target-cpu, or write C (-o model.c)
     ");
 }

@@ -232,3 +232,54 @@ fn lanes_sum_products() {
         assert!(asm.contains(instruction) && asm.contains(broadcast), "{cpu} {dtypes:?}\n{asm}");
     }
 }
+
+/// Two functions for Xtensa, one of which calls the other: each stands behind its literals, so that those are in reach whatever
+/// a linker does, and all that is left to it is addresses.
+#[test]
+fn functions_of_xtensa_are_alone_with_their_literals() {
+    use object::{Object, ObjectSection, RelocationFlags, SectionKind};
+    let target = Target::parse(Some("xtensa-esp32-none-elf"), None).expect("it is in the table");
+    let mut scale = exported("scale");
+    let (x, y) = (scale.param_buf("x", DType::F32, true), scale.param_buf("y", DType::F32, true));
+    let (zero, end) = (scale.int(0), scale.int(100_000));
+    scale.for_loop("i", zero, end, 1, LoopKind::Serial, |b, i| {
+        let (v, k) = (b.load(x, i, 1, None), b.scalar(Scalar::f32(1234.5)));
+        let v = b.mul(v, k);
+        b.store(y, i, v, None);
+    });
+    let mut p = program(scale.finish());
+    let Some((first, _)) = p.funcs.iter().next() else { panic!("it has one") };
+    let mut b = exported("p_run");
+    let x: Vec<Arg> = p.funcs[first]
+        .params
+        .iter()
+        .map(|q| Arg::Buf { buf: b.param_buf(&q.name, DType::F32, true), offset: None })
+        .collect();
+    b.call(Callee::Func(first), x, None);
+    p.funcs.push(b.finish());
+    let made =
+        onnxc_codegen::compile(&Llvm, &p, &onnxc_codegen::ModuleInfo::default(), &target, &CompileOptions::default());
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let path = folder.path().join("m.o");
+    made.and_then(|a| a.write_object(&path)).unwrap_or_else(|e| panic!("{e}"));
+    let bytes = std::fs::read(&path).expect("it is written");
+    let file = object::File::parse(bytes.as_slice()).expect("it is an object");
+    let code: Vec<_> = file.sections().filter(|s| s.kind() == SectionKind::Text).collect();
+    // What LLVM would end the process at is refused.
+    let masks = program(transpose());
+    let how = CompileOptions::default();
+    let refused = onnxc_codegen::compile(&Llvm, &masks, &onnxc_codegen::ModuleInfo::default(), &target, &how);
+    assert!(refused.err().expect("it has masks of vectors").to_string().contains("E5304"));
+    // Both, and the text of a status.
+    assert_eq!(code.len(), 3, "{:?}", code.iter().map(|s| s.name()).collect::<Vec<_>>());
+    for section in code {
+        assert!(section.align() >= 4);
+        for (at, r) in section.relocations() {
+            let kind = match r.flags() {
+                RelocationFlags::Elf { r_type } => r_type,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((kind, at % 4), (object::elf::R_XTENSA_32, 0), "{:?} at {at}", section.name());
+        }
+    }
+}
