@@ -129,22 +129,12 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
             parts
         }
         Kind::Points { even: true, again: true } => {
-            // About equal blocks, as for a known length, have two sizes if there are enough of them. Else whole blocks
-            // overlap, or points are done one by one.
-            let tiles = n.ceildiv(&b);
-            let larger = n - &(&tiles * (block - 1));
-            let equal = Sym::max(&at_most_one(&larger + 1), &Sym::int(0));
-            let overlap = (Sym::int(1) - &equal) * at_most_one(blocks);
-            let large = &equal * &larger + &overlap * &tiles;
-            let small = &equal * &(&tiles - &larger);
-            let single = (Sym::int(1) - &equal - &overlap) * n;
-            let clamped = Part {
-                count: large.clone(),
-                start: Start::Clamped { first: Sym::int(0), step: block, last: n - block },
-                len: b,
-            };
-            let rest = every(small, large * block, block - 1, Sym::int(block - 1));
-            vec![clamped, rest, every(single, Sym::int(0), 1, Sym::int(1))]
+            let mut parts = even_tiles(n, block);
+            if block > 2 {
+                let enough = at_most_one(n.floordiv(&Sym::int(block - 1)));
+                parts.push(every((1 - enough) * n, Sym::int(0), 1, Sym::int(1)));
+            }
+            parts
         }
         Kind::Points { .. } => {
             vec![every(blocks, Sym::int(0), block, b), every(n - &whole, whole, 1, Sym::int(1))]
@@ -154,6 +144,21 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
             vec![every(blocks, Sym::int(0), block, b), every(at_most_one(rest.clone()), whole, block, rest)]
         }
     }
+}
+
+/// About equal blocks of at most `block` points, as for a known length: of two sizes. Where there are too few for that, those
+/// of the smaller size overlap; a length of less than such a block has none. None reaches beyond the end, and a start that
+/// is clamped says so.
+pub(super) fn even_tiles(n: &Sym, block: i64) -> Vec<Part> {
+    let tiles = n.ceildiv(&Sym::int(block));
+    let large = Sym::max(&(n - &(&tiles * (block - 1))), &Sym::int(0));
+    let enough = Sym::min(&n.floordiv(&Sym::int(block - 1)), &Sym::int(1));
+    let run = |count: Sym, first: Sym, size: i64| {
+        let start = Start::Clamped { first, step: size, last: n - size };
+        Part { count, start, len: Sym::int(size) }
+    };
+    let small = run(enough * (&tiles - &large), &large * block, block - 1);
+    vec![run(large, Sym::int(0), block), small]
 }
 
 /// Cuts `0 .. n` into blocks of at most `most`, as equal as can be: `(start, end, size)` of up to two runs.
@@ -215,7 +220,7 @@ mod tests {
                         assert!(seen.iter().all(|s| *s == 1), "{n} by {block}: {kind:?} {seen:?}");
                     }
                 }
-                let again = [2, 3, 4, 6].map(|b| (b, Kind::Points { even: true, again: true })).into_iter();
+                let again = [2, 3, 4, 6, 9].map(|b| (b, Kind::Points { even: true, again: true })).into_iter();
                 for (block, kind) in again.chain([4, 8, 16].map(|b| (b, Kind::Lanes { lanes: 4, again: true }))) {
                     let seen = covered(n, &cut(&len, block, kind));
                     assert!(seen.iter().all(|s| *s >= 1), "{n} by {block}: {seen:?}");

@@ -196,8 +196,8 @@ impl Rows {
     }
 
     /// Sizes and how many of each, in tiles of at most so many. A known number is cut equally. Another one as well if there
-    /// are enough tiles, else the last two overlap, and fewer than a tile's are done one by one (see `from_kernel`); that
-    /// is the mean over numbers from the estimate to twice as many.
+    /// are enough tiles, else tiles of one less overlap, and fewer than such a tile's are done one by one (see `from_kernel`);
+    /// that is the mean over numbers from the estimate to twice as many.
     pub fn runs(self, most: i64) -> Vec<(u32, f64)> {
         if self.known {
             let parts = equal_parts(self.number, most).into_iter();
@@ -209,7 +209,7 @@ impl Rows {
             let large = n - tiles * (most - 1);
             let [a, b, c] = match large {
                 0.. => [large, tiles - large, 0],
-                _ if n >= most => [tiles, 0, 0],
+                _ if n >= most - 1 => [0, tiles, 0],
                 _ => [0, 0, n],
             };
             counts = [counts[0] + a, counts[1] + b, counts[2] + c];
@@ -221,7 +221,7 @@ impl Rows {
 }
 
 /// Sizes and how many of each: whole blocks of `nv` vectors, and the rest.
-fn runs_of_vectors(n: i64, lanes: i64, nv: u32) -> Vec<(u32, f64)> {
+pub(super) fn runs_of_vectors(n: i64, lanes: i64, nv: u32) -> Vec<(u32, f64)> {
     let vectors = (n + lanes - 1) / lanes;
     let (whole, rest) = (vectors / i64::from(nv), (vectors % i64::from(nv)) as u32);
     [(nv, whole as f64), (rest, 1.0)].into_iter().filter(|(v, c)| *v > 0 && *c > 0.0).collect()
@@ -229,7 +229,7 @@ fn runs_of_vectors(n: i64, lanes: i64, nv: u32) -> Vec<(u32, f64)> {
 
 /// Cycles of one step of the reduction for a tile. `far`: its vectors come from the second-level cache, where there is more
 /// than one row in all; a single one uses each once, however many there are.
-fn step(mr: u32, nv: u32, shared: bool, far: bool) -> f64 {
+pub(super) fn step(mr: u32, nv: u32, shared: bool, far: bool) -> f64 {
     let (mr, nv) = (f64::from(mr), f64::from(nv));
     let fma = mr * nv;
     let vector_loads = if shared { nv } else { fma };
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn numbers_that_are_not_known_are_many() {
         let runs = |number, most| Rows { number, known: false }.runs(most);
-        assert_eq!(runs(4, 4), [(4, 1.0), (3, 0.75)], "4; 4 and 4, which overlap; 3 and 3; 4 and 3");
+        assert_eq!(runs(4, 4), [(4, 0.5), (3, 1.25)], "4; 3 and 3, which overlap; 3 and 3; 4 and 3");
         assert_eq!(runs(2, 4), [(3, 0.5), (1, 1.0)], "2 one by one, or 3");
         assert_eq!(runs(1, 1), [(1, 1.0)]);
     }
