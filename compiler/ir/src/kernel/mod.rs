@@ -26,7 +26,7 @@ pub use build::KernelBuilder;
 pub use hints::Hints;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, PrimaryMap, Ranges, Sym, Tensor, entity_impl};
-pub use schedule::{At, ByteProducts, ByteTile, Cut, Dots, Lanes, Loop, Schedule, Signs, Stage};
+pub use schedule::{At, ByteProducts, ByteTile, Cut, Dots, Few, Lanes, Loop, Schedule, Signs, Stage};
 use std::sync::Arc;
 
 /// A tensor given to or taken from the kernel.

@@ -42,6 +42,8 @@ pub struct Stage {
     pub over: Vec<Loop>,
     /// The axis across lanes.
     pub vector: Option<Lanes>,
+    /// Tiles of fewer rows than the loops' blocks have, which take more along the lanes: few sums wait for each other.
+    pub few: Vec<Few>,
     /// The axis of the definition whose next block of constants is fetched into the caches while this one is computed.
     pub ahead: Option<Symbol>,
     /// Neighbours along the last of `over` are summed by operations of their own (`Op::Dot` of loops IR); with lanes, each
@@ -143,9 +145,21 @@ pub enum Cut {
     Aligned,
     /// Blocks may be smaller so that all are about equal: 49 by 14 as 13, 12, 12, 12.
     Even,
+    /// As `Even`; a number that isn't known, and of which such blocks aren't the sum, is cut into blocks of half the size, and
+    /// so on. Only for the last loop of an axis.
+    Halved,
     /// Each block starts at a multiple of its size and is whole. Points beyond the extent are computed in registers
     /// (`acc`) but not stored. Only for the last loop of an axis of a stage with `acc`.
     Guarded,
+}
+
+/// What a tile of few rows takes along the lanes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Few {
+    /// Points of the tile along all other axes together.
+    pub rows: u32,
+    /// Points along the lane axis: several of the blocks of its last loop.
+    pub block: u32,
 }
 
 /// Vectorisation of a stage.

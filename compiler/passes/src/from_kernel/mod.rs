@@ -7,11 +7,13 @@
 //! Does NOT choose anything (see `kernel::schedule`), and does not hoist or unroll (see `loops`).
 
 mod ahead;
+mod checks;
 mod cuts;
 mod dots;
 mod edges;
 mod eval;
 mod frame;
+mod halves;
 mod inherit;
 mod machine;
 mod planes;
@@ -27,13 +29,12 @@ mod transpose;
 mod visits;
 
 pub use cuts::equal_parts;
-use eval::Eval;
 pub use machine::{Machine, Memory};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
 use onnxc_ir::kernel::reach::reached;
 use onnxc_ir::kernel::{Axis, Body, Check, Def, DefId, Expr, Kernel, ParamId, Src, Stage};
-use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, LoopKind, Stmt, Ty};
+use onnxc_ir::loops::{Buf, BufKind, Func, FuncBuilder, Stmt, Ty};
 use onnxc_ir::scalar::Scalar;
 use planes::{elements, spread};
 use roll::Ring;
@@ -129,6 +130,8 @@ struct Cx<'a> {
     threaded: bool,
     /// The names of lengths.
     names: BTreeMap<Sym, Symbol>,
+    /// The names of what of a length goes in tiles of a size, and of the rest.
+    halves: BTreeMap<(Sym, u32), [Symbol; 2]>,
     /// What the loops that are open go over, by stage and number.
     begun: BTreeMap<(DefId, usize), span::Span>,
 }
@@ -243,6 +246,7 @@ impl<'a> Cx<'a> {
             loops: 0,
             threaded: false,
             names: BTreeMap::new(),
+            halves: BTreeMap::new(),
             begun: BTreeMap::new(),
         }
     }
@@ -356,35 +360,6 @@ impl<'a> Cx<'a> {
             Src::Param(p) => self.params[p].as_ref(),
             Src::Def(d) => self.defs[d].as_ref(),
         }
-    }
-
-    /// A loop nest of step 1 over whole axes, outermost first, under their own variables.
-    fn nest(
-        &mut self,
-        axes: &[Axis],
-        body: &mut dyn FnMut(&mut Self) -> Result<(), Diagnostic>,
-    ) -> Result<(), Diagnostic> {
-        let Some((axis, rest)) = axes.split_first() else { return body(self) };
-        let (lo, hi) = (self.f.int(0), self.f.sym(&axis.extent));
-        let index = self.f.open_loop(axis.var.as_str());
-        self.f.bind(axis.var.clone(), index);
-        let result = self.nest(rest, body);
-        self.f.close_loop(index, lo, hi, 1, LoopKind::Serial);
-        result
-    }
-
-    /// Leaves the function with the check's status at the first point where its condition doesn't hold.
-    fn check(&mut self, check: &Check) -> Result<(), Diagnostic> {
-        self.nest(&check.axes, &mut |cx| {
-            let ok = Eval::scalar(cx).expr(&check.cond)?;
-            let (then, ()) = cx.f.block(|_| ());
-            let (els, ()) = cx.f.block(|f| {
-                let s = f.scalar(Scalar::from_i64(DType::I32, i64::from(check.status)));
-                f.stmt(Stmt::Return(Some(s)));
-            });
-            cx.f.stmt(Stmt::If { cond: ok, then, els });
-            Ok(())
-        })
     }
 
     /// An error of lowering: the schedule asked for something impossible.

@@ -89,6 +89,7 @@ impl<'k> Cx<'k> {
                     rows: row.points.iter().map(|p| p.iter().chain(step).cloned().collect()).collect(),
                     lane: Some(Lane { axis: Symbol::new(&format!("{}.lane", row.axis.var)), lanes: row.lanes }),
                     along: None,
+                    blocks: None,
                     vectors: part.len.as_int().map_or(1, |n| (n + lanes - 1) / lanes) as u32,
                     tail: None,
                 };

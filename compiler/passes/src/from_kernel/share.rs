@@ -8,9 +8,9 @@
 //! are 56 and 56 blocks. Stages that are attached stay inside. A stage that isn't worth
 //! a fork (`kernel::work`) has one share. Does NOT decide whether a stage may be parallel.
 
-use super::cuts::Part;
+use super::Cx;
+use super::cuts::{Part, Start};
 use super::span::Domain;
-use super::{Cx, cuts};
 use crate::kernel::work;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, Sym};
@@ -81,7 +81,7 @@ impl<'k> Cx<'k> {
             if unequal.contains(&&l.axis) {
                 break;
             }
-            let parts = self.parts(stage, at, &domain)?;
+            let parts = self.parts(stage, at, &domain, l.block)?;
             counts.push(parts.iter().fold(Sym::int(0), |n, p| n + &p.count));
             match &parts[..] {
                 [only] => domain = self.block_of(&domain, l, Sym::int(0), only),
@@ -125,9 +125,12 @@ impl<'k> Cx<'k> {
         let own = self.numbers([from.floordiv(&inner), to.ceildiv(&inner)], &share.blocks[at]);
         self.begin(stage, at, domain);
         let mut before = Sym::int(0);
-        for part in self.parts(stage, at, domain)? {
+        for part in self.parts(stage, at, domain, l.block)? {
             // Blocks of this part are numbered from `before` on.
-            let bounds = own.clone().map(|n| Sym::max(&Sym::int(0), &Sym::min(&(n - &before), &part.count)));
+            let mut bounds = own.clone().map(|n| Sym::max(&Sym::int(0), &Sym::min(&(n - &before), &part.count)));
+            if let Some(several) = self.few(stage, at, domain).filter(|_| at + 1 == share.depth) {
+                bounds = self.several(stage, at, domain, &part, bounds, several)?;
+            }
             let (lo, hi) = (self.f.sym(&bounds[0]), self.f.sym(&bounds[1]));
             let k = self.fresh(&l.axis, &part.count);
             let index = self.f.open_loop(k.as_str());
@@ -147,6 +150,36 @@ impl<'k> Cx<'k> {
         Ok(())
     }
 
+    /// The blocks that few rows of a share take several of at a time; gives what is left of them.
+    fn several(
+        &mut self,
+        stage: &'k Stage,
+        at: usize,
+        domain: &Domain,
+        part: &Part,
+        bounds: [Sym; 2],
+        several: u32,
+    ) -> Result<[Sym; 2], Diagnostic> {
+        let l = &stage.loops[at];
+        let group = i64::from(several / l.block);
+        let Start::Every { first, step } = &part.start else { return Ok(bounds) };
+        if part.len.as_int() != Some(i64::from(l.block)) || part.count.as_int().is_some_and(|n| n < group) {
+            return Ok(bounds);
+        }
+        let [from, to] = self.numbers(bounds, &(&part.count + 1));
+        let groups = (&to - &from).floordiv(&Sym::int(group));
+        let wide = Part {
+            count: groups.clone(),
+            start: Start::Every { first: first + &(&from * *step), step: step * group },
+            len: Sym::int(i64::from(several)),
+        };
+        self.part(&l.axis, &wide, false, |cx, lo| {
+            let domain = cx.block_of(domain, l, lo, &wide);
+            cx.loops(stage, at + 1, &domain, None)
+        })?;
+        Ok([from + &(groups * group), to])
+    }
+
     fn shared_block(
         &mut self,
         stage: &'k Stage,
@@ -158,7 +191,7 @@ impl<'k> Cx<'k> {
     ) -> Result<(), Diagnostic> {
         let l = &stage.loops[at];
         let lo = match (&part.start, part.count.as_int()) {
-            (cuts::Start::Every { first, .. }, Some(1)) => first.clone(),
+            (Start::Every { first, .. }, Some(1)) => first.clone(),
             _ => self.start(&l.axis, &part.start, k, index),
         };
         let domain = self.block_of(domain, l, lo, part);

@@ -55,9 +55,27 @@ impl<'k> Cx<'k> {
         self.begin(stage, at, domain);
         let rolls = |s: &Stage| s.at.is_some_and(|a| a.rolls && a.depth as usize == at + 1);
         let parallel = stage.parallel && !self.kernel.schedule.attached(stage.def).any(rolls);
-        for part in self.parts(stage, at, domain)? {
-            self.part(&l.axis, &part, parallel, |cx, lo| {
-                let domain = cx.block_of(domain, l, lo, &part);
+        let block = self.few(stage, at, domain).unwrap_or(l.block);
+        if let Some(len) = self.halved_length(stage, at, domain)? {
+            return self.halves(stage, at, domain, (&len, block), parallel);
+        }
+        let parts = self.parts(stage, at, domain, block)?;
+        self.loop_over(stage, at, domain, &parts, parallel)
+    }
+
+    /// A loop over the blocks of each part.
+    pub(super) fn loop_over(
+        &mut self,
+        stage: &'k Stage,
+        at: usize,
+        domain: &Domain,
+        parts: &[Part],
+        parallel: bool,
+    ) -> Result<(), Diagnostic> {
+        let l = &stage.loops[at];
+        for part in parts {
+            self.part(&l.axis, part, parallel, |cx, lo| {
+                let domain = cx.block_of(domain, l, lo, part);
                 cx.loops(stage, at + 1, &domain, None)
             })?;
         }
@@ -71,12 +89,34 @@ impl<'k> Cx<'k> {
         }
     }
 
-    /// The parts that a loop cuts what is left of its axis into.
-    pub(super) fn parts(&mut self, stage: &Stage, at: usize, domain: &Domain) -> Result<Vec<Part>, Diagnostic> {
+    /// The parts of blocks of a size that a loop cuts what is left of its axis into.
+    pub(super) fn parts(
+        &mut self,
+        stage: &Stage,
+        at: usize,
+        domain: &Domain,
+        block: u32,
+    ) -> Result<Vec<Part>, Diagnostic> {
         let l = &stage.loops[at];
         let span = domain.get(&l.axis).ok_or_else(|| self.error(format!("no axis {}", l.axis)))?;
         let len = if l.block > 1 { self.named(&l.axis, &span.len) } else { span.len.clone() };
-        Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&len, l.block, self.kind(stage, at, l))))
+        if let Some(len) = self.halved_length(stage, at, domain)? {
+            return Ok(self.all_halves(&l.axis, len, block));
+        }
+        Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&len, block, self.kind(stage, at, l))))
+    }
+
+    /// What a loop takes at once instead of its block: where it is the last one along the lanes of a stage, and the tile has
+    /// few rows.
+    pub(super) fn few(&self, stage: &Stage, at: usize, domain: &Domain) -> Option<u32> {
+        let l = &stage.loops[at];
+        let along = |axis: &Symbol| stage.vector.as_ref().is_some_and(|v| v.axis == *axis);
+        if stage.few.is_empty() || !along(&l.axis) || !stage.is_tile_loop(at) {
+            return None;
+        }
+        let points = |(axis, span): (&Symbol, &Span)| if stage.tile(axis) == 1 { Some(1) } else { span.len.as_int() };
+        let rows = domain.iter().filter(|(a, _)| !along(a)).map(points).try_fold(1, |n, p| Some(n * p?))?;
+        stage.few.iter().find(|f| i64::from(f.rows) == rows).map(|f| f.block)
     }
 
     /// A length that is to be cut, under a name of its own if it is an expression: what says how many blocks of which

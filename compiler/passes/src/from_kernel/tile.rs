@@ -23,6 +23,8 @@ pub(super) struct Tile {
     pub lane: Option<Lane>,
     /// The tile coordinate along the lane axis.
     pub along: Option<Symbol>,
+    /// The coordinate of the stage's own blocks along the lane axis, and the vectors of each, where a tile has several.
+    pub blocks: Option<(Symbol, u32)>,
     pub vectors: u32,
     /// Lanes of the last vector that are within the extent.
     pub tail: Option<Value>,
@@ -110,11 +112,12 @@ impl<'k> Cx<'k> {
     }
 
     pub(super) fn tile_of(&mut self, stage: &Stage, domain: &Domain) -> Result<Tile, Diagnostic> {
-        let mut tile = Tile { env: Env::new(), rows: vec![vec![]], lane: None, along: None, vectors: 1, tail: None };
+        let (rows, lane, along, blocks) = (vec![vec![]], None, None, None);
+        let mut tile = Tile { env: Env::new(), rows, lane, along, blocks, vectors: 1, tail: None };
         for a in &self.kernel.defs[stage.def].axes {
             let span = &domain[&a.var];
             if let Some(l) = stage.vector.as_ref().filter(|l| l.axis == a.var) {
-                self.lane_axis(&mut tile, a, l.lanes, span.lo.clone(), &span.len);
+                self.lane_axis(&mut tile, a, (l.lanes, stage.tile(&a.var)), span.lo.clone(), &span.len);
                 continue;
             }
             let n = span.len.as_int().ok_or_else(|| self.error(format!("axis {} has no fixed tile", a.var)))?;
@@ -135,7 +138,7 @@ impl<'k> Cx<'k> {
         Ok(tile)
     }
 
-    fn lane_axis(&mut self, tile: &mut Tile, axis: &Axis, lanes: u16, lo: Sym, len: &Sym) {
+    fn lane_axis(&mut self, tile: &mut Tile, axis: &Axis, (lanes, block): (u16, u32), lo: Sym, len: &Sym) {
         let n = i64::from(lanes);
         let lane = Lane { axis: Symbol::new(&format!("{}.lane", axis.var)), lanes };
         // A rest of unknown length is within one vector.
@@ -150,7 +153,18 @@ impl<'k> Cx<'k> {
         if lanes > 1 {
             at = at + Sym::var(lane.axis.clone());
         }
-        if tile.vectors > 1 {
+        // Of several blocks each is one of the panels that operands may be in: apart, quotients by their width disappear.
+        let own = block / u32::from(lanes);
+        let before = if tile.vectors > own {
+            let b = Symbol::new(&format!("{}.block", axis.var));
+            self.ranges.set_index(b.clone(), &Sym::int(i64::from(tile.vectors.div_ceil(own))));
+            at = at + Sym::var(b.clone()) * i64::from(block);
+            tile.blocks = Some((b, own));
+            i64::from(block) - n
+        } else {
+            before
+        };
+        if tile.vectors.min(own) > 1 {
             let t = coordinate(&axis.var);
             self.ranges.set(t.clone(), 0, Some(Sym::int(before)));
             at = at + Sym::var(t.clone());
@@ -325,7 +339,11 @@ impl Eval<'_, '_> {
     pub fn at(&mut self, tile: &Tile, (row, vector): (usize, u32), step: &[(Symbol, i64)]) {
         self.shift = tile.rows[row].iter().chain(step).cloned().collect();
         if let (Some(t), Some(l)) = (&tile.along, tile.lane.as_ref().map_or(Some(1), |l| Some(l.lanes))) {
-            self.shift.push((t.clone(), i64::from(vector) * i64::from(l)));
+            let within = tile.blocks.as_ref().map_or(vector, |(_, own)| vector % own);
+            self.shift.push((t.clone(), i64::from(within) * i64::from(l)));
+        }
+        if let Some((b, own)) = &tile.blocks {
+            self.shift.push((b.clone(), i64::from(vector / own)));
         }
         self.tail = if vector + 1 == tile.vectors { tile.tail } else { None };
     }

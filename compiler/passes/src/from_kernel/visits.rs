@@ -1,6 +1,6 @@
 //! The order in which the points of a tile and the steps of a reduction that are written out meet.
 //!
-//! Mostly step by step, all points at each. But where a load moves with the points *and* with the steps, as windows do
+//! Mostly step by step, all points at each, row by row, or vector by vector where a tile has several blocks of them. But where a load moves with the points *and* with the steps, as windows do
 //! that overlap, what loads the same element comes one after the other: then each is loaded once and needed for a short
 //! time only. Each point still sees its steps in order, so sums don't change.
 
@@ -19,6 +19,10 @@ impl Cx<'_> {
     /// Every step at every point of a tile.
     pub(super) fn visits(&mut self, tile: &Tile, env: &Env, steps: &[Vec<(Symbol, i64)>], value: &Expr) -> Vec<Visit> {
         let mut visits: Vec<Visit> = (0..steps.len()).flat_map(|s| tile.points().map(move |p| (s, p))).collect();
+        if tile.blocks.is_some() {
+            // Many vectors: each is in a register for all rows, and no longer.
+            visits.sort_by_key(|(s, (row, vector))| (*s, *vector, *row));
+        }
         if steps.len() > 1 && tile.rows.len() > 1 {
             if let Some(index) = self.sliding(tile, env, &steps[0], value) {
                 let mut e = Eval::new(self, tile.lane.clone(), env.clone());

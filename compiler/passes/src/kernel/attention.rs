@@ -12,13 +12,16 @@
 //!
 //! Not where a contraction's weights don't stay in the cache: each block of rows would read them again.
 //!
+//! A panel of keys or weights meets all rows of a block before the next one, but where there usually is one row
+//! ([`few`]).
+//!
 //! Whether kernels are put together like this is for `assemble::attention` to say. Does NOT work through rows in blocks of
 //! their length: a block holds whole rows.
 
 use super::expr::{Site, def_loads, loads, map_parts, rewrite, substitute};
 use super::plan::{Nest, nests};
 use super::schedule::{stage, weights_bytes};
-use super::{collapse, inline, key_parts, lanes, pack, panels, precompute, split};
+use super::{collapse, few, inline, key_parts, lanes, pack, panels, precompute, split};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, EntityRef, Sym};
@@ -201,8 +204,10 @@ fn schedule(kernel: &Kernel, machine: Machine) -> Option<Schedule> {
     let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).collect();
     loops.push(Loop::new(&rows, block));
     let blocks = loops.len() as u32;
-    loops.extend(owner.loops.iter().filter(|l| l.axis == lane).cloned());
-    loops.extend(owner.loops.iter().filter(|l| l.axis == rows).cloned());
+    let few = few::usually_one(kernel, &extent);
+    let [first, last] = if few { [&rows, &lane] } else { [&lane, &rows] };
+    loops.extend(owner.loops.iter().filter(|l| l.axis == *first).cloned());
+    loops.extend(owner.loops.iter().filter(|l| l.axis == *last).cloned());
     owner.loops = loops;
     let mut stages = vec![];
     for n in all.iter().filter(|n| n.def != s.nest.def) {
@@ -210,7 +215,9 @@ fn schedule(kernel: &Kernel, machine: Machine) -> Option<Schedule> {
         let depth = if of_head { blocks - 1 } else { blocks };
         let at = (depth > 0).then_some(At { owner: s.nest.def, depth, rolls: false });
         let mut inner = stage(kernel, &ranges, machine, n, at, 0);
-        panels_outside(&mut inner);
+        if !few {
+            panels_outside(&mut inner);
+        }
         if takes_over(kernel, n, &all) {
             inner.loops.iter_mut().for_each(|l| l.cut = Cut::Aligned);
         }

@@ -45,8 +45,18 @@ pub(super) fn cut(kernel: &mut Kernel, schedule: &mut Schedule, s: &Second) -> O
     let written = (1..=UNROLL).rev().find(|n| parts % n == 0).unwrap_or(1);
     owner.over = vec![Loop::new(&fresh(&over.var, "number"), written as u32)];
     let at = Some(At { owner: owner.def, depth: depth as u32, rolls: false });
-    let stage =
-        Stage { def: partial, acc: None, at, parallel: false, loops, over: over_part, vector, ahead: None, dots: None };
+    let stage = Stage {
+        def: partial,
+        acc: None,
+        at,
+        parallel: false,
+        loops,
+        over: over_part,
+        vector,
+        few: vec![],
+        ahead: None,
+        dots: None,
+    };
     schedule.stages.insert(schedule.stages.len() - 1, stage);
     Some(())
 }

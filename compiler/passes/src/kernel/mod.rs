@@ -15,6 +15,7 @@ pub mod collapse;
 pub mod columns;
 pub mod dot;
 pub mod expr;
+mod few;
 pub mod im2col;
 pub mod inline;
 mod key_parts;
@@ -80,6 +81,7 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
     }
     if let Some(k) = attention::attention(kernel, machine)? {
         *kernel = k;
+        few::few(kernel, machine);
         return Ok(());
     }
     widen::widen(kernel, machine);
@@ -105,6 +107,7 @@ fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamI
         _ => schedule::schedule(kernel, machine),
     }
     dot::schedule(kernel, machine, &dots);
+    few::few(kernel, machine);
     if machine.memory.scarce {
         strips::attach(kernel, machine);
     }

@@ -177,7 +177,18 @@ fn stage_of(
         over[i..].rotate_left(1);
     }
     let ahead = ahead(kernel, machine, nest, &tile, vector.as_ref());
-    Stage { def: nest.def, acc: nest.acc, at, parallel: at.is_none(), loops, over, vector, ahead, dots: None }
+    Stage {
+        def: nest.def,
+        acc: nest.acc,
+        at,
+        parallel: at.is_none(),
+        loops,
+        over,
+        vector,
+        few: vec![],
+        ahead,
+        dots: None,
+    }
 }
 
 /// Which reduction axis is written out, as the innermost: the last one, or where writing that out keeps too many values

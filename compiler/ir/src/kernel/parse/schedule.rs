@@ -1,7 +1,7 @@
 //! Schedules.
 
 use super::Parser;
-use crate::kernel::{At, Cut, Dots, Lanes, Loop, Stage};
+use crate::kernel::{At, Cut, Dots, Few, Lanes, Loop, Stage};
 use onnxc_base::Diagnostic;
 
 impl Parser<'_> {
@@ -37,12 +37,24 @@ impl Parser<'_> {
         self.c.expect(":")?;
         self.c.expect("loops")?;
         let loops = self.loops()?;
-        let mut stage =
-            Stage { def, acc, at, parallel: false, loops, over: vec![], vector: None, ahead: None, dots: None };
+        let mut stage = Stage {
+            def,
+            acc,
+            at,
+            parallel: false,
+            loops,
+            over: vec![],
+            vector: None,
+            few: vec![],
+            ahead: None,
+            dots: None,
+        };
         while self.c.eat(",") {
             if self.c.eat("vector") {
                 let axis = self.c.symbol()?;
                 stage.vector = Some(Lanes { axis, lanes: self.number()? });
+            } else if self.c.eat("few") {
+                stage.few = self.few()?;
             } else if self.c.eat("over") {
                 stage.over = self.loops()?;
             } else if self.c.eat("ahead") {
@@ -52,10 +64,23 @@ impl Parser<'_> {
             } else if self.c.eat("parallel") {
                 stage.parallel = true;
             } else {
-                return Err(self.c.expected("over, vector, ahead, dots or parallel"));
+                return Err(self.c.expected("over, vector, few, ahead, dots or parallel"));
             }
         }
         Ok(stage)
+    }
+
+    /// `[1 96, 2 48]`
+    fn few(&mut self) -> Result<Vec<Few>, Diagnostic> {
+        self.c.expect("[")?;
+        let mut all = Vec::new();
+        while !self.c.eat("]") {
+            if !all.is_empty() {
+                self.c.expect(",")?;
+            }
+            all.push(Few { rows: self.number()?, block: self.number()? });
+        }
+        Ok(all)
     }
 
     /// `[m 1, o ~64]`
@@ -67,9 +92,10 @@ impl Parser<'_> {
                 self.c.expect(",")?;
             }
             let axis = self.c.symbol()?;
-            let even = self.c.eat("~");
+            let (even, halved) = (self.c.eat("~"), self.c.eat("~"));
             let block = self.number()?;
             let cut = match even {
+                true if halved => Cut::Halved,
                 true => Cut::Even,
                 false if self.c.eat("?") => Cut::Guarded,
                 false => Cut::Aligned,

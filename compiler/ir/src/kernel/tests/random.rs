@@ -231,7 +231,7 @@ impl Maker {
                     .map(|_| Loop {
                         axis: m.pick(&symbols),
                         block: m.roll(9) as u32,
-                        cut: m.pick(&[Cut::Aligned, Cut::Even, Cut::Guarded]),
+                        cut: m.pick(&[Cut::Aligned, Cut::Even, Cut::Halved, Cut::Guarded]),
                     })
                     .collect::<Vec<_>>()
             };
@@ -246,6 +246,7 @@ impl Maker {
                 loops,
                 over,
                 vector: (self.roll(2) == 0).then_some(lanes),
+                few: (0..self.roll(3)).map(|n| Few { rows: n as u32, block: self.roll(99) as u32 }).collect(),
                 ahead: (self.roll(2) == 0).then(|| self.pick(&symbols)),
                 dots: (self.roll(3) == 0).then_some(Dots { most: 4, least: 2 }),
             };

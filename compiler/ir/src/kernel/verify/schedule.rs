@@ -2,7 +2,7 @@
 
 use super::{Checker, code};
 use crate::kernel::reach::{Reached, reached, reached_by};
-use crate::kernel::{At, Axis, Body, Cut, DefId, Kernel, Loop, Schedule, Src, Stage};
+use crate::kernel::{At, Axis, Body, Cut, DefId, Kernel, Lanes, Loop, Schedule, Src, Stage};
 use onnxc_base::{Diagnostics, Sym, Symbol};
 use std::collections::BTreeMap;
 
@@ -32,6 +32,9 @@ const MAX_LANES: u16 = 64;
 ///   inside aren't larger.
 /// - What is fetched ahead is along an axis of the definition.
 /// - Lanes are a power of two up to 64, of an axis with a loop whose last block is a multiple of them.
+/// - Only the last loop of an axis is halved.
+/// - What few rows have at once is several of the last blocks of the lanes' axis, which is one of the definition; nothing is
+///   attached inside of that loop, fetched ahead, summed by operations that sum products or guarded there.
 /// - Operations that sum products are for sums of products of 8-bit integers; they take powers of two. Lanes are along an
 ///   axis of the definition then, and take no more than 64 products together.
 pub fn verify_schedule(kernel: &Kernel) -> Result<(), Diagnostics> {
@@ -158,6 +161,9 @@ impl<'c, 'a> Rules<'c, 'a> {
             let last = s.is_tile_loop(i) && s.acc.is_some();
             self.require(last, |_| format!("loop '{}' can't be guarded", l.axis));
         }
+        for (i, l) in s.loops.iter().enumerate().filter(|(_, l)| l.cut == Cut::Halved) {
+            self.require(s.is_tile_loop(i), |_| format!("loop '{}' can't be halved", l.axis));
+        }
         if let Some(axis) = &s.ahead {
             let known = own.iter().any(|a| a.var == *axis);
             self.require(known, |_| format!("the definition has no axis '{axis}' to fetch ahead along"));
@@ -168,6 +174,9 @@ impl<'c, 'a> Rules<'c, 'a> {
             let block = s.tile(&l.axis);
             let whole = lanes && block % u32::from(l.lanes) == 0;
             self.require(whole, |_| format!("the last block of '{}' is no multiple of {} lanes", l.axis, l.lanes));
+        }
+        if !s.few.is_empty() {
+            self.few(s);
         }
         if let Some(d) = s.dots {
             let sizes =
@@ -180,6 +189,29 @@ impl<'c, 'a> Rules<'c, 'a> {
             });
             self.require(fits, |_| format!("operations of {} products can't have such lanes", d.most));
         }
+    }
+
+    /// What tiles of few rows have at once is several of the blocks that others have; what is fetched or computed beside the
+    /// tile is as large as for those.
+    fn few(&mut self, s: &Stage) {
+        let own = |l: &&Lanes| self.kernel.defs[s.def].axes.iter().any(|a| a.var == l.axis);
+        let Some(lanes) = s.vector.as_ref().filter(own) else {
+            return self.report("few rows need lanes along an axis of the definition".into());
+        };
+        let tile = s.tile(&lanes.axis);
+        for f in &s.few {
+            let several = tile > 0 && f.block > tile && f.block % tile == 0;
+            self.require(several, |_| format!("{} points of few rows aren't several blocks of {tile}", f.block));
+        }
+        let rows: Vec<u32> = s.few.iter().map(|f| f.rows).collect();
+        self.require(rows.is_sorted_by(|a, b| a < b), |_| format!("few rows are {rows:?}"));
+        let alone = s.ahead.is_none() && s.dots.is_none();
+        self.require(alone, |_| "few rows can't fetch ahead or sum products of bytes".into());
+        let guarded = s.loops.iter().any(|l| l.axis == lanes.axis && l.cut == Cut::Guarded);
+        self.require(!guarded, |_| "blocks of few rows can't be guarded".into());
+        let at = s.loops.iter().rposition(|l| l.axis == lanes.axis).unwrap_or(0);
+        let inside = self.schedule.attached(s.def).any(|x| x.at.is_some_and(|a| a.depth as usize > at));
+        self.require(!inside, |_| "a stage is attached inside of the blocks of few rows".into());
     }
 
     fn attached(&mut self, i: usize, s: &Stage, at: At) {

@@ -82,6 +82,7 @@ fn result_stage(kernel: &Kernel, w: &Winograd, (sum, stored): (DefId, DefId), la
         loops,
         over: vec![],
         vector,
+        few: vec![],
         ahead: None,
         dots: None,
     })
@@ -150,5 +151,16 @@ fn transform_stage(kernel: &Kernel, v: DefId, at: Option<At>, mut lanes: u16) ->
         loops.push(Loop::new(&point.var, point.extent.as_int()? as u32));
     }
     let vector = (lanes > 1).then(|| Lanes { axis: across.var.clone(), lanes });
-    Some(Stage { def: v, acc: None, parallel: at.is_none(), at, loops, over: vec![], vector, ahead: None, dots: None })
+    Some(Stage {
+        def: v,
+        acc: None,
+        parallel: at.is_none(),
+        at,
+        loops,
+        over: vec![],
+        vector,
+        few: vec![],
+        ahead: None,
+        dots: None,
+    })
 }
