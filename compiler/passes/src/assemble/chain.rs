@@ -6,8 +6,8 @@
 
 use super::cut::Step;
 use super::kernels::lower_nodes;
-use super::pairs;
-use crate::from_kernel::Machine;
+use super::{pairs, windows};
+use crate::from_kernel::{Machine, reduction_axes};
 use crate::kernel::{chain, collapse, inline, plan};
 use onnxc_base::Diagnostic;
 use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
@@ -16,6 +16,9 @@ use onnxc_ops::Registry;
 
 /// A core's share of the caches, in units of its second-level one.
 const SHARE: i64 = 8;
+/// Sums of so few steps, those of a depthwise convolution, take no longer than to write their results and to read them again:
+/// these only have to be larger than the second-level cache.
+const SHORT: i64 = 64;
 
 /// Joins steps of a region.
 ///
@@ -28,8 +31,12 @@ pub(super) fn join(
     region: &Region,
     steps: Vec<Step>,
 ) -> Result<Vec<Step>, Diagnostic> {
-    let between = |nodes: &[NodeId]| passes_on(graph, nodes).filter(|v| large(graph, machine, *v));
-    pairs::join(graph, region, steps, between, |_, nodes| fits(graph, registry, machine, nodes))
+    let between = |nodes: &[NodeId]| passes_on(graph, nodes).filter(|v| 2 * bytes(graph, *v) > 3 * l2(machine));
+    pairs::join(graph, region, steps, between, |first, nodes| fits(graph, registry, machine, first, nodes))
+}
+
+fn l2(machine: Machine) -> i64 {
+    i64::from(machine.l2_bytes)
 }
 
 /// The one value that leaves a kernel, if it has its memory to itself.
@@ -38,9 +45,12 @@ fn passes_on(graph: &Graph, nodes: &[NodeId]) -> Option<ValueId> {
     graph.frame(v).is_none().then_some(v)
 }
 
-/// True if a value is larger than a core's share of the caches.
-fn large(graph: &Graph, machine: Machine, v: ValueId) -> bool {
-    bytes(graph, v) > SHARE * i64::from(machine.l2_bytes)
+/// True if what passes between is worth it, and not better made row by row (see `windows`) where it comes from a short sum.
+fn large(graph: &Graph, machine: Machine, nodes: &[NodeId], short: bool) -> bool {
+    let alone = !machine.memory.scarce && machine.memory.thrift == 0;
+    let inputs = nodes.iter().flat_map(|n| graph.nodes[*n].inputs.iter().flatten());
+    short && alone && !inputs.copied().any(|v| windows::large(graph, machine, v))
+        || passes_on(graph, nodes).is_some_and(|v| bytes(graph, v) > SHARE * l2(machine))
 }
 
 /// Bytes of a value, about.
@@ -56,17 +66,51 @@ pub(super) fn weights(kernel: &Kernel) -> usize {
 }
 
 /// True if the nodes make a kernel of the right form.
-fn fits(graph: &Graph, registry: &Registry, machine: Machine, nodes: &[NodeId]) -> Result<bool, Diagnostic> {
+fn fits(
+    graph: &Graph,
+    registry: &Registry,
+    machine: Machine,
+    before: &[NodeId],
+    nodes: &[NodeId],
+) -> Result<bool, Diagnostic> {
     let Some(last) = nodes.last() else { return Ok(false) };
     let outputs = &graph.nodes[*last].outputs;
     let mut kernel = lower_nodes(graph, registry, nodes, outputs, &graph.ranges())?.kernel;
     let weights = weights(&kernel);
     inline::inline(&mut kernel);
     collapse::collapse(&mut kernel);
-    Ok(weights < machine.l2_bytes as usize / 4 && is_chain(&kernel))
+    let [first, second] = plan::nests(&kernel)[..] else { return Ok(false) };
+    let Some(sum) = first.acc.filter(|_| chain::feeds(&kernel, &first, &second)) else { return Ok(false) };
+    let steps = reduction_axes(&kernel.defs[sum]).iter().map(|a| a.extent.as_int()).product::<Option<i64>>();
+    let short = steps.is_some_and(|n| n <= SHORT);
+    Ok(weights < machine.l2_bytes as usize / 4 && large(graph, machine, before, short))
 }
 
-fn is_chain(kernel: &Kernel) -> bool {
-    let [first, second] = plan::nests(kernel)[..] else { return false };
-    first.acc.is_some() && chain::feeds(kernel, &first, &second)
+#[cfg(test)]
+mod tests {
+    use crate::graph::layout_tests::{Dice, Net, lowered};
+    use onnxc_base::DType;
+    use onnxc_ir::graph::{Attr, Attrs};
+
+    /// The operators of each step for a depthwise convolution of a square and a 1×1 convolution after it.
+    fn steps(size: usize) -> Vec<Vec<String>> {
+        let mut net = Net::new(3);
+        let side = size.to_string();
+        let x = net.b.tensor_input("x", DType::F32, &["1", "64", &side, &side]);
+        let (w, v) = (net.weights(&[64, 1, 3, 3]), net.weights(&[8, 64, 1, 1]));
+        let attrs = Attrs::default().with("pads", Attr::Ints(vec![1; 4])).with("group", Attr::Int(64));
+        let a = net.node("Conv", attrs, &[x, w]);
+        let b = net.node("Relu", Attrs::default(), &[a]);
+        let c = net.node("Conv", Attrs::default().with("group", Attr::Int(1)), &[b, v]);
+        let input = Dice(5).tensor(&[1, 64, size, size]);
+        let (_, assembled) = lowered(&net.b.finish(&[c]), &[input], "a depthwise convolution");
+        assembled.steps.iter().map(|s| s.ops.clone()).collect()
+    }
+
+    #[test]
+    fn a_depthwise_result_beyond_the_second_level_cache_is_not_written() {
+        let whole = ["Conv", "Relu", "Conv"].map(String::from).to_vec();
+        assert!(steps(80).contains(&whole), "1.6 MB: {:?}", steps(80));
+        assert!(!steps(24).contains(&whole));
+    }
 }

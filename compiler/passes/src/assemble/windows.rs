@@ -42,7 +42,8 @@ fn result(graph: &Graph, nodes: &[NodeId]) -> Option<ValueId> {
     graph.layout(v).is_none_or(|l| l.within().is_none()).then_some(v)
 }
 
-fn large(graph: &Graph, machine: Machine, v: ValueId) -> bool {
+/// True if a value is so large that it had better not be written.
+pub(super) fn large(graph: &Graph, machine: Machine, v: ValueId) -> bool {
     bytes(graph, v) > LARGE * i64::from(machine.l2_bytes)
 }
 
