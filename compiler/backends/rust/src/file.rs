@@ -30,7 +30,11 @@ pub(crate) fn write(
     }
     kept.extend(more);
     let reached = reached(program, kept);
-    let mut names = Names::without(KEYWORDS.split_whitespace());
+    // The names that borrowing apart gives would hide functions.
+    let most = program.funcs.values().map(|f| f.params.len()).max().unwrap_or(0);
+    let parts = (0..most).map(|i| format!("part_{i}"));
+    let mut reserved: Vec<String> = KEYWORDS.split_whitespace().map(String::from).chain(parts).collect();
+    let mut names = Names::without(reserved.iter().map(String::as_str));
     let functions: Vec<String> = program
         .funcs
         .iter()
@@ -46,9 +50,6 @@ pub(crate) fn write(
         })
         .collect();
     let constants: Vec<String> = program.consts.values().map(|c| names.unique(&c.name.to_uppercase())).collect();
-    let mut reserved: Vec<String> = KEYWORDS.split_whitespace().map(String::from).collect();
-    let most = program.funcs.values().map(|f| f.params.len()).max().unwrap_or(0);
-    reserved.extend((0..most).map(|i| format!("part_{i}")));
     reserved.extend(functions.iter().chain(&constants).cloned());
     let pointer_bits = target.pointer_bits;
     let unchecked = options.unsafe_fast;
