@@ -12,3 +12,4 @@ mod levels;
 mod library;
 mod quantised;
 mod threads;
+mod typed;

@@ -75,6 +75,11 @@ pub trait Backend: Sync {
         None
     }
 
+    /// True if memory keeps the type of its elements, so that no view of it has another.
+    fn typed_memory(&self) -> bool {
+        false
+    }
+
     /// How much code the text's compiler makes of a program, in percent of what a compiler of C makes.
     fn code_percent(&self) -> u32 {
         100

@@ -187,6 +187,7 @@ fn file_hash(path: &Path) -> Result<String, Diagnostics> {
 pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
     let bits = backend.max_vector_bits(&options.target).min(options.target.vector_bits);
     let registers = backend.usable_vector_registers(&options.target);
+    let memory = if options.target.small { scarce(backend) } else { Memory::PLENTY };
     Machine {
         vector_bits: bits,
         unit_bits: options.target.vector_unit_bits,
@@ -197,7 +198,7 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
         threads: threads(options, backend),
         bytes: byte_products(options, backend),
         strict: options.strict_fp,
-        memory: if options.target.small { scarce(backend) } else { Memory::PLENTY },
+        memory: Memory { typed: backend.typed_memory(), ..memory },
     }
 }
 

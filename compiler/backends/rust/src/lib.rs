@@ -97,6 +97,11 @@ impl Backend for Rust {
         byte_products(target, &Options::default())
     }
 
+    /// A slice's type is that of its elements.
+    fn typed_memory(&self) -> bool {
+        true
+    }
+
     fn compile(&self, _: &Unit<'_>, _: &Target, _: &CompileOptions) -> Result<Code, Diagnostics> {
         Err(Diagnostic::error("E5131", "backend rust makes no machine code")
             .help("write a module (-o model.rs) or a crate (-o model/), and give it to rustc")

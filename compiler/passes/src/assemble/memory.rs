@@ -5,7 +5,7 @@ use super::reuse::Owned;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Sym};
 use onnxc_ir::graph::{NodeId, TensorType, ValueDef, ValueId};
-use onnxc_ir::loops::{Buf, BufKind, CmpOp, ConstData, ConstId, LoopKind, Space, Stmt, Value};
+use onnxc_ir::loops::{Buf, BufKind, CmpOp, ConstData, ConstId, FuncBuilder, LoopKind, Op, Space, Stmt, Ty, Value};
 use onnxc_ir::scalar::Scalar;
 use onnxc_ops::routine::TensorBuf;
 
@@ -15,6 +15,11 @@ pub(super) const OUT_OF_MEMORY: i32 = onnxc_ops::routine::OUT_OF_MEMORY;
 /// The most bytes that are set aside for a tensor whose size is known only during the run. A larger bound says nothing: pads
 /// that the run finds are bounded by what arithmetic bears. Such memory is asked for when the size is known.
 const MOST_BYTES: i64 = 1 << 32;
+
+/// Do two element types share no memory where memory has a type? Small ones are bytes in the end, complex128 is f64.
+fn retyped(a: DType, b: DType) -> bool {
+    a != b && ![a, b].iter().any(|d| d.is_small() || matches!(d, DType::Bool | DType::C128))
+}
 
 impl Assembler<'_> {
     /// A value's tensor type.
@@ -161,6 +166,11 @@ impl Assembler<'_> {
     pub(super) fn alias_value(&mut self, x: ValueId, y: ValueId) -> Result<(), Diagnostic> {
         let from = self.buffer(x)?;
         let TensorType { dtype, shape } = self.tensor(y)?;
+        if self.machine.memory.typed && retyped(from.dtype, dtype) {
+            let to = self.allocate(y)?;
+            self.copy_bits(&from, &to);
+            return Ok(());
+        }
         match self.storage[y].clone() {
             Some(to) => {
                 let buf = self.seen_as(&to, from.dtype);
@@ -175,6 +185,27 @@ impl Assembler<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Copies a tensor to memory of another type, bit by bit.
+    fn copy_bits(&mut self, from: &TensorBuf, to: &TensorBuf) {
+        let (read, written) = (from.dtype.size(), to.dtype.size());
+        // As many elements of each as the wider one has bytes.
+        let wide = read.max(written);
+        let lanes = |size: usize| (wide / size) as u16;
+        let count = if read == wide { self.count(from) } else { self.count(to) };
+        let zero = self.f.int(0);
+        self.f.for_loop("i", zero, count, 1, LoopKind::Serial, |f, i| {
+            let place = |f: &mut FuncBuilder, lanes: u16| {
+                let lanes = f.int(i64::from(lanes));
+                f.mul(i, lanes)
+            };
+            let at = place(f, lanes(read));
+            let v = f.load(from.buf, at, lanes(read), None);
+            let v = f.op(Ty::vector(to.dtype, lanes(written)), Op::Bitcast(v));
+            let at = place(f, lanes(written));
+            f.store(to.buf, at, v, None);
+        });
     }
 
     /// The same bytes as elements of another type.

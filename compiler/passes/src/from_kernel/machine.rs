@@ -47,6 +47,8 @@ pub struct Memory {
     pub ram: u64,
     /// Code that is larger than about so many bytes is made again with less written out.
     pub code_bytes: u32,
+    /// Memory keeps the type of its elements: what sees it as another is a copy.
+    pub typed: bool,
 }
 
 impl Machine {
@@ -80,6 +82,7 @@ impl Memory {
         thrift: 0,
         ram: u64::MAX,
         code_bytes: u32::MAX,
+        typed: false,
     };
     /// A microcontroller: stacks of 2 to 4 KiB are usual, and no load needs more than 8 bytes of alignment. Code of 20 KB
     /// is what one expects of a network there.
@@ -91,5 +94,6 @@ impl Memory {
         thrift: 0,
         ram: u64::MAX,
         code_bytes: 16 << 10,
+        typed: false,
     };
 }
