@@ -256,7 +256,8 @@ impl Language for Rust<'_> {
         let value = if d == DType::Bool { format!("u8::from({})", value.text) } else { value.text };
         if self.unchecked {
             let put = self.helpers.need("put", DType::F32);
-            return format!("{put}(&mut {name}{}, {at}, {value});", self.whole(&root));
+            // What is read from the same memory is read before it is borrowed.
+            return format!("{put}({at}, {value}, &mut {name}{});", self.whole(&root));
         }
         format!("{name}[{at}] = {value};")
     }

@@ -5,7 +5,7 @@ use onnxc_base::{DType, EntityRef};
 use onnxc_codegen::testing::{Case, programs};
 use onnxc_codegen::{ModuleInfo, Target, testing};
 use onnxc_ir::loops::interp::{ArgVal, Interp};
-use onnxc_ir::loops::{FuncId, Op, ParamKind, Program, Scalar};
+use onnxc_ir::loops::{FuncBuilder, FuncId, Op, ParamKind, Program, Scalar};
 use std::fmt::Write;
 use std::process::Command;
 
@@ -48,6 +48,29 @@ fn agrees_with_the_interpreter() {
 fn unchecked_access_agrees_with_the_interpreter() {
     let checked = agree(&Options { no_std: false, unsafe_fast: true, ..Options::default() }, 17);
     assert!(checked.is_none_or(|n| n > 60));
+}
+
+/// An element of a buffer moves to another place of the same one: it is read before that is borrowed to be written.
+#[test]
+fn unchecked_access_borrows_nothing_twice() {
+    let mut b = FuncBuilder::new("moves");
+    let y = b.param_buf("y", DType::F32, true);
+    let (from, to) = (b.int(1), b.int(0));
+    let v = b.load(y, from, 1, None);
+    b.store(y, to, v, None);
+    let mut program = Program { name: "m".into(), ..Program::default() };
+    let moves = program.funcs.push(b.finish());
+    let options = Options { no_std: false, unsafe_fast: true, ..Options::default() };
+    let text = crate::file::write(&program, &ModuleInfo::default(), &Target::host(), &options, &[moves]);
+    let text = text.unwrap_or_else(|e| panic!("{e}"));
+    let dir = tempfile::tempdir().expect("the temporary folder is writable");
+    std::fs::write(dir.path().join("m.rs"), &text).expect("the folder is writable");
+    let how = ["--edition", "2021", "--crate-type", "lib", "--emit", "metadata", "m.rs"];
+    let Ok(made) = Command::new("rustc").args(how).current_dir(dir.path()).output() else {
+        eprintln!("SKIPPED: no rustc on this machine");
+        return;
+    };
+    assert!(made.status.success(), "{text}\n{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// Compares cases; gives how many, or nothing without rustc.
