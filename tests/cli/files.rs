@@ -145,6 +145,10 @@ fn the_stack_of_rust_source_has_no_bound() {
     let (c, rust) = (json("m.c"), json("m.rs"));
     assert!(c["stack_bytes"].as_u64() > c["stack_array_bytes"].as_u64(), "{c}");
     assert!(rust["stack_bytes"].is_null() && rust["stack_array_bytes"].is_u64(), "{rust}");
+    // The sum is there where both are numbers.
+    let sum = c["workspace_bytes"].as_u64().zip(c["stack_bytes"].as_u64()).map(|(w, s)| w + s);
+    assert!(sum.is_some() && c["ram_bytes"].as_u64() == sum && rust["ram_bytes"].is_null(), "{c}");
+    assert!(report("m.c", "text").contains("\nram        ") && !report("m.rs", "text").contains("\nram "));
     assert!(
         report("m.c", "text").contains(" bytes at most") && report("m.rs", "text").contains("stack      no bound: ")
     );

@@ -175,9 +175,12 @@ fn too_much_ram(plan: &Plan, works: u64, most: u64) -> Diagnostic {
     alive.sort_by_key(|(p, bytes)| (std::cmp::Reverse(*bytes), p.offset.as_int()));
     let names: Vec<String> = alive.iter().take(NAMED).map(|(p, bytes)| format!("'{}' {bytes} bytes", p.name)).collect();
     let names = format!("{}{}", names.join(", "), rest(alive.len()));
-    Diagnostic::error("E5030", format!("the model needs {works} bytes of RAM; alive at one time: {names}"))
-        .expected(format!("at most {most} bytes (--max-ram)"))
-        .help(format!("the smallest budget that works is --max-ram {works}"))
+    Diagnostic::error(
+        "E5030",
+        format!("the model needs {works} bytes of RAM beside its stack; alive at one time: {names}"),
+    )
+    .expected(format!("at most {most} bytes (--max-ram)"))
+    .help(format!("the smallest budget that works is --max-ram {works}"))
 }
 
 /// What a list of so many doesn't name.

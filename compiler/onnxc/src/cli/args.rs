@@ -113,7 +113,8 @@ pub struct BuildArgs {
     /// An object file or library to link with; may be repeated
     #[arg(long = "link", value_name = "FILE")]
     pub link: Vec<PathBuf>,
-    /// The most bytes of workspace; what needs more is made thriftier, or refused with the tensors that stand in its way
+    /// The most bytes of workspace; what needs more is made thriftier, or refused with the tensors that stand in its way. The
+    /// stack, which --report names beside it, is not among them, and may grow with thrift
     #[arg(long, value_name = "BYTES")]
     pub max_ram: Option<u64>,
     /// The most bytes of weights and code; what needs more is refused with the largest constants

@@ -60,6 +60,8 @@ pub struct Report {
     /// is alive at one time.
     /// None of Rust source: rustc puts more on the stack than the program has, and nobody says how much.
     pub stack_bytes: Option<u64>,
+    /// Bytes of RAM that a run takes: workspace and stack. None where either isn't a number.
+    pub ram_bytes: Option<u64>,
     /// Bytes of the module's own arrays on the stack, in the deepest chain of calls: all that is known of Rust source.
     pub stack_array_bytes: u64,
     /// Bytes of weights and tables.
@@ -121,11 +123,14 @@ impl Report {
         let code_bytes = code.map_or(module.lowered.code_bytes, Artefact::code_bytes);
         let macs = module.lowered.assembled.steps.iter().filter_map(|s| s.macs.clone()).fold(Sym::int(0), |a, b| a + b);
         let remark = |n: &Note| Remark { node: n.node.clone(), op: n.op.clone(), message: n.message.clone() };
+        let workspace = workspace_bytes(module);
+        let stack =
+            (source != Some("rust")).then(|| budget::stack_bytes(&module.program, code.and_then(Artefact::frames)));
         Report {
             name: module.program.name.clone(),
-            workspace_bytes: workspace_bytes(module),
-            stack_bytes: (source != Some("rust"))
-                .then(|| budget::stack_bytes(&module.program, code.and_then(Artefact::frames))),
+            ram_bytes: workspace.0.as_int().zip(stack).map(|(w, s)| w.unsigned_abs() + s),
+            workspace_bytes: workspace,
+            stack_bytes: stack,
             stack_array_bytes: budget::array_bytes(&module.program),
             constant_bytes,
             code_bytes,
@@ -156,6 +161,9 @@ impl fmt::Display for Report {
                 "stack      no bound: how large rustc makes frames isn't known; the module's own arrays are {} bytes of them",
                 self.stack_array_bytes
             )?,
+        }
+        if let Some(bytes) = self.ram_bytes {
+            writeln!(f, "ram        {bytes} bytes: workspace and stack; --max-ram limits the workspace")?;
         }
         writeln!(f, "constants  {} bytes", self.constant_bytes)?;
         writeln!(f, "code       {} bytes", self.code_bytes)?;
