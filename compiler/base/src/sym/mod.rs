@@ -55,6 +55,7 @@ mod atoms;
 mod bounds;
 mod div;
 mod eval;
+mod hash;
 mod memo;
 mod minmax;
 mod ops;
@@ -71,7 +72,9 @@ mod upper;
 mod walk;
 mod witness;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub use eval::EvalError;
@@ -85,23 +88,53 @@ pub const MAX_SIZE: u32 = 4096;
 pub const MAX_DEPTH: u32 = 64;
 
 /// The name of an unknown: a dimension (`h`), a loop or index variable (`i`, `j#3`). Ordered by name.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Symbol(Arc<str>);
+#[derive(Clone)]
+pub struct Symbol {
+    name: Arc<str>,
+    /// The name's [`fnv`].
+    hash: u64,
+}
 
 impl Symbol {
     /// The symbol of that name; equal names are the same symbol. Any text is allowed (printed in backticks if need be).
     pub fn new(name: &str) -> Self {
-        Self(name.into())
+        Self { name: name.into(), hash: fnv(name) }
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// One of 64 bits, which few other symbols have.
     fn bit(&self) -> u64 {
-        1 << (fnv(self.as_str()) >> 32 & 63)
+        1 << (self.hash >> 32 & 63)
+    }
+}
+
+impl PartialEq for Symbol {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && (Arc::ptr_eq(&self.name, &other.name) || self.name == other.name)
+    }
+}
+
+impl Eq for Symbol {}
+
+impl Ord for Symbol {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.name, &other.name) { Ordering::Equal } else { self.name.cmp(&other.name) }
+    }
+}
+
+impl PartialOrd for Symbol {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Symbol {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 

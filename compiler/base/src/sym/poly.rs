@@ -2,17 +2,17 @@
 //!
 //! Every result satisfies the invariants of [`Poly`], or is the `overflow` marker. Knows nothing of division.
 
+use super::hash::Mixer;
 use super::{Atom, MAX_DEPTH, MAX_SIZE, Mono, Poly, Repr, Sym, Symbol, Term};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 impl Poly {
     fn new(size: u32, depth: u32, terms: Vec<Term>) -> Poly {
-        // Its keys are fixed, so the hash is the same in each run; operands give theirs without a walk.
-        let mut hasher = DefaultHasher::new();
+        // The same in each run; operands give theirs without a walk.
+        let mut hasher = Mixer::default();
         terms.hash(&mut hasher);
         let names = terms.iter().flat_map(|t| &t.mono.0).fold(0, |all, a| all | a.names());
         Poly { hash: hasher.finish(), names, size, depth, terms }

@@ -12,10 +12,10 @@ pub(super) const RESERVED: [&str; 7] = ["floordiv", "ceildiv", "mod", "min", "ma
 
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_identifier(&self.0) && !RESERVED.contains(&&*self.0) {
-            f.write_str(&self.0)
+        if is_identifier(&self.name) && !RESERVED.contains(&&*self.name) {
+            f.write_str(&self.name)
         } else {
-            f.write_str(&quoted(&self.0, '`'))
+            f.write_str(&quoted(&self.name, '`'))
         }
     }
 }

@@ -3,14 +3,15 @@
 //! Most claims that simplification tries are false, and a search that fails is the dear one; an evaluation is cheap.
 //! Nothing is concluded from a claim that holds for all examples, so their choice affects speed only.
 
-use super::{Range, Ranges, Sym, Symbol, fnv};
-use std::collections::BTreeMap;
+use super::hash::Mixed;
+use super::{Range, Ranges, Sym, Symbol};
+use std::collections::HashMap;
 
 /// Values of symbols; of those not in it, see [`Example::value`].
 #[derive(Clone, Debug)]
 pub(super) struct Example {
     number: i64,
-    values: BTreeMap<Symbol, i64>,
+    values: HashMap<Symbol, i64, Mixed>,
 }
 
 const EXAMPLES: i64 = 4;
@@ -24,7 +25,7 @@ impl Ranges {
 
     /// The example of that number, if it comes out within all ranges.
     fn example(&self, number: i64) -> Option<Example> {
-        let mut example = Example { number, values: BTreeMap::new() };
+        let mut example = Example { number, values: HashMap::default() };
         for (symbol, _) in self.iter() {
             self.choose(symbol, &mut example, 8)?;
         }
@@ -71,6 +72,5 @@ impl Example {
 
 /// A number that differs between symbols and grows with the example: 0, then below 16, 64, 256.
 fn spread(symbol: &Symbol, number: i64) -> i64 {
-    let hash = fnv(symbol.as_str());
-    if number == 0 { 0 } else { (hash >> 32) as i64 % (4 << (2 * number)) }
+    if number == 0 { 0 } else { (symbol.hash >> 32) as i64 % (4 << (2 * number)) }
 }
