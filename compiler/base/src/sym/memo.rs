@@ -5,6 +5,7 @@
 //! was asked before, or by whom. Copies of ranges share their answers until one of them changes; ranges that add the same
 //! symbols to the same others share theirs.
 
+use super::hash::Mixed;
 use super::{Range, Sym, Symbol};
 use std::collections::HashMap;
 use std::fmt;
@@ -25,11 +26,15 @@ pub(super) struct Memo(Arc<Mutex<Answers>>);
 #[derive(Default)]
 struct Answers {
     /// Is it at least 0? With what the proof costs.
-    proofs: HashMap<Sym, (bool, u32)>,
+    proofs: HashMap<Sym, (bool, u32), Mixed>,
+    /// What a proof found that used a whole budget up.
+    spent: HashMap<Sym, bool, Mixed>,
     /// The simpler expression, after so many rewrites at most. With the work that it took.
-    simpler: HashMap<(Sym, u32), (Sym, u32)>,
+    simpler: HashMap<(Sym, u32), (Sym, u32), Mixed>,
+    /// The simpler expression where all work was used up.
+    exhausted: HashMap<Sym, Sym, Mixed>,
     /// Answers of ranges that add these symbols.
-    above: HashMap<Added, Memo>,
+    above: HashMap<Added, Memo, Mixed>,
 }
 
 impl fmt::Debug for Memo {
@@ -52,6 +57,36 @@ impl Memo {
                 a.proofs.clear();
             }
             a.proofs.insert(d.clone(), (proved, cost));
+        });
+    }
+
+    /// What a proof found that used a whole budget up; only for who has a whole one.
+    pub(super) fn spent(&self, d: &Sym) -> Option<bool> {
+        self.with(|a| a.spent.get(d).copied())
+    }
+
+    /// Keeps what a search found that used a whole budget up.
+    pub(super) fn keep_spent(&self, d: &Sym, proved: bool) {
+        self.with(|a| {
+            if a.spent.len() >= MOST {
+                a.spent.clear();
+            }
+            a.spent.insert(d.clone(), proved);
+        });
+    }
+
+    /// What a simplification ended with that used all work up.
+    pub(super) fn exhausted(&self, s: &Sym) -> Option<Sym> {
+        self.with(|a| a.exhausted.get(s).cloned())
+    }
+
+    /// Keeps what a simplification ended with that used all work up.
+    pub(super) fn keep_exhausted(&self, s: &Sym, simpler: &Sym) {
+        self.with(|a| {
+            if a.exhausted.len() >= MOST {
+                a.exhausted.clear();
+            }
+            a.exhausted.insert(s.clone(), simpler.clone());
         });
     }
 
@@ -119,6 +154,27 @@ mod tests {
                 assert_eq!(warm.prove_eq(&h, q), ranges().prove_eq(&h, q), "{q}");
             }
         }
+    }
+
+    /// The thirds of a number, rounded so and so, are the number; no search finds that out.
+    #[test]
+    fn what_is_given_up_is_given_up_once() {
+        let many: Vec<Sym> = (0..4).map(|k| Sym::var(format!("a{k}"))).collect();
+        let fresh = || {
+            let mut r = Ranges::new();
+            (0..4).for_each(|k| r.set_index(format!("a{k}"), &Sym::var("n")));
+            r
+        };
+        let thirds = |a: &Sym| (0..3).map(|k| (a + k).floordiv(&Sym::int(3))).sum::<Sym>() - a;
+        let two = many.iter().map(thirds).sum::<Sym>() + 2;
+        let warm = fresh();
+        let found = warm.nonneg(&two);
+        assert_eq!(warm.layer(&two).memo().spent(&two), Some(found), "it takes a whole budget");
+        assert_eq!((warm.nonneg(&two), fresh().nonneg(&two)), (found, found));
+        let greatest = Sym::max_of((1..13).map(|k| &two * k).collect());
+        let first = warm.simplify(&greatest);
+        assert_eq!(warm.layer(&greatest).memo().exhausted(&greatest).as_ref(), Some(&first), "it takes all work");
+        assert_eq!((warm.simplify(&greatest), fresh().simplify(&greatest)), (first.clone(), first));
     }
 
     #[test]

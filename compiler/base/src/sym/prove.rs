@@ -6,6 +6,7 @@
 //! The search is depth first, in a fixed order, within a fixed budget: fast, deterministic, incomplete.
 
 use super::div::gcd;
+use super::hash::Mixed;
 use super::{Atom, Ranges, Sym, Symbol};
 use std::collections::{BTreeSet, HashSet};
 
@@ -65,10 +66,18 @@ impl Ranges {
             *budget = left;
             return proved;
         }
-        let mut search = Search { ranges, budget: *budget, failed: HashSet::new() };
+        if *budget == BUDGET
+            && let Some(proved) = ranges.memo().spent(d)
+        {
+            *budget = 0;
+            return proved;
+        }
+        let mut search = Search { ranges, budget: *budget, failed: HashSet::default() };
         let proved = search.nonneg(d);
-        if search.budget > 0 {
-            ranges.memo().keep_proof(d, proved, *budget - search.budget);
+        match search.budget {
+            0 if *budget == BUDGET => ranges.memo().keep_spent(d, proved),
+            0 => {}
+            left => ranges.memo().keep_proof(d, proved, *budget - left),
         }
         *budget = search.budget;
         proved
@@ -110,7 +119,7 @@ struct Search<'a> {
     /// How many more nodes may be looked at.
     budget: u32,
     /// Looked at in vain (or under way); orders of replacement that lead to the same expression are many.
-    failed: HashSet<Sym>,
+    failed: HashSet<Sym, Mixed>,
 }
 
 impl Search<'_> {

@@ -20,7 +20,16 @@ impl Ranges {
         if sym.as_int().is_some() || sym.as_symbol().is_some_and(|s| self.get(s).is_none()) {
             return sym.clone();
         }
-        Simplifier { ranges: self.layer(sym), work: Cell::new(WORK) }.simplified(sym, FUEL)
+        let ranges = self.layer(sym);
+        if let Some(simpler) = ranges.memo().exhausted(sym) {
+            return simpler;
+        }
+        let all = Simplifier { ranges, work: Cell::new(WORK) };
+        let simpler = all.simplified(sym, FUEL);
+        if all.work.get() < BUDGET {
+            ranges.memo().keep_exhausted(sym, &simpler);
+        }
+        simpler
     }
 }
 
