@@ -16,9 +16,10 @@ use onnxc_ops::Registry;
 
 /// A core's share of the caches, in units of its second-level one.
 const SHARE: i64 = 8;
-/// Sums of so few steps, those of a depthwise convolution, take no longer than to write their results and to read them again:
-/// these only have to be larger than the second-level cache.
+/// Sums of so few steps, those of a depthwise convolution, take no longer than to write their results and to read them again.
 const SHORT: i64 = 64;
+/// Results of short sums that are larger don't come from a second-level cache, whatever the core.
+const WRITTEN: i64 = 3 << 19;
 
 /// Joins steps of a region.
 ///
@@ -31,7 +32,8 @@ pub(super) fn join(
     region: &Region,
     steps: Vec<Step>,
 ) -> Result<Vec<Step>, Diagnostic> {
-    let between = |nodes: &[NodeId]| passes_on(graph, nodes).filter(|v| 2 * bytes(graph, *v) > 3 * l2(machine));
+    let least = WRITTEN.min(SHARE * l2(machine));
+    let between = |nodes: &[NodeId]| passes_on(graph, nodes).filter(|v| bytes(graph, *v) > least);
     pairs::join(graph, region, steps, between, |first, nodes| fits(graph, registry, machine, first, nodes))
 }
 
@@ -49,8 +51,9 @@ fn passes_on(graph: &Graph, nodes: &[NodeId]) -> Option<ValueId> {
 fn large(graph: &Graph, machine: Machine, nodes: &[NodeId], short: bool) -> bool {
     let alone = !machine.memory.scarce && machine.memory.thrift == 0;
     let inputs = nodes.iter().flat_map(|n| graph.nodes[*n].inputs.iter().flatten());
-    short && alone && !inputs.copied().any(|v| windows::large(graph, machine, v))
-        || passes_on(graph, nodes).is_some_and(|v| bytes(graph, v) > SHARE * l2(machine))
+    let short = short && alone && !inputs.copied().any(|v| windows::large(graph, machine, v));
+    let least = if short { WRITTEN } else { SHARE * l2(machine) };
+    passes_on(graph, nodes).is_some_and(|v| bytes(graph, v) > least)
 }
 
 /// Bytes of a value, about.
