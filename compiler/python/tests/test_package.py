@@ -99,13 +99,14 @@ class Arrays(unittest.TestCase):
         self.assertEqual((y.tolist(), z.tolist()), ([0, 1], [2, 3]))
 
     def test_any_number_of_threads_gives_the_same(self):
+        # Worth three threads with vectors of any width.
         w = np.linspace(-1, 1, 96 * 96, dtype=np.float32).reshape(96, 96)
         graph = model(
             [helper.make_node("MatMul", ["x", "w"], ["y"])],
-            [("x", TensorProto.FLOAT, [64, 96]), ("w", TensorProto.FLOAT, [96, 96])],
-            [("y", TensorProto.FLOAT, [64, 96])],
+            [("x", TensorProto.FLOAT, [256, 96]), ("w", TensorProto.FLOAT, [96, 96])],
+            [("y", TensorProto.FLOAT, [256, 96])],
         )
-        x = np.linspace(-2, 2, 64 * 96, dtype=np.float32).reshape(64, 96)
+        x = np.linspace(-2, 2, 256 * 96, dtype=np.float32).reshape(256, 96)
         want = onnxc.compile(graph)(x, w)
         m = onnxc.compile(graph, threads=3)
         for n in (1, 2, 3, "auto"):
