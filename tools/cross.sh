@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the firmware tests need on Debian: cross compilers for Cortex-M, RISC-V (Clang for its vectors), AArch64 and
-# Xtensa (a linker), and QEMU. As root by
+# Installs what the firmware tests need on Debian: cross compilers for Cortex-M, RISC-V (Clang for its vectors), AArch64,
+# Xtensa and WebAssembly (linkers), and QEMU. As root by
 # apt; as another user it prints the one line to run. And, by rustup, Rust's core library for Cortex-M4F. Elsewhere, or offline,
 # it says so: the tests skip what is missing, aloud.
 set -u
@@ -14,10 +14,12 @@ if command -v rustc >/dev/null && ! ls "$(rustc --print target-libdir --target $
     fi
 fi
 need=(gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm qemu-system-misc gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf cmake
-      gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gcc-riscv64-linux-gnu libc6-dev-riscv64-cross clang-22 binutils-xtensa-lx106)
+      gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gcc-riscv64-linux-gnu libc6-dev-riscv64-cross clang-22 lld-22
+      binutils-xtensa-lx106)
 have() { command -v "$1" >/dev/null 2>&1; }
 if have arm-none-eabi-gcc && have qemu-system-arm && have riscv64-unknown-elf-gcc && have qemu-system-riscv32 && have cmake &&
-   have aarch64-linux-gnu-gcc && have qemu-aarch64 && have riscv64-linux-gnu-gcc && have clang-22 && have xtensa-lx106-elf-ld; then exit 0; fi
+   have aarch64-linux-gnu-gcc && have qemu-aarch64 && have riscv64-linux-gnu-gcc && have clang-22 && have wasm-ld-22 &&
+   have xtensa-lx106-elf-ld; then exit 0; fi
 if ! have apt-get; then
     echo "== no apt-get here: firmware tests run with the cross tools that there are"
 elif [ "$(id -u)" -ne 0 ]; then
