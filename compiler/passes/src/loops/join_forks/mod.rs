@@ -6,7 +6,8 @@
 //! rows or channels of their own mostly do. Functions that nobody calls any more go.
 //!
 //! Runs right after `outline-parallel`. Does NOT change how a kernel is shared out, and joins nothing whose number of shares
-//! is known at run time only, nor what has something done between its steps (a profile's clock).
+//! is known at run time only, nor what has something done between its steps (a profile's clock), nor where a budget of
+//! memory asks for thrift.
 
 mod footprint;
 mod merge;
@@ -29,7 +30,8 @@ pub const PASS: LoopsPass = LoopsPass {
     about: "let threads go on without waiting for each other where each needs its own part only",
     level: 1,
     run: |p, cx| {
-        if cx.threads > 1 {
+        // What is joined is alive together, so memory that is scarce counts for more.
+        if cx.threads > 1 && cx.machine.memory.thrift == 0 {
             join(p);
         }
         Ok(())
