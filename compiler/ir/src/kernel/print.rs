@@ -23,7 +23,7 @@
 //! }
 //! ```
 //! A loop is an axis and its block, `~` if blocks are about equal, `?` if whole blocks are guarded; `at y 2` is inside two loops of stage y.
-//! `~~` where halves of them make up for that; `few [1 96, 2 48]`: so much along the lanes where the tile has one row, or two.
+//! `~~` where smaller tiles make up for that; `few [1 96, 2 48]`: so much along the lanes where the tile has one row, or two.
 //! Expressions: `a[i, j]` loads; an index is a symbolic integer as it stands, or any expression. As a value, a symbolic
 //! integer is `int(2*i + 1)`. Literals: `0.5` is an f32, `true` a bool, others carry their type: `4i64`, `0.5f64`.
 //! `+ - * /` are left-associative, comparisons bind less; all other operations are functions (`exp(x)`, `floordiv(a, b)`,
@@ -178,7 +178,7 @@ fn loops(list: &[Loop]) -> String {
     let each = list.iter().map(|l| match l.cut {
         Cut::Aligned => format!("{} {}", l.axis, l.block),
         Cut::Even => format!("{} ~{}", l.axis, l.block),
-        Cut::Halved => format!("{} ~~{}", l.axis, l.block),
+        Cut::Graded => format!("{} ~~{}", l.axis, l.block),
         Cut::Guarded => format!("{} {}?", l.axis, l.block),
     });
     each.collect::<Vec<_>>().join(", ")

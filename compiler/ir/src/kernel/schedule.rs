@@ -145,9 +145,9 @@ pub enum Cut {
     Aligned,
     /// Blocks may be smaller so that all are about equal: 49 by 14 as 13, 12, 12, 12.
     Even,
-    /// As `Even`; a number that isn't known, and of which such blocks aren't the sum, is cut into blocks of half the size, and
-    /// so on. Only for the last loop of an axis.
-    Halved,
+    /// As `Even`; a number that isn't known, and of which such blocks aren't the sum, is cut into smaller blocks. Only for the
+    /// last loop of an axis.
+    Graded,
     /// Each block starts at a multiple of its size and is whole. Points beyond the extent are computed in registers
     /// (`acc`) but not stored. Only for the last loop of an axis of a stage with `acc`.
     Guarded,

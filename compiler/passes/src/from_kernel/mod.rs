@@ -13,7 +13,7 @@ mod dots;
 mod edges;
 mod eval;
 mod frame;
-mod halves;
+mod graded;
 mod inherit;
 mod machine;
 mod planes;
@@ -29,6 +29,7 @@ mod transpose;
 mod visits;
 
 pub use cuts::equal_parts;
+pub(crate) use graded::graded_tiles;
 pub use machine::{Machine, Memory};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};
@@ -131,7 +132,7 @@ struct Cx<'a> {
     /// The names of lengths.
     names: BTreeMap<Sym, Symbol>,
     /// The names of what of a length goes in tiles of a size, and of the rest.
-    halves: BTreeMap<(Sym, u32), [Symbol; 2]>,
+    graded: BTreeMap<(Sym, u32), [Symbol; 2]>,
     /// What the loops that are open go over, by stage and number.
     begun: BTreeMap<(DefId, usize), span::Span>,
 }
@@ -246,7 +247,7 @@ impl<'a> Cx<'a> {
             loops: 0,
             threaded: false,
             names: BTreeMap::new(),
-            halves: BTreeMap::new(),
+            graded: BTreeMap::new(),
             begun: BTreeMap::new(),
         }
     }

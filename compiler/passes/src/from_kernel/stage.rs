@@ -56,8 +56,8 @@ impl<'k> Cx<'k> {
         let rolls = |s: &Stage| s.at.is_some_and(|a| a.rolls && a.depth as usize == at + 1);
         let parallel = stage.parallel && !self.kernel.schedule.attached(stage.def).any(rolls);
         let block = self.few(stage, at, domain).unwrap_or(l.block);
-        if let Some(len) = self.halved_length(stage, at, domain)? {
-            return self.halves(stage, at, domain, (&len, block), parallel);
+        if let Some(len) = self.graded_length(stage, at, domain)? {
+            return self.graded(stage, at, domain, (&len, block), parallel);
         }
         let parts = self.parts(stage, at, domain, block)?;
         self.loop_over(stage, at, domain, &parts, parallel)
@@ -100,8 +100,8 @@ impl<'k> Cx<'k> {
         let l = &stage.loops[at];
         let span = domain.get(&l.axis).ok_or_else(|| self.error(format!("no axis {}", l.axis)))?;
         let len = if l.block > 1 { self.named(&l.axis, &span.len) } else { span.len.clone() };
-        if let Some(len) = self.halved_length(stage, at, domain)? {
-            return Ok(self.all_halves(&l.axis, len, block));
+        if let Some(len) = self.graded_length(stage, at, domain)? {
+            return Ok(self.all_graded(&l.axis, len, block));
         }
         Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&len, block, self.kind(stage, at, l))))
     }

@@ -1,7 +1,7 @@
 //! Few rows of products whose number of rows only a run knows, and usually is one.
 //!
 //! The register tile of such a product is chosen for many rows. Fewer than a tile's would be done one by one, and so few rows
-//! have few sums: each multiply-add waits for the one before. So tiles of half the rows and less are there, too, and those of
+//! have few sums: each multiply-add waits for the one before. So tiles of fewer rows are there, too, and those of
 //! the fewest rows take several of the tile's blocks along the lanes at once.
 //!
 //! Not where the loop over panels is outside of the rows, as they come from beyond the caches: then memory is what few rows
@@ -36,7 +36,7 @@ pub fn few(kernel: &mut Kernel, machine: Machine) {
     kernel.schedule.stages = stages;
 }
 
-/// Halves the tile's rows; gives the number of the loop along the lanes, and of the rows.
+/// Lets there be tiles of fewer rows; gives the number of the loop along the lanes, and of the rows.
 fn rows(kernel: &Kernel, stage: &mut Stage) -> Option<(usize, u32)> {
     let l = stage.vector.as_ref()?;
     let lanes = stage.loops.iter().rposition(|x| x.axis == l.axis)?;
@@ -47,7 +47,7 @@ fn rows(kernel: &Kernel, stage: &mut Stage) -> Option<(usize, u32)> {
     if !usually_one(kernel, &axis.extent) || at > lanes || stage.loops[at].cut != Cut::Even {
         return None;
     }
-    stage.loops[at].cut = Cut::Halved;
+    stage.loops[at].cut = Cut::Graded;
     Some((lanes, stage.loops[at].block))
 }
 
@@ -66,7 +66,7 @@ fn wider(kernel: &Kernel, machine: Machine, stage: &Stage, at: usize, rows: u32)
 
 /// How many blocks of so many vectors few rows had best have at once. Each vector meets all rows before the next, so one of
 /// them is in a register, beside the rows' scalars.
-fn several(registers: u32, (columns, lanes): (i64, i64), rows: u32, vectors: u32) -> u32 {
+pub fn several(registers: u32, (columns, lanes): (i64, i64), rows: u32, vectors: u32) -> u32 {
     let cycles = |blocks: u32| -> f64 {
         runs_of_vectors(columns, lanes, blocks * vectors).iter().map(|(v, c)| c * step(rows, *v, true, false)).sum()
     };
@@ -112,14 +112,14 @@ mod tests {
 
     #[test]
     fn few_rows_take_several_blocks_where_their_operands_are_near() {
-        assert_eq!(blocks(64, 192, Machine::USUAL), [(1, 96), (2, 48)]);
+        assert_eq!(blocks(64, 192, Machine::USUAL), [(1, 96), (2, 48), (3, 32)]);
         assert_eq!(blocks(64, 24, Machine::USUAL), [], "there is one block only");
         assert_eq!(blocks(64, 192, Machine { l2_bytes: 1 << 14, ..Machine::USUAL }), [], "panels outside of rows");
     }
 
     #[test]
     fn few_rows_compute_what_many_do() {
-        for m in (0..15).chain([23, 49]) {
+        for m in (0..27).chain([49]) {
             for columns in [24, 96, 130, 200] {
                 agree(product(33, columns), &[("m", m)], &[numbers(&[m as usize, 33])]);
             }

@@ -5,11 +5,12 @@
 //! counts; the figures are those of a core with two FMA units, two load ports and six micro-operations a cycle.
 
 use super::expr::{Site, loads};
+use super::few;
 use super::lanes::{self, Access};
 use super::pack::{is_const, is_const_copy};
 use super::plan::Nest;
 use super::window::window_tile;
-use crate::from_kernel::{Machine, equal_parts, reduction_axes};
+use crate::from_kernel::{Machine, equal_parts, graded_tiles, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
 use onnxc_ir::kernel::{Axis, Cut, Kernel, Lanes};
@@ -26,6 +27,8 @@ const MANY: i64 = 128;
 const SAMPLES: i64 = 16;
 /// Cycles from one fused multiply-add to the next that needs its result.
 const LATENCY: f64 = 4.0;
+/// Cycles from the last step of a tile to the first of the next, where few rows have few tiles.
+const END: f64 = 24.0;
 /// Bytes of a panel of vectors that stays in the first-level cache: half of the usual one.
 const NEAR_BYTES: i64 = 16 << 10;
 /// Cycles of a vector that comes from the second-level cache.
@@ -102,6 +105,7 @@ pub fn register_tile(
         in_turn: !machine.memory.scarce,
         near: near(steps.saturating_mul(size), n, machine),
         copied: sites.iter().all(|s| !is_const(kernel, s.src) && !is_const_copy(kernel, s.src)),
+        steps: steps.max(1),
     };
     let ([ro, mut ri], nv) = best(machine.registers, i64::from(l.lanes), &output);
     if machine.memory.scarce && machine.memory.unroll < LITTLE {
@@ -139,14 +143,18 @@ struct Output {
     near: i64,
     /// No operand is constant, so panels are made when the kernel runs.
     copied: bool,
+    /// Steps of the reduction.
+    steps: i64,
 }
 
 /// The cheapest rows along both axes, and vectors.
 fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
-    let Output { rows: [outer, inner], n, shared, broadcast, in_turn, near, copied } = *output;
+    let Output { rows: [outer, inner], n, shared, broadcast, in_turn, near, copied, steps } = *output;
     let most_vectors = ((n + lanes - 1) / lanes).clamp(1, i64::from(MAX_VECTORS)) as u32;
     let several = outer.number * inner.number > 1;
     let most = |m: Rows| m.number.clamp(1, i64::from(MAX_ROWS)) as u32;
+    // Many tiles overlap.
+    let end = if inner.one { END / steps as f64 } else { 0.0 };
     let mut found = (f64::INFINITY, [1, 1], 1);
     for nv in 1..=most_vectors {
         for ro in 1..=most(outer) {
@@ -160,9 +168,13 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
                 let rows = |(a, c): (u32, f64)| along.iter().map(move |(b, d)| (a * b, c * d)).collect::<Vec<_>>();
                 let rows: Vec<(u32, f64)> = outer.runs(i64::from(ro)).into_iter().flat_map(rows).collect();
                 let far = shared && several && i64::from(nv) * lanes > near;
-                let column = |v: u32| rows.iter().map(|(r, c)| c * step(*r, v, shared, far)).sum::<f64>();
-                let rest = |v: u32| if v == nv || !copied { 1.0 } else { REST };
-                let cost: f64 = runs_of_vectors(n, lanes, nv).iter().map(|(v, c)| c * rest(*v) * column(*v)).sum();
+                let rest = |v: u32| if v % nv == 0 || !copied { 1.0 } else { REST };
+                let tile = |r: u32, v: u32| rest(v) * (step(r, v, shared, far) + end);
+                let line = |r: u32| {
+                    let blocks = if inner.one && r + 1 < ri { few::several(registers, (n, lanes), r, nv) } else { 1 };
+                    runs_of_vectors(n, lanes, blocks * nv).iter().map(|(v, c)| c * tile(r, *v)).sum::<f64>()
+                };
+                let cost: f64 = rows.iter().map(|(r, c)| c * line(*r)).sum();
                 // Rows in one line of memory are kinder to the caches.
                 let cost = cost * (1.0 + 0.005 * f64::from(ro - 1));
                 if cost < found.0 - 1e-9 {
@@ -181,27 +193,36 @@ pub(super) struct Rows {
     pub number: i64,
     /// That is their number in every run.
     pub known: bool,
+    /// One is usual.
+    pub one: bool,
 }
 
 impl Rows {
-    const ONE: Rows = Rows { number: 1, known: true };
+    const ONE: Rows = Rows { number: 1, known: true, one: true };
 
     /// The points of an axis.
     pub fn of(kernel: &Kernel, a: &Axis) -> Rows {
         match (a.extent.as_int(), kernel.ranges.estimate(&a.extent)) {
-            (Some(number), _) => Rows { number, known: true },
-            (None, ..=1) => Rows { number: MANY, known: false },
-            (None, number) => Rows { number, known: false },
+            (Some(number), _) => Rows { number, known: true, one: number == 1 },
+            (None, ..=1) => Rows { number: MANY, known: false, one: true },
+            (None, number) => Rows { number, known: false, one: false },
         }
     }
 
     /// Sizes and how many of each, in tiles of at most so many. A known number is cut equally. Another one as well if there
     /// are enough tiles, else tiles of one less overlap, and fewer than such a tile's are done one by one (see `from_kernel`);
-    /// that is the mean over numbers from the estimate to twice as many.
+    /// that is the mean over numbers from the estimate to twice as many. Where one is usual few count as much as many, each by
+    /// its share of the time, in tiles of several sizes.
     pub fn runs(self, most: i64) -> Vec<(u32, f64)> {
         if self.known {
             let parts = equal_parts(self.number, most).into_iter();
             return parts.map(|(a, b, size)| (size as u32, ((b - a) / size) as f64)).collect();
+        }
+        if self.one {
+            let share = |n: i64| self.number as f64 / (n * (SAMPLES + 1)) as f64;
+            let of =
+                |n: i64| graded_tiles(n, most as u32).into_iter().map(move |(size, k)| (size, k as f64 * share(n)));
+            return (1..=SAMPLES).chain([self.number]).flat_map(of).collect();
         }
         let (samples, mut counts) = (SAMPLES.min(self.number), [0; 3]);
         for n in (0..samples).map(|k| self.number + k * self.number / samples) {
@@ -269,9 +290,17 @@ mod tests {
     #[test]
     fn tiles_fit_the_registers_and_the_output() {
         let best = |registers, lanes, m: [i64; 2], n| {
-            let rows = m.map(|number| Rows { number, known: true });
-            let output =
-                Output { rows, n, shared: true, broadcast: true, in_turn: true, near: i64::MAX, copied: false };
+            let rows = m.map(|number| Rows { number, known: true, one: number == 1 });
+            let output = Output {
+                rows,
+                n,
+                shared: true,
+                broadcast: true,
+                in_turn: true,
+                near: i64::MAX,
+                copied: false,
+                steps: 64,
+            };
             let ([ro, ri], nv) = best(registers, lanes, &output);
             (ro * ri, nv)
         };
@@ -287,10 +316,24 @@ mod tests {
 
     #[test]
     fn panels_made_by_a_run_leave_no_rest() {
-        const MANY: Rows = Rows { number: 1500, known: true };
+        const MANY: Rows = Rows { number: 1500, known: true, one: false };
         let vectors = |copied| {
             let rows = [Rows::ONE, MANY];
-            best(16, 8, &Output { rows, n: 64, shared: true, broadcast: true, in_turn: true, near: i64::MAX, copied }).1
+            best(
+                16,
+                8,
+                &Output {
+                    rows,
+                    n: 64,
+                    shared: true,
+                    broadcast: true,
+                    in_turn: true,
+                    near: i64::MAX,
+                    copied,
+                    steps: 64,
+                },
+            )
+            .1
         };
         assert_eq!((vectors(true), 8 % vectors(true)), (2, 0));
         assert_eq!(vectors(false), 3, "constants are filled up once for all");
@@ -298,7 +341,7 @@ mod tests {
 
     #[test]
     fn numbers_that_are_not_known_are_many() {
-        let runs = |number, most| Rows { number, known: false }.runs(most);
+        let runs = |number, most| Rows { number, known: false, one: false }.runs(most);
         assert_eq!(runs(4, 4), [(4, 0.5), (3, 1.25)], "4; 3 and 3, which overlap; 3 and 3; 4 and 3");
         assert_eq!(runs(2, 4), [(3, 0.5), (1, 1.0)], "2 one by one, or 3");
         assert_eq!(runs(1, 1), [(1, 1.0)]);
@@ -306,7 +349,7 @@ mod tests {
 
     #[test]
     fn vectors_from_the_second_level_are_used_by_more_rows() {
-        const FOURTEEN: Rows = Rows { number: 14, known: true };
+        const FOURTEEN: Rows = Rows { number: 14, known: true, one: false };
         let tile = |near| {
             best(
                 16,
@@ -319,6 +362,7 @@ mod tests {
                     in_turn: true,
                     near,
                     copied: false,
+                    steps: 64,
                 },
             )
         };

@@ -92,10 +92,10 @@ impl Parser<'_> {
                 self.c.expect(",")?;
             }
             let axis = self.c.symbol()?;
-            let (even, halved) = (self.c.eat("~"), self.c.eat("~"));
+            let (even, graded) = (self.c.eat("~"), self.c.eat("~"));
             let block = self.number()?;
             let cut = match even {
-                true if halved => Cut::Halved,
+                true if graded => Cut::Graded,
                 true => Cut::Even,
                 false if self.c.eat("?") => Cut::Guarded,
                 false => Cut::Aligned,

@@ -32,7 +32,7 @@ const MAX_LANES: u16 = 64;
 ///   inside aren't larger.
 /// - What is fetched ahead is along an axis of the definition.
 /// - Lanes are a power of two up to 64, of an axis with a loop whose last block is a multiple of them.
-/// - Only the last loop of an axis is halved.
+/// - Only the last loop of an axis has tiles of several sizes.
 /// - What few rows have at once is several of the last blocks of the lanes' axis, which is one of the definition; nothing is
 ///   attached inside of that loop, fetched ahead, summed by operations that sum products or guarded there.
 /// - Operations that sum products are for sums of products of 8-bit integers; they take powers of two. Lanes are along an
@@ -161,8 +161,8 @@ impl<'c, 'a> Rules<'c, 'a> {
             let last = s.is_tile_loop(i) && s.acc.is_some();
             self.require(last, |_| format!("loop '{}' can't be guarded", l.axis));
         }
-        for (i, l) in s.loops.iter().enumerate().filter(|(_, l)| l.cut == Cut::Halved) {
-            self.require(s.is_tile_loop(i), |_| format!("loop '{}' can't be halved", l.axis));
+        for (i, l) in s.loops.iter().enumerate().filter(|(_, l)| l.cut == Cut::Graded) {
+            self.require(s.is_tile_loop(i), |_| format!("loop '{}' can't have tiles of several sizes", l.axis));
         }
         if let Some(axis) = &s.ahead {
             let known = own.iter().any(|a| a.var == *axis);
