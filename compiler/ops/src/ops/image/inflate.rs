@@ -1,10 +1,10 @@
 //! DEFLATE in a zlib stream (RFC 1951, RFC 1950): what PNG and TIFF compress with. The checksum at its end is not looked at.
 
+use super::prefix::Prefix;
 use super::stream::broken_if;
 use crate::code::{Code, Int, Memory, Variable, Whole};
 
-/// Places in the tables: for lengths and literals, then distances: how many codes there are of each length, and the
-/// symbols in the order of their codes; then the lengths of codes, and a place for each length.
+/// Places in the tables: the codes of lengths and literals, those of distances, the lengths of codes, and what `Prefix` works in.
 const LITERALS: i64 = 0;
 const DISTANCES: i64 = LITERALS + 16 + 288;
 const LENGTHS: i64 = DISTANCES + 16 + 32;
@@ -83,53 +83,13 @@ impl<'a, 'c> Inflate<'a, 'c> {
         });
     }
 
-    /// The tables of lengths `LENGTHS + first ..`, at `table`.
-    fn build(&self, table: impl Whole<'c>, first: impl Whole<'c>, count: impl Whole<'c>) {
-        let (c, t) = (self.c, self.tables);
-        let (table, first, count) = (c.int(0) + table, c.int(LENGTHS) + first, c.int(0) + count);
-        t.fill(table, 16, 0);
-        c.each(0, count, |i| {
-            let place = table + t.at(first + i);
-            t.put(place, t.at(place) + 1);
-        });
-        t.put(table, 0);
-        let (left, place) = (c.var("left", 1), c.var("place", 0));
-        c.each(1, 16, |len| {
-            left.set(left * 2 - t.at(table + len));
-            t.put(len + PLACES, place);
-            place.add(t.at(table + len));
-            broken_if(c, left.lt(0));
-        });
-        c.each(0, count, |i| {
-            let len = t.at(first + i);
-            c.when(len.ne(0), || {
-                let place = t.at(len + PLACES);
-                t.put(table + 16 + place, i);
-                t.put(len + PLACES, place + 1);
-            });
-        });
+    fn prefix(&self) -> Prefix<'c> {
+        Prefix { c: self.c, m: self.tables, places: PLACES }
     }
 
-    /// The next symbol by a table. Codes of one length are consecutive numbers.
+    /// The next symbol by a table.
     fn symbol(&self, table: i64) -> Variable<'c> {
-        let (c, t) = (self.c, self.tables);
-        let [code, first, place, len] = ["code", "first", "place", "len"].map(|n| c.var(n, 0));
-        let symbol = c.var("symbol", -1);
-        c.while_true(
-            || symbol.lt(0),
-            || {
-                len.add(1);
-                broken_if(c, len.gt(15));
-                code.set(code * 2 + self.take(1));
-                first.set(first * 2);
-                let count = t.at(len + table);
-                let k = code - first;
-                c.when(k.lt(count), || symbol.set(t.at(place + k + (table + 16))));
-                place.add(count);
-                first.add(count);
-            },
-        );
-        symbol
+        self.prefix().symbol(table, &|| self.take(1))
     }
 
     fn fixed(&self) {
@@ -138,9 +98,9 @@ impl<'a, 'c> Inflate<'a, 'c> {
             let len = i.lt(144).pick(8, i.lt(256).pick(9, i.lt(280).pick(7, 8)));
             t.put(i + LENGTHS, len);
         });
-        self.build(LITERALS, 0, 288);
+        self.prefix().build(LITERALS, LENGTHS, 288);
         t.fill(LENGTHS, 30, 5);
-        self.build(DISTANCES, 0, 30);
+        self.prefix().build(DISTANCES, LENGTHS, 30);
     }
 
     fn dynamic(&self) {
@@ -157,7 +117,7 @@ impl<'a, 'c> Inflate<'a, 'c> {
             let inner = i.eq(3).pick(0, inner);
             t.put(i.lt(3).pick(i + 16, inner) + LENGTHS, self.take(3));
         });
-        self.build(LITERALS, 0, 19);
+        self.prefix().build(LITERALS, LENGTHS, 19);
         let (at, total) = (c.var("filled", 0), literals + distances);
         c.while_true(
             || at.lt(total),
@@ -173,8 +133,8 @@ impl<'a, 'c> Inflate<'a, 'c> {
                 );
             },
         );
-        self.build(LITERALS, 0, literals);
-        self.build(DISTANCES, literals, distances);
+        self.prefix().build(LITERALS, LENGTHS, literals);
+        self.prefix().build(DISTANCES, literals + LENGTHS, distances);
     }
 
     /// 16: the length before, 17 and 18: zeros.

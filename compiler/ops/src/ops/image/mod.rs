@@ -6,7 +6,7 @@
 //!
 //! - `bmp`, `pnm`, `png`, `tiff`, `jpeg`, `webp`, `jpeg2000`: each says what of its format is decoded.
 //! - `stream`: bytes, and the header's facts.
-//! - `inflate`: what PNG and TIFF share.
+//! - `inflate`: what PNG and TIFF share; `prefix`: the codes of it and of lossless WebP.
 //! - `pixels`: colours to the output.
 //!
 //! As the standard says, a stream that isn't an image or is broken gives an empty output, here [0, width, channels]. A form
@@ -21,6 +21,7 @@ mod jpeg2000;
 mod pixels;
 mod png;
 mod pnm;
+mod prefix;
 mod stream;
 mod tiff;
 mod webp;

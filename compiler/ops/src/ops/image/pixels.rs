@@ -30,6 +30,12 @@ impl<'c> Pixels<'c> {
         self.out
     }
 
+    /// Makes the first `count` pixels black.
+    pub fn clear(&self, count: Int<'c>) {
+        let channels = if self.order == Order::Gray { 1 } else { 3 };
+        self.out.fill(0, count * channels, 0);
+    }
+
     /// Pixel `i` of the image, rows first. Grayscale is ITU-R BT.601's luma in fixed point of 16 bits, rounded, as Pillow's
     /// `convert("L")` has it.
     pub fn put(&self, i: Int<'c>, [r, g, b]: [Int<'c>; 3]) {

@@ -1,12 +1,11 @@
 //! Planes to pixels: chroma at twice its size (9, 3, 3 and 1 of 16 of the nearest samples, rounded as libwebp does), then
 //! ITU-R BT.601 with a luma of 16 to 235, in libwebp's fixed point.
 
-use super::super::stream::Info;
 use super::*;
 
-pub(super) fn pixels<'c>(f: &Frame<'_, 'c>) {
+pub(super) fn pixels<'c>(f: &Frame<'_, 'c>, p: &Picture<'c>) {
     let (c, m) = (f.w.c, f.w.bytes);
-    let (width, height) = (f.w.info.get(Info::WIDTH), f.w.info.get(Info::HEIGHT));
+    let [width, height] = p.size(&f.w.stream);
     // The samples that the image has.
     let (across, down) = ((width + 1) >> 1, (height + 1) >> 1);
     c.each(0, height, |y| {
@@ -24,7 +23,7 @@ pub(super) fn pixels<'c>(f: &Frame<'_, 'c>) {
                 (mixed + own) >> 1
             };
             let luma = m.at(y * f.planes.across * 16 + x);
-            f.w.pixels.put(y * width + x, colors(luma, chroma(1), chroma(2)));
+            f.w.pixels.put(p.place(&f.w.info, x, y), colors(luma, chroma(1), chroma(2)));
         });
     });
 }

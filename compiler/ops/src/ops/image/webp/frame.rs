@@ -1,7 +1,7 @@
 //! The frame's header (RFC 6386, section 9) and its macroblocks, row by row.
 
 use super::super::Work;
-use super::super::stream::{Info, broken_if};
+use super::super::stream::broken_if;
 use super::bits::Bits;
 use super::*;
 
@@ -18,12 +18,12 @@ pub(super) struct Header<'c> {
     skips: Variable<'c>,
 }
 
-pub(super) fn decode(w: &Work) {
+pub(super) fn decode<'c>(w: &Work<'c>, figures: Memory<'c>, p: &Picture<'c>) {
     let (c, s, t) = (w.c, &w.stream, w.tables);
-    let Some(figures) = w.figures else { return };
-    let planes = Planes::of(w.info.get(Info::WIDTH), w.info.get(Info::HEIGHT));
+    let [width, height] = p.size(s);
+    let planes = Planes::of(width, height);
     let f = Frame { w, figures, planes };
-    let [at, end] = chunk(s);
+    let (at, end) = (p.at, p.end);
     let (first, size) = (at + 10, s.little(at, 3) >> 5);
     broken_if(c, (first + size).gt(end));
     let bits = Bits::new(s);
@@ -41,7 +41,7 @@ pub(super) fn decode(w: &Work) {
         tokens.save(t, part);
     });
     c.when(h.level.gt(0), || super::filter::frame(&f, &h));
-    super::color::pixels(&f);
+    super::color::pixels(&f, p);
 }
 
 fn header<'c>(f: &Frame<'_, 'c>, b: &Bits<'_, 'c>) -> Header<'c> {

@@ -1,14 +1,16 @@
-//! WebP, lossy: one key frame of VP8 (RFC 6386) in a RIFF container. Lossless and animated files aren't decoded; an alpha
-//! channel is left out.
+//! WebP: a key frame of VP8 (RFC 6386), or a lossless image, in a RIFF container. Of an animation it is the first frame, on a
+//! black canvas. An alpha channel is left out.
 //!
-//! The frame is decoded to planes (`frame`: headers, `tokens`: coefficients, `predict`: macroblocks), then filtered
+//! `container` finds the frame. A lossy one is decoded to planes (`frame`: headers, `tokens`: coefficients, `predict`: macroblocks), then filtered
 //! (`filter`), then made pixels (`color`): libwebp's results, bit for bit. `bits` is the arithmetic decoder, `tables` has
 //! the figures.
 
 mod bits;
 mod color;
+mod container;
 mod filter;
 mod frame;
+mod lossless;
 mod predict;
 mod tables;
 mod tokens;
@@ -16,12 +18,13 @@ mod tokens;
 use super::stream::{Info, Stream};
 use super::{Format, Work};
 use crate::code::{Int, Memory, Variable};
+use container::Picture;
 
 pub(super) const FORMAT: Format = Format {
     name: "webp",
     signature: |s| s.has(0, b"RIFF") & s.has(8, b"WEBP"),
     probe,
-    decode: frame::decode,
+    decode,
     figures: Some(figures),
 };
 
@@ -45,6 +48,8 @@ const BANDS: i64 = ZIGZAG + 16;
 const CATEGORIES: i64 = BANDS + 17;
 /// What each pixel of a subblock is predicted by, see `predict`.
 const RULES: i64 = CATEGORIES + 48;
+/// Rows and columns that short distances of a lossless image stand for.
+const NEAR: i64 = RULES + 128;
 
 #[rustfmt::skip]
 const SMALL: [i16; 8 + 18 + 6 + 6 + 4 + 3 + 16 + 17 + 48] = [
@@ -69,6 +74,7 @@ fn figures() -> Vec<i16> {
     all.extend(steps.into_iter().map(|s| s as i16));
     all.extend(SMALL);
     all.extend(predict::rules());
+    all.extend(lossless::near());
     all
 }
 
@@ -133,40 +139,34 @@ impl<'c> Planes<'c> {
     }
 }
 
-/// Where the frame's data begins and ends.
-fn chunk<'c>(s: &Stream<'c>) -> [Variable<'c>; 2] {
-    let c = s.c;
-    let (at, end, walk) = (c.var("first", 0), c.var("end", 0), c.var("chunk", 12));
-    c.while_true(
-        || (walk + 8).le(s.len) & at.eq(0),
-        || {
-            let (name, size) = (s.big(walk, 4), s.little(walk + 4, 4));
-            c.when(name.eq(i64::from(u32::from_be_bytes(*b"VP8 "))), || {
-                at.set(walk + 8);
-                end.set((walk + 8 + size).min(s.len));
-            });
-            walk.set(walk + 8 + size + (size & 1));
-        },
-    );
-    [at, end]
+fn probe<'c>(s: &Stream<'c>, info: &Info<'c>) {
+    let p = container::find(s);
+    info.break_if(p.at.eq(0));
+    s.c.choose(p.lossless.eq(1), || lossless::probe(s, info, &p), || probe_lossy(s, info, &p));
 }
 
-fn probe<'c>(s: &Stream<'c>, info: &Info<'c>) {
-    let animated = s.has(12, b"VP8X") & (s.byte(20) & 2).ne(0);
-    info.refuse_if(s.has(12, b"VP8L") | animated);
-    let [at, _] = chunk(s);
-    info.break_if(at.eq(0));
-    let tag = s.little(at, 3);
-    info.break_if((tag & 1).ne(0) | s.little(at + 3, 3).ne(0x2a_019d) | ((tag >> 1) & 7).gt(3));
-    let (width, height) = (s.little(at + 6, 2) & 0x3fff, s.little(at + 8, 2) & 0x3fff);
-    info.check_size(width, height);
+fn probe_lossy<'c>(s: &Stream<'c>, info: &Info<'c>, p: &Picture<'c>) {
+    let tag = s.little(p.at, 3);
+    info.break_if((tag & 1).ne(0) | s.little(p.at + 3, 3).ne(0x2a_019d) | ((tag >> 1) & 7).gt(3));
+    let [width, height] = p.size(s);
+    info.break_if(width.le(0) | height.le(0));
+    let [across, down] = p.canvas(info, [width, height]);
+    info.check_size(across, down);
     // A macroblock's mode alone is most of a bit.
     let total = Planes::of(width, height).total();
     info.check_ratio(total, s, 4096);
-    info.accept(width, height, total, 0);
+    info.accept(across, down, total, 0);
 }
 
-/// What all parts of the decoder have.
+fn decode(w: &Work) {
+    let Some(figures) = w.figures else { return };
+    let p = container::find(&w.stream);
+    // A canvas is black where the first frame isn't.
+    w.c.when(p.framed.eq(1), || w.pixels.clear(w.info.get(Info::WIDTH) * w.info.get(Info::HEIGHT)));
+    w.c.choose(p.lossless.eq(1), || lossless::decode(w, figures, &p), || frame::decode(w, figures, &p));
+}
+
+/// What all parts of the lossy decoder have.
 #[derive(Clone, Copy)]
 struct Frame<'a, 'c> {
     w: &'a Work<'c>,
