@@ -22,6 +22,7 @@ mod attrs;
 mod call;
 mod constants;
 mod inputs;
+mod known;
 mod names;
 mod nodes;
 mod options;
@@ -31,6 +32,7 @@ mod reader;
 mod tests;
 mod types;
 
+pub use known::Known;
 pub use options::{DimRange, ImportOptions};
 pub use reader::{Composed, NodeReader};
 

@@ -6,6 +6,7 @@
 //! An operator that is others put together (a fused form, another domain's spelling) says so here:
 //! [`NodeReader::emit`] and [`NodeReader::become_values`]. Nothing below import sees it then.
 
+use super::Known;
 use crate::infer::unknown_type;
 use crate::registry::built_in;
 use onnxc_base::{Diagnostic, Tensor};
@@ -28,6 +29,8 @@ pub struct NodeReader<'a> {
     pub output_count: usize,
     /// The node's regions, in the operator's canonical order; `import` fills them by [`NodeReader::region`].
     pub regions: Vec<Region>,
+    /// What is known of types; nothing, unless `import` asks.
+    pub known: Known,
     attrs: BTreeMap<String, Attr>,
     graphs: BTreeMap<String, Region>,
     read: BTreeSet<String>,
@@ -66,6 +69,7 @@ impl<'a> NodeReader<'a> {
             inputs,
             output_count,
             regions: vec![],
+            known: Known::default(),
             attrs,
             graphs,
             read,
@@ -331,8 +335,13 @@ impl<'a> NodeReader<'a> {
     ) -> Result<T, Diagnostic> {
         let before = self.composed.nodes.len();
         let made = emit(self)?;
-        region.nodes.extend(self.composed.nodes.split_off(before));
+        region.nodes.extend(self.take_emitted(before));
         Ok(made)
+    }
+
+    /// Takes the nodes emitted since there were `before`, to put them into a region.
+    pub fn take_emitted(&mut self, before: usize) -> Vec<NodeId> {
+        self.composed.nodes.split_off(before)
     }
 
     /// What stands in the node's place.

@@ -64,7 +64,7 @@ pub(super) fn shares(
     depends: &BTreeSet<ValueId>,
 ) -> Result<Shares> {
     let parts = Parts::of(n, id)?;
-    let wanted = parts.wanted(n.graph, from, depends);
+    let wanted = parts.wanted(n, from, depends);
     if wanted.carried.is_empty() && wanted.around.is_empty() && wanted.slices.is_empty() {
         return Ok(vec![]);
     }
@@ -113,12 +113,12 @@ impl Parts {
     }
 
     /// What depends on `depends` and is reached by the derivatives of the outputs.
-    fn wanted(&self, graph: &Graph, from: &[Option<ValueId>], depends: &BTreeSet<ValueId>) -> Wanted {
-        let varied = self.varied(graph, depends);
-        let reached = self.reached(graph, from, &varied);
+    fn wanted(&self, n: &NodeReader, from: &[Option<ValueId>], depends: &BTreeSet<ValueId>) -> Wanted {
+        let varied = self.varied(n, depends);
+        let reached = self.reached(n.graph, from, &varied);
         let active = |v: &ValueId| varied.contains(v) && reached.contains(v);
         let (carried, scanned) = (self.starts.len(), self.scanned.len());
-        let around: BTreeSet<ValueId> = captured(graph, &self.body).into_iter().filter(active).collect();
+        let around: BTreeSet<ValueId> = captured(n.graph, &self.body).into_iter().filter(active).collect();
         Wanted {
             carried: (0..carried).filter(|&k| active(&self.param(k))).collect(),
             around: around.into_iter().collect(),
@@ -127,15 +127,15 @@ impl Parts {
     }
 
     /// Values of the body and around it that depend on `depends`.
-    fn varied(&self, graph: &Graph, depends: &BTreeSet<ValueId>) -> BTreeSet<ValueId> {
+    fn varied(&self, n: &NodeReader, depends: &BTreeSet<ValueId>) -> BTreeSet<ValueId> {
         let mut varied = depends.clone();
         let inputs = self.starts.iter().copied().chain(self.scanned.iter().map(|(v, _)| *v)).enumerate();
         varied.extend(inputs.filter(|(_, v)| depends.contains(v)).map(|(k, _)| self.param(k)));
         // What an iteration hands on, counts in the next one.
         loop {
-            constant::spread(graph, &self.body.nodes, &mut varied);
+            constant::spread(n, &self.body.nodes, &mut varied);
             let next = (0..self.starts.len()).filter(|&k| varied.contains(&self.result(k))).map(|k| self.param(k));
-            let next: Vec<ValueId> = next.filter(|p| !varied.contains(p)).collect();
+            let next: Vec<ValueId> = next.filter(|&p| !varied.contains(&p) && !constant::is_discrete(n, p)).collect();
             if next.is_empty() {
                 return varied;
             }
@@ -174,7 +174,7 @@ impl Parts {
         let given: Vec<usize> = (self.starts.len()..from.len()).filter(|&i| from[i].is_some()).collect();
         let params = Params {
             states: (0..states).map(|_| n.param("state", unknown_type())).collect(),
-            begins: self.body.params.iter().map(|_| n.param("begin", unknown_type())).collect(),
+            begins: self.body.params.iter().map(|&p| like(n, "begin", p)).collect(),
             given: given.into_iter().map(|i| (i, n.param("given", unknown_type()))).collect(),
         };
         let mut region = Region { params: params.states.clone(), nodes: vec![], results: vec![] };
@@ -273,6 +273,13 @@ impl Parts {
         }
         v
     }
+}
+
+/// A parameter for values like those of another one.
+fn like(n: &mut NodeReader, hint: &str, param: ValueId) -> ValueId {
+    let own = n.param(hint, unknown_type());
+    n.known.same(param, own);
+    own
 }
 
 /// Adds the Scan that goes backwards; gives its outputs, of which the last are stacked as `ways` were scanned.

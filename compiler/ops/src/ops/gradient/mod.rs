@@ -5,17 +5,25 @@
 //! each of `xs` a tensor of its shape. Several elements of `y` are summed, as if each counted once.
 //!
 //! Reverse mode, on import: the nodes between `xs`, `zs` and `y` are visited backwards and each hands its inputs their
-//! share (`rules`, `picks`; `windows` has operators of their own; `decomposed` has those that others put together).
+//! share (`rules`; `windows` has operators of their own; `decomposed` has those that others put together).
 //! Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
 //! `branches` goes through If, `loops` through Loop and Scan. Operators without a rule are refused (`E2029`).
 
+mod arithmetic;
 mod branches;
 mod constant;
 mod decomposed;
+mod elementary;
+mod linear;
 mod loops;
+mod moved;
 mod picks;
+mod products;
+mod reduced;
 mod regions;
 mod rules;
+mod scatters;
+mod slides;
 mod sum_to;
 #[cfg(test)]
 mod tests;
@@ -43,10 +51,13 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
         let found = format!("{} inputs for {} tensors in xs and {} in zs", given.len(), xs.len(), zs.len());
         return Err(n.error("E2001", found).expected("one input for each"));
     }
+    let before = between(n, y, &BTreeMap::new());
+    n.known.learn(n.graph, before);
     let mut now = BTreeMap::new();
     for (&named, &value) in xs.iter().chain(&zs).zip(&given) {
         // A value of its own: the same tensor may have another part in `y`, which isn't asked for.
         let own = if value == named { value } else { n.emit_one("Identity", &[], &[Some(value)])? };
+        n.known.same(named, own);
         now.insert(named, own);
     }
     let nodes = repeat(n, between(n, y, &now), &mut now)?;
@@ -117,7 +128,7 @@ fn through(
     wanted: &[ValueId],
 ) -> Result<Vec<Option<ValueId>>> {
     let mut depends: BTreeSet<ValueId> = wanted.iter().copied().collect();
-    constant::spread(n.graph, nodes, &mut depends);
+    constant::spread(n, nodes, &mut depends);
     let mut grads = BTreeMap::new();
     for &(y, g) in seeds.iter().filter(|(y, _)| depends.contains(y)) {
         give(n, &mut grads, y, g)?;

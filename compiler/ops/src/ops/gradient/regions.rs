@@ -31,6 +31,7 @@ pub(super) fn copy(n: &mut NodeReader, id: NodeId, now: &Now) -> Result<(NodeId,
         let params = old.params.iter().map(|&p| {
             let data = ValueData { content: None, ..n.graph.values[p].clone() };
             let new = n.graph.values.push(data);
+            n.known.same(p, new);
             now.insert(p, new);
             new
         });
@@ -40,6 +41,7 @@ pub(super) fn copy(n: &mut NodeReader, id: NodeId, now: &Now) -> Result<(NodeId,
     }
     let inputs: Vec<_> = node.inputs.iter().map(|v| v.map(|v| at(now, v))).collect();
     let outputs = n.emit_regions(node.op, node.attrs, &inputs, node.outputs.len(), regions);
+    node.outputs.iter().zip(&outputs).for_each(|(&old, &new)| n.known.same(old, new));
     Ok((*n.emitted().last().expect("a node was emitted"), outputs))
 }
 

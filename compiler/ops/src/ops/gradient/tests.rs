@@ -1,6 +1,9 @@
 //! Derivatives against central differences of the graph itself, in double precision.
 
+mod elements;
 mod loops;
+mod operators;
+mod products;
 
 use super::*;
 use crate::eval::Evaluator;
@@ -12,21 +15,48 @@ use std::collections::BTreeMap as Map;
 /// Adds a Gradient node of `%y` by `xs`, evaluated at `at`, and makes its outputs the graph's further results.
 fn added(text: &str, xs: &[&str], zs: &[&str], at: &[&str]) -> Result<Graph> {
     let mut g = parse_graph(text, None, None).expect("well-formed");
+    let results = gradient(&mut g, "y", xs, zs, at)?;
+    g.body.results.extend(results);
+    Ok(g)
+}
+
+/// Adds a Gradient node; gives what it becomes.
+fn gradient(g: &mut Graph, y: &str, xs: &[&str], zs: &[&str], at: &[&str]) -> Result<Vec<ValueId>> {
     let names: Map<String, ValueId> = g.values.iter().map(|(v, data)| (data.name.clone(), v)).collect();
     let find = |name: &str| names.get(name).copied();
     let list = |names: &[&str]| Attr::Strs(names.iter().map(|n| n.to_string()).collect());
-    let mut attrs: Map<String, Attr> = [("xs".into(), list(xs)), ("y".into(), Attr::Str("y".into()))].into();
+    let mut attrs: Map<String, Attr> = [("xs".into(), list(xs)), ("y".into(), Attr::Str(y.into()))].into();
     if !zs.is_empty() {
         attrs.insert("zs".into(), list(zs));
     }
     let op = OpName { domain: DEF.domain.into(), name: DEF.name.into() };
     let inputs = at.iter().map(|n| find(n)).collect();
     let mut reader =
-        NodeReader::new(&mut g, "gradient".into(), op, 1, inputs, xs.len(), attrs, Map::new()).with_scope(&find);
+        NodeReader::new(g, "gradient".into(), op, 1, inputs, xs.len(), attrs, Map::new()).with_scope(&find);
     import(&mut reader)?;
     let composed = reader.composed();
     g.body.nodes.extend(composed.nodes);
-    g.body.results.extend(composed.results.expect("a composed node"));
+    Ok(composed.results.expect("a composed node"))
+}
+
+/// A graph whose first result is the sum of the squared derivatives of `%y`, and whose others are derivatives of that.
+fn derive_twice(text: &str, xs: &[&str]) -> Result<Graph> {
+    let mut g = parse_graph(text, None, None).expect("well-formed");
+    let first = gradient(&mut g, "y", xs, &[], xs)?;
+    let mut reader =
+        NodeReader::new(&mut g, "squares".into(), OpName::onnx("Sum"), 1, vec![], 1, Map::new(), Map::new());
+    let square = |n: &mut NodeReader, v: &ValueId| {
+        n.emit_one("ReduceSumSquare", &[("keepdims", Attr::Int(0))], &[Some(*v)]).map(Some)
+    };
+    let squares = first.iter().map(|v| square(&mut reader, v)).collect::<Result<Vec<_>>>()?;
+    let sum = reader.emit_one("Sum", &[], &squares)?;
+    let nodes = reader.composed().nodes;
+    g.values[sum].name = "sum of squares".into();
+    g.body.nodes.extend(nodes);
+    let second = gradient(&mut g, "sum of squares", xs, &[], xs)?;
+    g.body.results = [vec![sum], second].concat();
+    let problems = crate::infer::infer_graph(&mut g, &Registry::new());
+    assert!(!problems.has_errors(), "{text}\n{problems}");
     Ok(g)
 }
 
@@ -52,29 +82,40 @@ fn tensor(shape: &[usize], values: &[f64]) -> Tensor {
     Tensor::from_slice(shape, values)
 }
 
-/// Compares the derivatives by the graph's first inputs, which are `xs`, with differences of the sum of `%y`.
+/// Compares the derivatives by the graph's first inputs, which are `xs`, with differences of the sum of `%y`; and
+/// derivatives of these with differences of them.
 fn check(text: &str, xs: &[&str], inputs: &[Tensor]) {
     let g = derive(text, xs, &[], xs).unwrap_or_else(|d| panic!("{d}"));
-    let found = results(&g, inputs);
-    let step = 1e-5;
-    for (k, x) in inputs.iter().enumerate().take(xs.len()) {
-        let values = x.to_f64().expect("numbers");
-        assert_eq!(found[k + 1].len(), values.len(), "{text}");
-        for i in 0..values.len() {
-            let moved = |by: f64| {
-                let (mut all, mut values) = (inputs.to_vec(), values.clone());
-                values[i] += by;
+    compare(&g, text, xs, inputs);
+    let g = derive_twice(text, xs).unwrap_or_else(|d| panic!("twice: {d}"));
+    compare(&g, text, xs, inputs);
+}
+
+/// Compares the results after the first, derivatives by the first inputs, with differences of the first one's sum: along
+/// two directions, in which all elements move by different amounts.
+fn compare(g: &Graph, text: &str, xs: &[&str], inputs: &[Tensor]) {
+    let found = results(g, inputs);
+    for direction in 0..2 {
+        let way = |k: usize, i: usize| 0.3 + ((7 * i + 3 * k + 5 * direction) % 11) as f64 / 11.0;
+        let moved = |by: f64| {
+            let mut all = inputs.to_vec();
+            for (k, x) in inputs.iter().enumerate().take(xs.len()) {
+                let values = x.to_f64().expect("numbers");
+                let values: Vec<f64> = values.iter().enumerate().map(|(i, v)| v + by * way(k, i)).collect();
                 all[k] = tensor(x.shape(), &values);
-                results(&g, &all)[0].iter().sum::<f64>()
-            };
-            let wanted = (moved(step) - moved(-step)) / (2.0 * step);
-            let got = found[k + 1][i];
-            assert!(
-                (got - wanted).abs() < 1e-6 * wanted.abs().max(1.0),
-                "by {} [{i}]: {got}, not {wanted}\n{text}",
-                xs[k]
-            );
+            }
+            results(g, &all)[0].iter().sum::<f64>()
+        };
+        // Differences of fourth order.
+        let difference = |by: f64| (moved(by) - moved(-by)) / (2.0 * by);
+        let wanted = (4.0 * difference(1e-4) - difference(2e-4)) / 3.0;
+        let mut got = 0.0;
+        for (k, x) in inputs.iter().enumerate().take(xs.len()) {
+            assert_eq!(found[k + 1].len(), x.shape().iter().product::<usize>(), "{text}");
+            got += found[k + 1].iter().enumerate().map(|(i, v)| v * way(k, i)).sum::<f64>();
         }
+        let size = found[0].iter().sum::<f64>().abs() * 1e-2;
+        assert!((got - wanted).abs() < 1e-6 * wanted.abs().max(size).max(1.0), "{got}, not {wanted}\n{text}");
     }
 }
 
@@ -115,6 +156,12 @@ fn elementary_functions() {
         "Tan",
         "Sinh",
         "Cosh",
+        "Swish(%s) { alpha: 0.7 }",
+        "Celu(%s) { alpha: 0.7 }",
+        "Selu(%s) { alpha: 1.6, gamma: 1.05 }",
+        "ThresholdedRelu(%s) { alpha: 1.0 }",
+        "Shrink(%s) { bias: 0.2, lambd: 1.0 }",
+        "SwiGLU(%s, %a) { alpha: 0.7 }",
         "HardSigmoid(%s) { alpha: 0.3, beta: 0.2 }",
         "Gelu(%s) { approximate: \"none\" }",
         "Gelu(%s) { approximate: \"tanh\" }",
@@ -126,24 +173,37 @@ fn elementary_functions() {
 }
 
 #[test]
+fn arcs() {
+    for (inner, ops) in [("Sigmoid", ["Asin", "Acos", "Atanh"]), ("Exp", ["Acosh", "Asinh", "Atan"])] {
+        for op in ops {
+            let lines = [format!("%s = {inner}(%a)"), format!("%f = {op}(%s)"), "%y = Mul(%f, %a)".into()];
+            let net = graph("%a: f64[2, 3]", &lines.each_ref().map(String::as_str));
+            check(&net, &["a"], &inputs(&[&[2, 3]]));
+        }
+    }
+}
+
+#[test]
+fn steps_have_no_derivative() {
+    let net = graph("%a: f64[3]", &["%f = Floor(%a)", "%g = Sign(%a)", "%h = Mul(%f, %g)", "%y = Mul(%h, %a)"]);
+    check(&net, &["a"], &inputs(&[&[3]]));
+}
+
+#[test]
+fn remainders() {
+    let net =
+        graph("%a: f64[3], %b: f64[3]", &["%r = Mod(%a, %b) { fmod: 1 }", "%s = Mul(%r, %r)", "%y = Mul(%s, %a)"]);
+    check(&net, &["a", "b"], &[tensor(&[3], &[2.5, 1.3, -3.1]), tensor(&[3], &[0.7, -0.4, 0.9])]);
+}
+
+#[test]
 fn arithmetic_broadcasts() {
-    for op in ["Add", "Sub", "Mul", "Div", "Pow", "Sum"] {
+    for op in ["Add", "Sub", "Mul", "Div", "Pow", "Sum", "Mean"] {
         let net = graph(
             "%a: f64[2, 1, 3], %b: f64[4, 1]",
             &[&format!("%f = {op}(%a, %b)"), &format!("%h = {op}(%b, %a)"), "%e = Exp(%h)", "%y = Mul(%f, %e)"],
         );
         check(&net, &["a", "b"], &inputs(&[&[2, 1, 3], &[4, 1]]));
-    }
-}
-
-#[test]
-fn products_of_matrices() {
-    let net = graph("%a: f64[3, 2, 4], %b: f64[4, 5]", &["%f = MatMul(%a, %b)", "%y = Tanh(%f)"]);
-    check(&net, &["a", "b"], &inputs(&[&[3, 2, 4], &[4, 5]]));
-    for (ta, tb) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-        let line = format!("%f = Gemm(%a, %b, %c) {{ alpha: 0.5, beta: 2.0, transA: {ta}, transB: {tb} }}");
-        let net = graph("%a: f64[3, 3], %b: f64[3, 3], %c: f64[3]", &[&line, "%y = Mul(%f, %f)"]);
-        check(&net, &["a", "b", "c"], &inputs(&[&[3, 3], &[3, 3], &[3]]));
     }
 }
 
@@ -161,7 +221,7 @@ fn movements_and_sums() {
     ]);
     net(&["%c = Concat(%a, %b) { axis: -1 }", "%y = LogSoftmax(%c) { axis: -1, flattened: 0 }"]);
     net(&["%m = Mul(%a, %b)", "%f = Reshape(%m, $flat) { allowzero: 0 }", "%y = Mul(%f, %f)"]);
-    for op in ["ReduceSum", "ReduceMean"] {
+    for op in ["ReduceSum", "ReduceMean", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"] {
         for keep in [0, 1] {
             let sum = format!("%s = {op}(%m, $one) {{ keepdims: {keep}, noop: 0 }}");
             net(&["%m = Mul(%a, %b)", &sum, "%y = Exp(%s)"]);
@@ -177,83 +237,6 @@ fn distinct(shapes: &[&[usize]]) -> Vec<Tensor> {
         tensor(s, &(0..count).map(|i| 0.1 + 0.07 * ((i * 7 + k) % count) as f64 + 0.01 * k as f64).collect::<Vec<_>>())
     };
     shapes.iter().enumerate().map(of).collect()
-}
-
-#[test]
-fn convolutions_and_pools() {
-    let cases = [
-        ("pads: [1, 0, 0, 1], strides: [2, 1], group: 1", [[1, 2, 5, 4], [3, 2, 3, 2]]),
-        ("dilations: [1, 2], group: 2, auto_pad: \"SAME_UPPER\"", [[2, 4, 3, 5], [2, 2, 2, 3]]),
-    ];
-    for (attrs, [x, w]) in cases {
-        let line = format!("%c = Conv(%a, %b, %d) {{ {attrs} }}");
-        let params = format!("%a: f64{x:?}, %b: f64{w:?}, %d: f64[{}]", w[0]);
-        let net = graph(&params, &[&line, "%t = Mul(%c, %c)", "%y = Mul(%t, %c)"]);
-        check(&net, &["a", "b", "d"], &distinct(&[&x, &w, &[w[0]]]));
-    }
-    let window = "kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1]";
-    for op in [
-        format!("MaxPool(%a) {{ {window}, storage_order: 0 }}"),
-        format!("AveragePool(%a) {{ {window}, count_include_pad: 0 }}"),
-        format!("AveragePool(%a) {{ {window}, count_include_pad: 1 }}"),
-        "GlobalMaxPool(%a)".into(),
-        "GlobalAveragePool(%a)".into(),
-    ] {
-        let net = graph("%a: f64[1, 2, 5, 4]", &[&format!("%p = {op}"), "%y = Mul(%p, %p)"]);
-        check(&net, &["a"], &distinct(&[&[1, 2, 5, 4]]));
-    }
-}
-
-#[test]
-fn picks_and_extremes() {
-    let consts = "  const $from: i64[2] = [0, 3]\n  const $to: i64[2] = [2, 0]\n  const $axes: i64[2] = [0, 1]\n  const $by: i64[2] = [1, -2]\n";
-    let more = "  const $at: i64[3] = [1, -1, 1]\n  const $one: i64[1] = [1]\n  const $pads: i64[4] = [1, -1, 0, 2]\n  const $low: f64[] = [0.3]\n  const $two: i64[1] = [2]\n";
-    let net = |lines: &[&str]| {
-        let text = graph("%a: f64[3, 4], %b: f64[3, 1]", lines);
-        let text = text.replacen(") -> %y {\n", &format!(") -> %y {{\n{consts}{more}"), 1);
-        check(&text, &["a", "b"], &distinct(&[&[3, 4], &[3, 1]]));
-    };
-    for op in [
-        "Slice(%m, $from, $to, $axes, $by)",
-        "Gather(%m, $at) { axis: 1 }",
-        "Pad(%m, $pads) { mode: \"constant\" }",
-        "Max(%a, %b, %m)",
-        "Min(%m, %a)",
-        "ReduceMax(%m, $one) { keepdims: 0 }",
-        "ReduceMin(%m) { keepdims: 1 }",
-        "Clip(%m, $low)",
-        "LeakyRelu(%m) { alpha: 0.2 }",
-        "Trilu(%m) { upper: 0 }",
-    ] {
-        net(&["%m = Mul(%a, %b)", &format!("%f = {op}"), "%y = Mul(%f, %f)"]);
-    }
-    net(&["%m = Mul(%a, %b)", "%f, %g = Split(%m) { axis: 1, uneven: 0 }", "%h = Exp(%g)", "%y = Mul(%h, %h)"]);
-    net(&["%m = Mul(%a, %b)", "%f, %i = TopK(%m, $two) { axis: 1, largest: 1, sorted: 1 }", "%y = Exp(%f)"]);
-}
-
-#[test]
-fn elements_elsewhere() {
-    let consts = "  const $at: i64[2, 2, 2] = [1, 0, -1, 1, 0, 0, 2, 1]\n  const $places: i64[2, 2] = [1, 0, -1, 1]\n  const $times: i64[3] = [2, 1, 3]\n  const $lengths: i64[2] = [3, 2]\n";
-    let net = |shape: &[usize], op: &str| {
-        let text = graph(
-            &format!("%a: f64{shape:?}"),
-            &[
-                &format!("%f = {op}"),
-                "%g = Exp(%a)",
-                "%s = ReduceSum(%g) { keepdims: 0, noop: 0 }",
-                "%h = Mul(%f, %f)",
-                "%y = Mul(%h, %s)",
-            ],
-        );
-        check(&text.replacen(") -> %y {\n", &format!(") -> %y {{\n{consts}"), 1), &["a"], &distinct(&[shape]));
-    };
-    net(&[3, 2, 2], "GatherElements(%a, $at) { axis: 0 }");
-    net(&[3, 2, 2], "GatherND(%a, $places) { batch_dims: 0 }");
-    net(&[2, 1, 3], "Tile(%a, $times) { single: 0 }");
-    net(&[1, 8, 1, 2], "DepthToSpace(%a) { blocksize: 2, mode: \"DCR\" }");
-    net(&[1, 8, 1, 2], "DepthToSpace(%a) { blocksize: 2, mode: \"CRD\" }");
-    net(&[1, 1, 2, 4], "SpaceToDepth(%a) { blocksize: 2 }");
-    net(&[3, 2, 2], "ReverseSequence(%a, $lengths) { batch_axis: 1, time_axis: 0 }");
 }
 
 #[test]
@@ -278,6 +261,16 @@ fn normalisations() {
     net(&[1, 2, 3, 2], 2, "a b c", "InstanceNormalization(..) { epsilon: 0.01 }");
     net(&[1, 4, 3], 4, "a b c", "GroupNormalization(..) { epsilon: 0.01, groups: 2, grouped: 0 }");
     net(&[2, 3], 3, "a b", "PRelu(..)");
+    net(
+        &[2, 3, 2, 1],
+        3,
+        "a b c d e",
+        "BatchNormalization(..) { epsilon: 0.01, spatial: 1, training: 1, momentum: 0.9 }",
+    );
+    net(&[2, 3, 2, 1], 3, "a", "MeanVarianceNormalization(..) { axes: [0, 2, 3] }");
+    net(&[2, 3], 3, "a", "LpNormalization(..) { axis: -1, p: 1 }");
+    net(&[2, 3], 3, "a", "LpNormalization(..) { axis: 0, p: 2 }");
+    net(&[2, 3, 2], 3, "a", "Softmax(..) { axis: 1, flattened: 1 }");
     net(&[2, 3], 3, "a", "Elu(..) { alpha: 0.7 }");
     for op in ["ReduceSumSquare", "ReduceL2", "ReduceLogSumExp"] {
         net(&[2, 3], 3, "a", &format!("{op}(..) {{ keepdims: 1, noop: 0 }}"));
@@ -343,9 +336,9 @@ fn what_a_branch_takes_from_around_it_counts() {
 
 #[test]
 fn what_has_no_rule_is_refused() {
-    let net = graph("%a: f64[2]", &["%f = Floor(%a)", "%y = Mul(%f, %a)"]);
+    let net = graph("%a: f64[2]", &["%f = BitCast(%a)", "%y = Mul(%f, %a)"]);
     let d = derive(&net, &["a"], &[], &["a"]).expect_err("no rule");
-    assert_eq!((d.code, d.message.as_str()), ("E2029", "'n0' (Floor) can't be derived"));
+    assert_eq!((d.code, d.message.as_str()), ("E2029", "'n0' (BitCast) can't be derived"));
     assert_eq!(derive(&net, &["a", "x"], &[], &["a", "a"]).expect_err("no such tensor").code, "E2017");
     assert_eq!(derive(&net, &["a"], &[], &[]).expect_err("no input").code, "E2001");
 }
