@@ -30,7 +30,7 @@ const LATENCY: f64 = 4.0;
 /// Cycles from the last step of a tile to the first of the next, where few rows have few tiles.
 const END: f64 = 24.0;
 /// Bytes of a panel of vectors that stays in the first-level cache: half of the usual one.
-const NEAR_BYTES: i64 = 16 << 10;
+pub(super) const NEAR_BYTES: i64 = 16 << 10;
 /// Cycles of a vector that comes from the second-level cache.
 const FAR_VECTOR: f64 = 1.5;
 

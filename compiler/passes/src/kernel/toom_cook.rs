@@ -1,7 +1,7 @@
 //! The matrices of short convolutions by interpolation (Toom and Cook; used for layers by Lavin and Gray, arXiv
 //! 1509.09308).
 //!
-//! With n = m + r - 1 points, one of them infinity, m outputs of a correlation with r taps are
+//! With n = m + r - 1 points, of which infinity may be one, m outputs of a correlation with r taps are
 //! AT · ((G · taps) ∘ (BT · data)). Exact but for rounding, whatever the points.
 
 /// The three matrices.
@@ -15,28 +15,31 @@ pub struct Matrices {
     pub bt: Vec<Vec<f64>>,
 }
 
-/// The matrices for m outputs of r taps over m + r - 2 finite points.
+/// The matrices for m outputs of r taps over m + r - 1 points: those given, and infinity if one is missing.
 pub fn matrices(m: usize, r: usize, points: &[f64]) -> Matrices {
     let n = m + r - 1;
-    assert_eq!(points.len() + 1, n, "all points but infinity are given");
+    assert!(points.len() == n || points.len() + 1 == n, "all points but infinity are given");
+    let infinity = points.len() < n;
     let others = |k: usize| points.iter().enumerate().filter(move |(l, _)| *l != k).map(|(_, p)| *p);
     let powers = |rows: usize| -> Vec<Vec<f64>> {
         (0..rows)
             .map(|i| {
                 let finite = points.iter().map(|p| p.powi(i as i32));
-                finite.chain([if i + 1 == rows { 1.0 } else { 0.0 }]).collect()
+                finite.chain(infinity.then_some(if i + 1 == rows { 1.0 } else { 0.0 })).collect()
             })
             .collect()
     };
-    let mut g: Vec<Vec<f64>> = (0..n - 1)
+    let mut g: Vec<Vec<f64>> = (0..points.len())
         .map(|k| {
             let f: f64 = others(k).map(|p| points[k] - p).product();
             (0..r).map(|j| points[k].powi(j as i32) / f).collect()
         })
         .collect();
-    g.push((0..r).map(|j| if j + 1 == r { 1.0 } else { 0.0 }).collect());
-    let mut bt: Vec<Vec<f64>> = (0..n - 1).map(|k| polynomial(others(k), n)).collect();
-    bt.push(polynomial(points.iter().copied(), n));
+    let mut bt: Vec<Vec<f64>> = (0..points.len()).map(|k| polynomial(others(k), n)).collect();
+    if infinity {
+        g.push((0..r).map(|j| if j + 1 == r { 1.0 } else { 0.0 }).collect());
+        bt.push(polynomial(points.iter().copied(), n));
+    }
     Matrices { at: powers(m), g, bt }
 }
 
@@ -62,7 +65,9 @@ mod tests {
     #[test]
     fn they_correlate() {
         let s = 2f64.sqrt();
-        for (m, points) in [(2, vec![0.0, 1.0, -1.0]), (4, vec![0.0, s, -s, 1.0 / s, -1.0 / s])] {
+        for (m, points) in
+            [(2, vec![0.0, 1.0, -1.0]), (4, vec![0.0, s, -s, 1.0 / s, -1.0 / s]), (3, vec![0.0, 1.0, -1.0, 2.0, -2.0])]
+        {
             let t = matrices(m, 3, &points);
             let data: Vec<f64> = (0..m + 2).map(|i| (i * i) as f64 - 3.5).collect();
             let taps = [0.25, -2.0, 1.5];

@@ -14,11 +14,16 @@
 //! neighbours in memory, a copy of the data comes first. `v` and `m` are attached to the stage that stores the result, per
 //! block of tiles, so that they stay in the cache, unless reading the weights for each block would take longer.
 //!
+//! Where the result is planar as the data is, its channels outside of its rows, rows alone are transformed, and lanes are
+//! columns all the way: such results have few channels. What lies between the transforms of a block stays in the first-level
+//! cache wherever the weights do.
+//!
 //! Taps along further axes, of volumes, aren't transformed: the products of each tap are added up like those of parts.
 //!
 //! Tiles are counted by two axes, so no index is divided but by a number: rows and columns may be symbolic.
 //!
-//! Does NOT apply where the weights aren't constant, output channels are few, or the estimate says that it doesn't pay.
+//! Does NOT apply where the weights aren't constant, output channels are few and the innermost, or the estimate says that it
+//! doesn't pay.
 
 mod cost;
 mod find;
@@ -62,8 +67,10 @@ pub struct Winograd {
     cut: Cut,
     /// The axis just outside of rows has taps, and no other.
     slices: bool,
-    /// Axes outside of rows and columns.
+    /// Axes outside of rows, columns and channels.
     outer: usize,
+    /// The result's channels are outside of its rows.
+    planar: bool,
 }
 
 impl Winograd {
@@ -90,6 +97,9 @@ pub fn winograd_as(kernel: &mut Kernel, machine: Machine, cut: Option<Cut>) -> O
         _ => return None,
     };
     let conv = find::recognise(kernel, nest.reduction(kernel)?)?;
+    if conv.planar && !kernel.outputs.contains(&nest.def) {
+        return None;
+    }
     let form = cost::choose(kernel, &conv, machine)?;
     let across = Across::choose(kernel, &conv, form, machine);
     let lanes = if across == Across::Columns { i64::from(machine.vector_bits / 32) } else { 1 };
@@ -102,7 +112,7 @@ fn best_cut(kernel: &Kernel, conv: &Conv, stored: DefId, machine: Machine, (form
     let [inputs, outputs] = conv.channels();
     let tiles = form.tiles(kernel, conv).map(|n| kernel.ranges.estimate(&n));
     let (parts, slices) = (form.parts(conv.taps()), cost::slices(kernel, conv));
-    let size = Size { tiles, parts, form, inputs, outputs, lanes, slices };
+    let size = Size { tiles, parts, form, inputs, outputs, lanes, slices, planar: conv.planar };
     match kernel.outputs.first() {
         Some(last) if *last == stored => traffic::cut(machine, &size).0,
         _ => Cut::Blocks(traffic::block(machine, &size, outputs, outputs)),
@@ -129,7 +139,7 @@ pub fn overhang(kernel: &Kernel, machine: Machine) -> Option<(Src, [(usize, i64)
 /// True if a convolution of stride 1 with constant weights, longer than three taps, is computed in the transformed domain,
 /// were its data planar: its taps and the extents of its output along rows and columns, its input and output channels.
 pub fn nests(machine: Machine, taps: [i64; 2], channels: [i64; 2], extents: [i64; 2]) -> bool {
-    let work = Work { taps, channels, extents, channels_last: false, slices: [1, 1] };
+    let work = Work { taps, channels, extents, channels_last: false, planar: false, slices: [1, 1] };
     !machine.strict && find::fits(taps) && is_long(taps) && work.form(machine).is_some()
 }
 
@@ -142,7 +152,7 @@ fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, (form, across): (Form,
 
     // All tiles of a whole are alike for the products: they are counted by one axis, of more points than each has.
     let alike = conv.slices.is_empty() || conv.outer.len() == 1;
-    let flat = cut == Cut::Whole && form.parts(conv.taps()) == [1, 1] && alike;
+    let flat = cut == Cut::Whole && form.parts(conv.taps()) == [1, 1] && alike && !conv.planar;
     let parts = Parts { conv, mats: &mats, tiles: &tiles, base: &sum, form, across, flat };
     let copy = parts.copy(kernel, format!("{sum}.data"));
     let mut at = conv.def;
@@ -174,6 +184,7 @@ fn apply(kernel: &mut Kernel, conv: &Conv, stored: DefId, (form, across): (Form,
         cut,
         slices,
         outer: conv.outer.len(),
+        planar: conv.planar,
     }
 }
 

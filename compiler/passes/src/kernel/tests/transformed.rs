@@ -177,6 +177,57 @@ fn large_kernels_in_the_transformed_domain() {
     }
 }
 
+/// A convolution of planar data whose result is planar, too, of some samples; a single channel has no axis.
+fn conv_of_planes(shape: &[&str; 4], out: i64, taps: i64, pad: i64) -> Kernel {
+    let mut b = KernelBuilder::new("conv", dims(&["n", "h", "w"]));
+    let shape = syms(shape);
+    let q = shape[1].as_int().expect("fixed");
+    let x = b.param("x", DType::F32, shape.clone(), None);
+    let given = numbers(&[out, q, taps, taps].map(|n| n as usize));
+    let w = b.param("w", DType::F32, [out, q, taps, taps].map(Sym::int).to_vec(), Some(given));
+    let bias = b.param("b", DType::F32, vec![Sym::int(out)], None);
+    let to = |t: usize| &shape[t] + (2 * pad + 1 - taps);
+    let to = [shape[0].clone(), Sym::int(out), to(2), to(3)];
+    let over: Vec<Sym> = [q, taps, taps].into_iter().filter(|n| *n > 1).map(Sym::int).collect();
+    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &over, Some(&|_, i| load(bias, &i[1..2])), |_, i, r| {
+        let (channel, tap) = r.split_at(r.len() - 2);
+        let channel = channel.first().cloned().unwrap_or(Sym::int(0));
+        let at = [i[0].clone(), channel.clone(), &i[2] + &tap[0] - pad, &i[3] + &tap[1] - pad];
+        load_padded(x, &at, Scalar::f32(0.0)) * load(w, &[i[1].clone(), channel, tap[0].clone(), tap[1].clone()])
+    });
+    let y = b.map("y", DType::F32, &to, |_, i| build::binary(BinOp::Max, load(c, i), constant(Scalar::f32(0.0))));
+    b.output(y);
+    b.kernel
+}
+
+#[test]
+fn planes_in_the_transformed_domain() {
+    let halves = Machine { unit_bits: 256, ..MACHINES[0] };
+    for (shape, out, taps, pad) in [
+        (["2", "1", "28", "28"], 6, 5, 2),
+        (["1", "3", "22", "40"], 12, 5, 0),
+        (["1", "2", "19", "75"], 5, 7, 3),
+        (["1", "4", "17", "37"], 8, 3, 1),
+    ] {
+        let k = conv_of_planes(&shape, out, taps, pad);
+        let mut scheduled = k.clone();
+        optimise(&mut scheduled, halves).expect("constants evaluate");
+        assert!(transformed(&scheduled), "{scheduled}");
+        let of: Vec<usize> = shape.iter().map(|s| s.parse().expect("a number")).collect();
+        let inputs = [numbers(&of), numbers(&[out as usize])];
+        let expected = interp::run(&k, &|_| None, &inputs).expect("the kernel is right");
+        compare(LONG, &scheduled, halves, &k, &|_| None, &inputs, &expected);
+        let mut strict = k;
+        optimise(&mut strict, Machine { strict: true, ..halves }).expect("constants evaluate");
+        assert!(!transformed(&strict), "{strict}");
+    }
+    let k = conv_of_planes(&["n", "1", "h", "w"], 6, 5, 2);
+    for (n, h, w) in [(1, 9, 40), (2, 28, 28), (1, 1, 1)] {
+        let at = [("n", n as i64), ("h", h as i64), ("w", w as i64)];
+        agree_within(LONG, k.clone(), &at, &[numbers(&[n, 1, h, w]), numbers(&[6])]);
+    }
+}
+
 /// A 3×3×3 convolution of volumes, channels last.
 fn conv_volume(shape: &[&str; 4], out: i64, pad: i64) -> Kernel {
     let mut b = KernelBuilder::new("conv", dims(&["d", "h", "w"]));
@@ -281,7 +332,7 @@ fn transforms_of_few_channels_have_lanes() {
     assert_eq!(of(&["3", "72", "72"], 9), "[8, 8, 17, 3, 17] c.v.column 8");
     assert_eq!(of(&["16", "13", "14"], 7), "[8, 8, 3, 63] c.v.both 8");
     // Few channels: rows are transformed, columns aren't; whole rows are read where they are.
-    assert_eq!(of(&["6", "14", "14"], 5), "[8, 1, 3, 6, 14] c.v.column 8");
+    assert_eq!(of(&["6", "14", "14"], 5), "[9, 1, 2, 6, 14] c.v.column 8");
 }
 
 /// What shares its loads is computed together, so that a transform loads each element once and soon needs it no more.

@@ -22,25 +22,29 @@ const COPY: f64 = 1.5;
 /// A way to compute it: the form, cycles of the two transforms of a tile for one vector.
 type Way = (Form, f64, f64);
 
-const WAYS: [Way; 4] = [
-    (Form::square(4, 3), 213.0, 110.0),
-    (Form::square(2, 3), 90.0, 45.0),
-    (Form::square(4, 5), 380.0, 180.0),
-    // Rows alone: few channels don't make up for the transforms of both.
-    (Form([Line { m: 4, taps: 5 }, Line::DIRECT]), 48.0, 28.0),
-];
+const SQUARES: [Way; 3] =
+    [(Form::square(4, 3), 213.0, 110.0), (Form::square(2, 3), 90.0, 45.0), (Form::square(4, 5), 380.0, 180.0)];
 
-/// The forms along the only axis with taps.
-const LINES: [(Line, f64, f64); 2] = [(Line { m: 4, taps: 3 }, 36.0, 21.0), (Line { m: 4, taps: 5 }, 48.0, 28.0)];
+/// The forms along one axis.
+const LINES: [(Line, f64, f64); 4] = [
+    (Line { m: 4, taps: 3 }, 36.0, 21.0),
+    (Line { m: 4, taps: 5 }, 48.0, 28.0),
+    (Line { m: 5, taps: 5 }, 76.0, 38.0),
+    (Line { m: 6, taps: 5 }, 88.0, 44.0),
+];
 
 /// The ways to compute a kernel of so many taps.
 fn ways(taps: [i64; 2]) -> Vec<Way> {
+    // The only axis with taps, or rows alone: few channels don't make up for the transforms of both.
+    let only = taps.iter().position(|t| *t == 1).map_or(0, |still| 1 - still);
     let line = |(l, into, out): (Line, f64, f64)| {
-        let form = Form(taps.map(|t| if t == 1 { Line::DIRECT } else { l }));
-        (form, into, out)
+        let mut form = [Line::DIRECT; 2];
+        form[only] = l;
+        (Form(form), into, out)
     };
-    let all = if taps.contains(&1) { LINES.map(line).to_vec() } else { WAYS.to_vec() };
-    all.into_iter().filter(|way| way.0.covers(taps)).collect()
+    let squares = SQUARES.into_iter().filter(|_| !taps.contains(&1));
+    let lines = LINES.into_iter().filter(|l| taps.contains(&1) || l.0.taps > 3).map(line);
+    squares.chain(lines).filter(|way| way.0.covers(taps)).collect()
 }
 
 /// What the estimate knows of a convolution.
@@ -53,6 +57,8 @@ pub(super) struct Work {
     pub extents: [i64; 2],
     /// The data's channels are its innermost dim.
     pub channels_last: bool,
+    /// The result's channels are outside of its rows.
+    pub planar: bool,
     /// Outputs and taps along axes that can't be transformed.
     pub slices: [i64; 2],
 }
@@ -72,7 +78,8 @@ pub(super) fn slices(kernel: &Kernel, conv: &Conv) -> [i64; 2] {
 pub(super) fn choose(kernel: &Kernel, conv: &Conv, machine: Machine) -> Option<Form> {
     let extents = conv.extents(kernel).map(|e| kernel.ranges.estimate(&e));
     let (taps, channels) = (conv.taps(), conv.channels());
-    Work { taps, channels, extents, channels_last: conv.channels_last, slices: slices(kernel, conv) }.form(machine)
+    let slices = slices(kernel, conv);
+    Work { taps, channels, extents, channels_last: conv.channels_last, planar: conv.planar, slices }.form(machine)
 }
 
 impl Work {
@@ -82,6 +89,9 @@ impl Work {
         let ([ic, oc], planar) = (self.channels, planar(self.channels_last, self.channels[0]));
         // Other tiles give other roundings: the choice is that for one thread, however many there are.
         let machine = Machine { threads: 1, ..machine };
+        if self.planar {
+            return self.form_of_planes(machine);
+        }
         // Where memory is scarce, transformed weights and tiles are memory and code that isn't there. Planar data must be
         // copied first: only a long kernel makes up for that, and of one row or column none.
         let copies = is_long(self.taps) && !self.taps.contains(&1);
@@ -98,7 +108,8 @@ impl Work {
         for (form, into, out) in ways(self.taps) {
             let (m, parts) = (form.m(), form.parts(self.taps));
             let tiles = [0, 1].map(|t| (self.extents[t] + m[t] - 1) / m[t]);
-            let size = Size { tiles, parts, form, inputs: ic, outputs: oc, lanes: 1, slices: self.slices };
+            let size =
+                Size { tiles, parts, form, inputs: ic, outputs: oc, lanes: 1, slices: self.slices, planar: false };
             let products = form.points().iter().chain(&parts).product::<i64>() as f64 * depth;
             let columns = tiles[1] as f64;
             let tiles = tiles.iter().product::<i64>() as f64 * slices;
@@ -123,6 +134,35 @@ impl Work {
         }
         best.1
     }
+
+    /// The same where both data and result are planar: rows are transformed, and columns go across lanes all the way.
+    fn form_of_planes(&self, machine: Machine) -> Option<Form> {
+        let lanes = f64::from(machine.vector_bits / 32);
+        if machine.memory.scarce || lanes < 4.0 || self.channels_last || self.taps.contains(&1) {
+            return None;
+        }
+        let [i, o] = self.channels.map(|n| n as f64);
+        let [h, w] = self.extents.map(|n| n as f64);
+        let vectors = (w / lanes).ceil();
+        let halves = f64::from(machine.vector_bits) / f64::from(machine.vector_bits.min(machine.unit_bits));
+        // Of one tap along rows, for a row of points.
+        let products = self.taps[1] as f64 * i * o * vectors * halves / (2.0 * EFFICIENCY);
+        let mut best = (h * self.taps[0] as f64 * products, None);
+        for (line, into, out) in LINES {
+            let form = Form([line, Line::DIRECT]);
+            if !form.covers(self.taps) {
+                continue;
+            }
+            let tiles = (h / line.m as f64).ceil();
+            let points = (line.points() * line.parts(self.taps[0])) as f64;
+            let copy = line.m as f64 * i * COPY;
+            let cost = tiles * (points * products + (copy + into * i + out * o) * vectors);
+            if cost < best.0 {
+                best = (cost, Some(form));
+            }
+        }
+        best.1
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +174,14 @@ mod tests {
     fn threads_have_no_say_in_tiles() {
         let machine = |threads| Machine { threads, l2_bytes: 512 << 10, ..Machine::USUAL };
         for (n, i, o) in (4..60).flat_map(|n| [(n, 16, 64), (n, 32, 128), (n, 48, 192), (n, 256, 256), (n, 512, 512)]) {
-            let work = Work { taps: [3, 3], channels: [i, o], extents: [n, n], channels_last: true, slices: [1, 1] };
+            let work = Work {
+                taps: [3, 3],
+                channels: [i, o],
+                extents: [n, n],
+                channels_last: true,
+                planar: false,
+                slices: [1, 1],
+            };
             let alone = work.form(machine(1));
             assert!([2, 3, 4, 8].iter().all(|t| work.form(machine(*t)) == alone), "{n} x {n}, {i} to {o}");
         }

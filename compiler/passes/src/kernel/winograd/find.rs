@@ -1,6 +1,7 @@
 //! Convolutions that can be computed in the transformed domain: the product of data and constant weights, summed over
 //! taps and channels, of stride 1. The last two axes with taps are rows and columns; those outside, the depth of a volume,
-//! say, are never transformed. If only one axis has taps, its neighbour has one tap, at the place itself.
+//! say, are never transformed. If only one axis has taps, its neighbour has one tap, at the place itself. The result's
+//! channels are its last axis, or just outside of its rows (*planar*).
 //!
 //! Does NOT decide whether that pays.
 
@@ -40,7 +41,7 @@ pub(super) struct Conv {
     pub fixed: Vec<(usize, i64)>,
     /// Numbers of the output axes: row, column, channel.
     pub axes: [usize; 3],
-    /// Dims of the data: row, column, channel.
+    /// Dims of the data: row, column, channel; none of them for the channel of data that has but one.
     pub dims: [usize; 3],
     /// What is added to row and column.
     pub offsets: [i64; 2],
@@ -50,6 +51,8 @@ pub(super) struct Conv {
     pub slices: Vec<Along>,
     /// The data's channels are its innermost dim.
     pub channels_last: bool,
+    /// The result's channels are outside of its rows.
+    pub planar: bool,
 }
 
 impl Conv {
@@ -152,32 +155,37 @@ pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
     }
     let (data, weights) = operands(kernel, d)?;
     let Src::Param(w) = weights.src else { return None };
-    // Output channel: the last axis, in the weights alone.
-    let channel = def.axes.len().checked_sub(1)?;
     let (lone_taps, taps): (Vec<&Axis>, Vec<&Axis>) =
         reduction_axes(def).iter().partition(|r| lone(&data, &r.var).is_some());
-    let [q] = lone_taps[..] else { return None };
-    let q_dim = lone(&data, &q.var)?;
+    // A single channel has no axis: it gets a dim of its own, behind those of the weights.
+    let (q_dim, q_order) = match lone_taps[..] {
+        [q] => (lone(&data, &q.var)?, lone(&weights, &q.var)?),
+        [] => (usize::MAX, weights.index.len() + 1),
+        _ => return None,
+    };
     let mut moving = taps.iter().map(|t| along(def, &data, &weights, t)).collect::<Option<Vec<Along>>>()?;
     moving.sort_by_key(|a| a.axis);
     let (rows, columns, slices) = rows_and_columns(def, &data, &weights, moving)?;
-    let order = [lone(&weights, &def.axes[channel].var)?, lone(&weights, &q.var)?, rows.order, columns.order];
+    // Output channel: an axis in the weights alone.
+    let last = def.axes.len() - 1;
+    let planar = columns.axis == last;
+    let channel = if planar { rows.axis.checked_sub(1)? } else { last };
+    let order = [lone(&weights, &def.axes[channel].var)?, q_order, rows.order, columns.order];
     let used = |d: &usize| order.contains(d) || slices.iter().any(|s| s.order == *d);
     let others = (0..weights.index.len()).filter(|d| !used(d));
     let fixed = others.map(|d| Some((d, weights.index[d].as_ref()?.as_int()?))).collect::<Option<Vec<_>>>()?;
-    let ordered = rows.axis + 1 == columns.axis && columns.axis + 1 == channel;
-    let apart = slices.windows(2).all(|s| s[0].axis < s[1].axis) && slices.iter().all(|s| s.axis < rows.axis);
+    let first = channel.min(rows.axis);
+    let ordered = rows.axis + 1 == columns.axis && (planar || columns.axis + 1 == channel);
+    let apart = slices.windows(2).all(|s| s[0].axis < s[1].axis) && slices.iter().all(|s| s.axis < first);
     let dims = [rows.dim, columns.dim, q_dim];
     let elsewhere = data.index.iter().enumerate().any(|(d, i)| {
-        !dims.contains(&d) && i.as_ref().is_none_or(|i| def.axes[rows.axis..].iter().any(|a| i.contains(&a.var)))
+        !dims.contains(&d) && i.as_ref().is_none_or(|i| def.axes[first..].iter().any(|a| i.contains(&a.var)))
     });
     if !ordered || !apart || elsewhere || weights.pad.is_some() || !fits([rows.taps, columns.taps]) {
         return None;
     }
-    let mut given = kernel.params[w].value.clone()?;
-    if [rows.taps, columns.taps].contains(&1) {
-        given = given.reshaped(&[given.shape(), &[1]].concat())?;
-    }
+    let given = kernel.params[w].value.clone()?;
+    let given = given.reshaped(&[given.shape(), &[1, 1]].concat())?;
     Some(Conv {
         def: d,
         weights: given,
@@ -186,9 +194,10 @@ pub(super) fn recognise(kernel: &Kernel, d: DefId) -> Option<Conv> {
         axes: [rows.axis, columns.axis, channel],
         dims,
         offsets: [rows.offset, columns.offset],
-        outer: def.axes[..rows.axis].to_vec(),
+        outer: def.axes[..first].to_vec(),
         slices,
-        channels_last: q_dim + 1 == data.index.len(),
+        channels_last: q_dim.checked_add(1) == Some(data.index.len()),
+        planar,
         data,
     })
 }

@@ -1,7 +1,8 @@
 //! The definitions that a convolution in the transformed domain is made of.
 //!
 //! Tiles are counted by two axes, `row` and `column`. The order of the transformed data is chosen for the lanes of its
-//! transform ([`Across`]): whatever goes across them is the innermost dim, of the copy as well. Does NOT schedule anything.
+//! transform ([`Across`]): whatever goes across them is the innermost dim, of the copy as well. The products have the
+//! result's order. Does NOT schedule anything.
 
 use super::cost::planar;
 use super::find::Conv;
@@ -27,6 +28,9 @@ pub(super) enum Across {
 
 impl Across {
     pub fn choose(kernel: &Kernel, conv: &Conv, form: Form, machine: Machine) -> Across {
+        if conv.planar {
+            return Across::Columns;
+        }
         if !planar(conv.channels_last, conv.channels()[0]) {
             return Across::Channels;
         }
@@ -203,7 +207,7 @@ impl Parts<'_> {
     }
 
     /// m[a, b, outer.., row, column, o] = sum over d.., s, t, q of v[a, b, outer + d.., row + s, column + t, q] *
-    /// u[a, b, d.., s, t, q, o].
+    /// u[a, b, d.., s, t, q, o]; column and channel are the other way round where the result is planar.
     pub fn multiply(&self, v: Src, u: Src, oc: i64) -> Def {
         let (parts, q) = (self.form.parts(self.conv.taps()), Sym::int(self.conv.channels()[0]));
         let [a, b] = self.form.points().map(Sym::int);
@@ -223,7 +227,9 @@ impl Parts<'_> {
         } else {
             axes.extend(counted);
         }
-        axes.push(self.axis("m", "o", Sym::int(oc)));
+        let o = self.axis("m", "o", Sym::int(oc));
+        let channel = Sym::var(o.var.clone());
+        axes.insert(axes.len() - usize::from(self.conv.planar), o);
         let depth = self.conv.slices.iter().enumerate();
         let mut over: Vec<Axis> = depth.map(|(i, s)| self.axis("m", &format!("d{i}"), Sym::int(s.taps))).collect();
         if parts != [1, 1] {
@@ -246,20 +252,23 @@ impl Parts<'_> {
             Across::Both(each) => vec![row, q * each + column],
         };
         let left = load(v, &[&at[..2], &tile[..outer], &place].concat());
-        let right = load(u, &[&at[..2], &steps[..], &at[at.len() - 1..]].concat());
+        let right = load(u, &[&at[..2], &steps[..], &[channel]].concat());
         let value = binary(BinOp::Mul, left, right);
         let body = Body::Reduce { op: ReduceOp::Add, axes: over, init: None, value };
         Def { name: format!("{}.m", self.base), dtype: DType::F32, axes, body }
     }
 
-    /// The tile's index of the products for the axes outside, row and column.
-    fn place(&self, outer: &[Sym], [row, column]: [Sym; 2]) -> Vec<Sym> {
+    /// The index of the products for the axes outside, the tile's row and column, and the channel.
+    fn place(&self, outer: &[Sym], [row, column]: [Sym; 2], o: Sym) -> Vec<Sym> {
+        if self.conv.planar {
+            return [outer, &[row, o, column]].concat();
+        }
         if !self.flat {
-            return [outer, &[row, column]].concat();
+            return [outer, &[row, column, o]].concat();
         }
         let extents = self.conv.outer.iter().map(|a| &a.extent).chain(self.tiles);
         let counted = outer.iter().chain([&row, &column]).zip(extents);
-        vec![counted.fold(Sym::int(0), |n, (i, extent)| n * extent + i)]
+        vec![counted.fold(Sym::int(0), |n, (i, extent)| n * extent + i), o]
     }
 
     /// z[i, b, outer.., row, column, o] = sum over a of AT[i, a] * m[a, b, outer.., row, column, o].
@@ -277,10 +286,10 @@ impl Parts<'_> {
         let at = result.vars();
         let [row, column, o] = self.conv.axes.map(|i| at[i].clone());
         let steps = self.form.m().map(Sym::int);
-        let outer = &at[..self.conv.axes[0]];
-        let place = self.place(outer, [row.floordiv(&steps[0]), column.floordiv(&steps[1])]);
+        let outer = &at[..self.conv.outer.len()];
+        let place = self.place(outer, [row.floordiv(&steps[0]), column.floordiv(&steps[1])], o);
         let sum = back(&self.mats[1].at, &column.modulo(&steps[1]), &|b| {
-            load(z, &[&[row.modulo(&steps[0]), Sym::int(b)], &place[..], &[o.clone()]].concat())
+            load(z, &[&[row.modulo(&steps[0]), Sym::int(b)], &place[..]].concat())
         });
         match &result.body {
             Body::Reduce { init: Some(init), .. } => binary(BinOp::Add, sum, init.clone()),

@@ -40,7 +40,8 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
         stages.push(transform_stage(kernel, v, at(outside), lanes.lanes)?);
         // The next point's weights follow this one's.
         let ahead = products.ahead.as_ref().map(|_| kernel.defs[m].axes[1].var.clone());
-        let inside = outside + usize::from(stored == last);
+        // Products of all channels at once where they aren't in panels.
+        let inside = outside + usize::from(stored == last && !w.planar);
         stages.push(Stage { at: at(inside), parallel: false, ahead, ..products });
         if stored == last {
             stages.push(blocked(result, outside, sizes));
@@ -62,18 +63,20 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
     Some(())
 }
 
-/// The result, one tile at a time: a loop over panels of channels outside.
+/// The result, one tile at a time: a loop over panels of channels outside, or where lanes are columns, over channels.
 fn result_stage(kernel: &Kernel, w: &Winograd, (sum, stored): (DefId, DefId), lanes: u16, panel: u32) -> Option<Stage> {
     let axes = &kernel.defs[stored].axes;
-    let (outer, [row, column, channel]) = axes.split_at(axes.len() - 3) else { return None };
+    let (outer, [first, second, across]) = axes.split_at(axes.len() - 3) else { return None };
+    let [m, columns] = w.form.m().map(|m| m as u32);
     let mut loops: Vec<Loop> = outer.iter().map(|a| Loop::new(&a.var, 1)).collect();
-    loops.extend([
-        Loop::new(&channel.var, panel),
-        Loop::guarded(&row.var, w.form.m()[0] as u32),
-        Loop::guarded(&column.var, w.form.m()[1] as u32),
-        Loop::new(&channel.var, u32::from(lanes)),
-    ]);
-    let vector = Some(Lanes { axis: channel.var.clone(), lanes });
+    loops.extend(match w.planar {
+        true => [Loop::new(&first.var, 1), Loop::guarded(&second.var, m)].to_vec(),
+        false => {
+            [Loop::new(&across.var, panel), Loop::guarded(&first.var, m), Loop::guarded(&second.var, columns)].to_vec()
+        }
+    });
+    loops.push(Loop::new(&across.var, u32::from(lanes)));
+    let vector = Some(Lanes { axis: across.var.clone(), lanes });
     Some(Stage {
         def: stored,
         acc: Some(sum),

@@ -8,6 +8,7 @@
 
 use super::form::Form;
 use crate::from_kernel::Machine;
+use crate::kernel::tile::NEAR_BYTES;
 
 /// Bytes a cycle of weights from memory.
 const FAR: f64 = 5.5;
@@ -37,6 +38,8 @@ pub(super) struct Size {
     pub lanes: i64,
     /// Outputs and taps along the axes outside of rows that have taps; one and one if there are none.
     pub slices: [i64; 2],
+    /// The result's channels are outside of its rows: lanes of the products are columns, too.
+    pub planar: bool,
 }
 
 /// The ways to cut.
@@ -63,10 +66,18 @@ impl Size {
         4 * (rows + self.parts[0] - 1) * (columns + self.parts[1] - 1) * self.points() * self.inputs
     }
 
+    /// True if the transformed weights stay in the first-level cache: reading them for each block costs nothing.
+    fn near(&self) -> bool {
+        self.weight_bytes() <= NEAR_BYTES
+    }
+
+    fn weight_bytes(&self) -> i64 {
+        4 * self.points() * self.slices[1] * self.parts[0] * self.parts[1] * self.inputs * self.outputs
+    }
+
     /// Cycles to read the transformed weights so many times.
     fn weights(&self, machine: Machine, times: i64) -> f64 {
-        let taps = self.slices[1] * self.parts[0] * self.parts[1];
-        let bytes = 4 * self.points() * taps * self.inputs * self.outputs;
+        let bytes = self.weight_bytes();
         if bytes <= i64::from(machine.l2_bytes) {
             return 0.0;
         }
@@ -78,7 +89,8 @@ impl Size {
 /// The best way, and the cycles that it waits for memory.
 pub(super) fn cut(machine: Machine, size: &Size) -> (Cut, f64) {
     let [rows, columns] = size.tiles;
-    let blocks = block(machine, size, PANEL * i64::from(machine.vector_bits / 32), 0);
+    let panel = if size.planar { size.outputs } else { PANEL * i64::from(machine.vector_bits / 32) };
+    let blocks = block(machine, size, panel, 0);
     let ceil = |a: i64, b: i64| (a + b - 1) / b;
     let [slices, taps] = size.slices;
     let times = slices * ceil(rows, blocks[0]) * ceil(columns, blocks[1]);
@@ -94,7 +106,7 @@ pub(super) fn cut(machine: Machine, size: &Size) -> (Cut, f64) {
 pub(super) fn block(machine: Machine, size: &Size, panel: i64, kept: i64) -> [i64; 2] {
     let products = size.points() * panel + size.form.m().iter().product::<i64>() * kept;
     let bytes = |rows: i64, columns: i64| size.data([rows, columns]) + 4 * rows * columns * products;
-    let most = i64::from(machine.l2_bytes) / 3;
+    let most = if size.near() { NEAR_BYTES } else { i64::from(machine.l2_bytes) / 3 };
     // At least as many as fill a register tile.
     let fits = |rows: i64, columns: i64| rows * columns <= 8 || bytes(rows, columns) <= most;
     // Blocks that are as equal as can be.
@@ -104,7 +116,7 @@ pub(super) fn block(machine: Machine, size: &Size, panel: i64, kept: i64) -> [i6
     let [rows, columns] = size.tiles;
     let most = most_of(columns, &|k| fits(1, k));
     // What lies between two parts is transformed for both blocks; a whole number of vectors, with that.
-    let (between, lanes) = (size.parts[1] - 1, size.lanes.max(1));
+    let (between, lanes) = (if size.planar { 0 } else { size.parts[1] - 1 }, size.lanes.max(1));
     let vectors = (most + between) / lanes;
     let wide = if most < columns && lanes > 1 && vectors * lanes > between {
         vectors * lanes - between
@@ -135,6 +147,7 @@ mod tests {
                 outputs: channels,
                 lanes: 1,
                 slices: [1, 1],
+                planar: false,
             },
         )
         .0
@@ -159,6 +172,7 @@ mod tests {
             outputs: 64,
             lanes: 1,
             slices: [1, 1],
+            planar: false,
         };
         assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 24, 0), [1, 7]);
     }
@@ -166,7 +180,16 @@ mod tests {
     #[test]
     fn columns_across_lanes_fill_vectors_with_what_is_between_parts() {
         let form = Form::square(4, 5);
-        let size = Size { tiles: [192; 2], parts: [2, 2], form, inputs: 3, outputs: 64, lanes: 8, slices: [1, 1] };
+        let size = Size {
+            tiles: [192; 2],
+            parts: [2, 2],
+            form,
+            inputs: 3,
+            outputs: 64,
+            lanes: 8,
+            slices: [1, 1],
+            planar: false,
+        };
         assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 64, 64), [1, 7]);
     }
 }
