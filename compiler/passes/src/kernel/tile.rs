@@ -9,11 +9,12 @@ use super::few;
 use super::lanes::{self, Access};
 use super::pack::{is_const, is_const_copy};
 use super::plan::Nest;
+use super::schedule::weights_bytes;
 use super::window::window_tile;
 use crate::from_kernel::{Machine, equal_parts, graded_tiles, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
-use onnxc_ir::kernel::{Axis, Cut, Kernel, Lanes};
+use onnxc_ir::kernel::{Axis, Cut, Kernel, Lanes, Src};
 
 /// The most rows of a tile: beyond this the code grows and nothing gets faster.
 const MAX_ROWS: u32 = 28;
@@ -29,6 +30,9 @@ const SAMPLES: i64 = 16;
 const LATENCY: f64 = 4.0;
 /// Cycles from the last step of a tile to the first of the next, where few rows have few tiles.
 const END: f64 = 24.0;
+/// Cycles by which a line from the second-level cache is late while that is busy with what memory delivers, times the rows:
+/// the fewer they are, the busier it is.
+const LATE: f64 = 8.0;
 /// Bytes of a panel of vectors that stays in the first-level cache: half of the usual one.
 pub(super) const NEAR_BYTES: i64 = 16 << 10;
 /// Cycles of a vector that comes from the second-level cache.
@@ -106,6 +110,8 @@ pub fn register_tile(
         near: near(steps.saturating_mul(size), n, machine),
         copied: sites.iter().all(|s| !is_const(kernel, s.src) && !is_const_copy(kernel, s.src)),
         steps: steps.max(1),
+        far: sites.iter().any(|s| matches!(s.src, Src::Def(_)) && !is_const_copy(kernel, s.src))
+            && weights_bytes(kernel, nest) > i64::from(machine.l2_bytes),
     };
     let ([ro, mut ri], nv) = best(machine.registers, i64::from(l.lanes), &output);
     if machine.memory.scarce && machine.memory.unroll < LITTLE {
@@ -145,14 +151,20 @@ struct Output {
     copied: bool,
     /// Steps of the reduction.
     steps: i64,
+    /// The vectors come from memory, through a second-level cache in which there is what the kernel made of its input.
+    far: bool,
 }
 
 /// The cheapest rows along both axes, and vectors.
 fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
-    let Output { rows: [outer, inner], n, shared, broadcast, in_turn, near, copied, steps } = *output;
+    let Output { rows: [outer, inner], n, shared, broadcast, in_turn, near, copied, steps, far } = *output;
     let most_vectors = ((n + lanes - 1) / lanes).clamp(1, i64::from(MAX_VECTORS)) as u32;
     let several = outer.number * inner.number > 1;
     let most = |m: Rows| m.number.clamp(1, i64::from(MAX_ROWS)) as u32;
+    // The fewer the rows, the more of the time memory is read.
+    let line = if far && shared { LATE / (outer.number * inner.number).max(1) as f64 } else { 0.0 };
+    // A row's numbers follow each other, as many to a line as there are to a vector.
+    let lines = |r: u32, v: u32| f64::from(v) + f64::from(r) / lanes as f64;
     // Many tiles overlap.
     let end = if inner.one { END / steps as f64 } else { 0.0 };
     let mut found = (f64::INFINITY, [1, 1], 1);
@@ -164,17 +176,17 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
                 if ro * ri > MAX_ROWS || ro * ri * nv + vectors_loaded + u32::from(broadcast && nv > 1) > registers {
                     break;
                 }
-                let along = inner.runs(i64::from(ri));
-                let rows = |(a, c): (u32, f64)| along.iter().map(move |(b, d)| (a * b, c * d)).collect::<Vec<_>>();
+                let short = inner.runs(i64::from(ri));
+                let rows = |(a, c): (u32, f64)| short.iter().map(move |(b, d)| (a * b, c * d)).collect::<Vec<_>>();
                 let rows: Vec<(u32, f64)> = outer.runs(i64::from(ro)).into_iter().flat_map(rows).collect();
-                let far = shared && several && i64::from(nv) * lanes > near;
+                let second = shared && several && i64::from(nv) * lanes > near;
                 let rest = |v: u32| if v % nv == 0 || !copied { 1.0 } else { REST };
-                let tile = |r: u32, v: u32| rest(v) * (step(r, v, shared, far) + end);
-                let line = |r: u32| {
+                let tile = |r: u32, v: u32| rest(v) * (step(r, v, shared, second) + end + line * lines(r, v));
+                let along = |r: u32| {
                     let blocks = if inner.one && r + 1 < ri { few::several(registers, (n, lanes), r, nv) } else { 1 };
                     runs_of_vectors(n, lanes, blocks * nv).iter().map(|(v, c)| c * tile(r, *v)).sum::<f64>()
                 };
-                let cost: f64 = rows.iter().map(|(r, c)| c * line(*r)).sum();
+                let cost: f64 = rows.iter().map(|(r, c)| c * along(*r)).sum();
                 // Rows in one line of memory are kinder to the caches.
                 let cost = cost * (1.0 + 0.005 * f64::from(ro - 1));
                 if cost < found.0 - 1e-9 {
@@ -300,6 +312,7 @@ mod tests {
                 near: i64::MAX,
                 copied: false,
                 steps: 64,
+                far: false,
             };
             let ([ro, ri], nv) = best(registers, lanes, &output);
             (ro * ri, nv)
@@ -331,6 +344,7 @@ mod tests {
                     near: i64::MAX,
                     copied,
                     steps: 64,
+                    far: false,
                 },
             )
             .1
@@ -363,6 +377,7 @@ mod tests {
                     near,
                     copied: false,
                     steps: 64,
+                    far: false,
                 },
             )
         };
@@ -371,5 +386,23 @@ mod tests {
         assert_eq!(near(4 * 1024, 512, Machine::USUAL), 4, "a panel at a time");
         assert_eq!(near(4 * 64, 256, Machine::USUAL), 0, "all of them");
         assert_eq!(near(4 * 16, 64, Machine::USUAL), 256);
+    }
+    /// Products in a transformed domain of a 7x7 image.
+    #[test]
+    fn vectors_from_memory_are_used_by_more_rows_where_there_are_few() {
+        const FOUR: Rows = Rows { number: 4, known: true, one: false };
+        let usual = Output {
+            rows: [FOUR; 2],
+            n: 512,
+            shared: true,
+            broadcast: true,
+            in_turn: true,
+            near: 0,
+            copied: false,
+            steps: 512,
+            far: false,
+        };
+        assert_eq!(best(32, 16, &usual), ([1, 4], 6));
+        assert_eq!(best(32, 16, &Output { far: true, ..usual }), ([2, 4], 3));
     }
 }
