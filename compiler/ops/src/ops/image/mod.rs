@@ -7,14 +7,17 @@
 //! - `bmp`, `pnm`, `png`, `tiff`, `jpeg`, `webp`, `jpeg2000`: each says what of its format is decoded.
 //! - `stream`: bytes, and the header's facts.
 //! - `inflate`: what PNG and TIFF share; `prefix`: the codes of it and of lossless WebP.
+//! - `convert`: numbers of other kinds to bytes.
 //! - `pixels`: colours to the output.
 //!
 //! As the standard says, a stream that isn't an image or is broken gives an empty output, here [0, width, channels]. A form
 //! of a known format that isn't decoded ends the run with [`UNSUPPORTED`]. No stream makes a decoder read or write out of
-//! bounds. An alpha channel is left out, 16 bits become the upper 8. Results are those of libjpeg-turbo (its default
-//! transform and upsampling), libwebp and Pillow's `convert("L")` for Grayscale.
+//! bounds. Results are those of Pillow's `open` and `convert("RGB")` or `convert("L")`, so of libjpeg-turbo (its default
+//! transform and upsampling) and libwebp: an alpha channel is left out; of colours of 16 bits the upper 8 are taken, but grey
+//! of 16 bits is white above 255.
 
 mod bmp;
+mod convert;
 mod inflate;
 mod jpeg;
 mod jpeg2000;

@@ -1,5 +1,5 @@
 //! PNG (ISO/IEC 15948): every colour type and depth, interlaced or not. Checksums of chunks are checked; transparency and
-//! gamma are left out.
+//! gamma are left out. A colour that the palette doesn't have is black.
 
 use super::inflate::Inflate;
 use super::stream::{Info, Stream, broken_if};
@@ -213,14 +213,18 @@ fn row<'c>(
         c.choose(
             h.color.eq(3),
             || {
-                broken_if(c, v.ge(entries));
                 let rgb = [0, 1, 2].map(|k| s.byte(palette + v * 3 + k));
-                w.pixels.put(pixel, rgb);
+                w.pixels.put(pixel, rgb.map(|part| v.lt(entries).pick(part, 0)));
             },
             || {
                 let three = h.channels.ge(3);
                 let [g, b] = [1, 2].map(|k| three.pick(sample(three.pick(k, 0)), v));
-                w.pixels.put(pixel, [v * scale, g * scale, b * scale]);
+                // Grey of 16 bits is kept to 8 and isn't scaled.
+                let wide = h.color.eq(0) & h.depth.eq(16);
+                let lower = w.bytes.at(wide.pick(from + x * 2 + 1, from));
+                let all = (v << 8) | lower;
+                let rgb = [v, g, b].map(|part| wide.pick(all.min(255), part * scale));
+                w.pixels.put(pixel, rgb);
             },
         );
     });

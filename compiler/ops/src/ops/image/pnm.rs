@@ -1,14 +1,21 @@
-//! PNM: bitmaps, graymaps and pixmaps, as text (P1, P2, P3) and as bytes (P4, P5, P6), of up to 16 bits.
+//! PNM: bitmaps, graymaps and pixmaps, as text (P1, P2, P3) and as bytes (P4, P5, P6), of up to 16 bits; graymaps of floats (Pf).
+//!
+//! Values are rounded to 8 bits as Pillow does, and so graymaps of more than 8 bits are white from 256 of 65536 on. PAM (P7) and
+//! pixmaps of floats (PF) are nothing that Pillow reads.
 
 use super::stream::{Info, Stream, broken_if};
-use super::{Format, Work};
+use super::{Format, Work, convert};
 use crate::code::{Bool, Int, Variable};
 
 pub(super) const FORMAT: Format = Format { name: "pnm", signature, probe, decode, figures: None };
 
 fn signature<'c>(s: &Stream<'c>) -> Bool<'c> {
     let kind = s.byte(1) - i64::from(b'0');
-    s.byte(0).eq(i64::from(b'P')) & kind.ge(1) & kind.le(6) & space(s.byte(2))
+    s.byte(0).eq(i64::from(b'P')) & (kind.ge(1) & kind.le(6) | is_float(s)) & space(s.byte(2))
+}
+
+fn is_float<'c>(s: &Stream<'c>) -> Bool<'c> {
+    s.byte(1).eq(i64::from(b'f'))
 }
 
 /// Space, tab, line feed, vertical tab, form feed, carriage return.
@@ -55,7 +62,7 @@ fn header<'c>(s: &Stream<'c>) -> [Variable<'c>; 4] {
     let at = c.var("at", 2);
     let fields: [Variable; 3] = ["width", "height", "most"].map(|n| c.var(n, 1));
     let bitmap = bitmap(s);
-    c.each(0, bitmap.pick(2, 3), |k| {
+    c.each(0, (bitmap | is_float(s)).pick(2, 3), |k| {
         let v = number(s, at, 1 << 30);
         for (i, f) in fields.iter().enumerate() {
             f.set(k.eq(i as i64).pick(v, *f));
@@ -70,6 +77,25 @@ fn bitmap<'c>(s: &Stream<'c>) -> Bool<'c> {
     kind.eq(i64::from(b'1')) | kind.eq(i64::from(b'4'))
 }
 
+/// The number behind the size of an image of floats: is it other than 0, and is it below, which means that bytes are lowest first?
+fn scale<'c>(s: &Stream<'c>, at: Variable<'c>) -> [Variable<'c>; 2] {
+    let c = s.c;
+    skip(s, at);
+    let below = c.var("below", s.byte(at).eq(i64::from(b'-')).int());
+    let (some, exponent) = (c.var("some", 0), c.var("exponent", 0));
+    c.while_true(
+        || at.lt(s.len) & !space(s.byte(at)),
+        || {
+            let byte = s.byte(at);
+            exponent.set(exponent | (byte | 32).eq(i64::from(b'e')).int());
+            let counts = digit(byte) & byte.ne(i64::from(b'0')) & exponent.eq(0);
+            some.set(some | counts.int());
+            at.add(1);
+        },
+    );
+    [some, below]
+}
+
 /// Samples of a pixel.
 fn samples<'c>(s: &Stream<'c>) -> Int<'c> {
     let kind = s.byte(1) - i64::from(b'0');
@@ -78,7 +104,8 @@ fn samples<'c>(s: &Stream<'c>) -> Int<'c> {
 
 /// Bytes of a row that is no text.
 fn row<'c>(s: &Stream<'c>, width: Int<'c>, most: Int<'c>) -> Int<'c> {
-    bitmap(s).pick((width + 7) >> 3, width * samples(s) * most.gt(255).pick(2, 1))
+    let bytes = is_float(s).pick(4, most.gt(255).pick(2, 1));
+    bitmap(s).pick((width + 7) >> 3, width * samples(s) * bytes)
 }
 
 fn probe<'c>(s: &Stream<'c>, info: &Info<'c>) {
@@ -86,6 +113,10 @@ fn probe<'c>(s: &Stream<'c>, info: &Info<'c>) {
     let (width, height) = (width.now(), height.now());
     info.break_if(most.lt(1) | most.gt(65535));
     info.check_size(width, height);
+    s.c.when(is_float(s), || {
+        let [scaled, _] = scale(s, at);
+        info.break_if(scaled.eq(0));
+    });
     let text = (s.byte(1) - i64::from(b'0')).le(3);
     info.break_if(text.pick(at + ((width * height) >> 1), at + 1 + row(s, width, most.now()) * height).gt(s.len));
     info.accept(width, height, 0, 0);
@@ -97,6 +128,10 @@ fn decode(w: &Work) {
     let (width, height, most, bitmap) = (width.now(), height.now(), most.now(), bitmap(s));
     let kind = s.byte(1) - i64::from(b'0');
     let (text, samples) = (kind.le(3), samples(s));
+    c.when(is_float(s), || {
+        floats(w, width, height, at);
+        c.leave_with(0);
+    });
     // One white space character ends the header.
     c.when(!text, || at.add(1));
     let bytes = most.gt(255).pick(2, 1);
@@ -108,7 +143,7 @@ fn decode(w: &Work) {
                 let v = c.var("v", 0);
                 c.choose(
                     text,
-                    || text_sample(w, bitmap, at, v),
+                    || text_sample(w, bitmap, at, most, v),
                     || {
                         c.choose(
                             bitmap,
@@ -120,9 +155,11 @@ fn decode(w: &Work) {
                         );
                     },
                 );
-                // A set bit is black. Values are rounded to 8 bits.
-                let scaled = ((v.now().min(most) * 255 * 2) + most).over(most * 2);
-                v.set(bitmap.pick(v.eq(0).pick(255, 0), scaled));
+                // A set bit is black.
+                let v8 = convert::scaled(v.now().min(most), most, 255);
+                let v16 = convert::scaled(v.now().min(most), most, 65535).min(255);
+                let value = (samples.eq(1) & most.gt(255)).pick(v16, v8);
+                v.set(bitmap.pick(v.eq(0).pick(255, 0), value));
                 for (i, f) in rgb.iter().enumerate() {
                     f.set((samples.eq(1) | k.eq(i as i64)).pick(v, *f));
                 }
@@ -132,17 +169,30 @@ fn decode(w: &Work) {
     });
 }
 
-/// A number; in a bitmap one digit, which may stand right beside the next.
-fn text_sample<'c>(w: &Work<'c>, bitmap: Bool<'c>, at: Variable<'c>, v: Variable<'c>) {
+/// Rows of floats from the bottom up.
+fn floats<'c>(w: &Work<'c>, width: Int<'c>, height: Int<'c>, at: Variable<'c>) {
+    let (c, s) = (w.c, &w.stream);
+    let [_, below] = scale(s, at);
+    c.each(0, height, |y| {
+        c.each(0, width, |x| {
+            let from = at + 1 + ((height - 1 - y) * width + x) * 4;
+            let v = below.eq(1).pick(s.little(from, 4), s.big(from, 4));
+            w.pixels.put(y * width + x, [convert::float(v); 3]);
+        });
+    });
+}
+
+/// A number; in a bitmap one digit of 0 and 1, which may stand right beside the next.
+fn text_sample<'c>(w: &Work<'c>, bitmap: Bool<'c>, at: Variable<'c>, most: Int<'c>, v: Variable<'c>) {
     let (c, s) = (w.c, &w.stream);
     c.choose(
         bitmap,
         || {
             skip(s, at);
-            v.set(digit(s.byte(at)).pick(s.byte(at) - i64::from(b'0'), -1));
+            v.set(digit(s.byte(at)).pick(s.byte(at) - i64::from(b'0'), 2));
             at.add(1);
         },
         || v.set(number(s, at, 65535)),
     );
-    broken_if(c, v.lt(0));
+    broken_if(c, v.lt(0) | v.gt(bitmap.pick(1, most)));
 }

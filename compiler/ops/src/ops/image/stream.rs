@@ -14,7 +14,7 @@ pub(super) struct Stream<'c> {
 
 impl<'c> Stream<'c> {
     /// No decoder is called for fewer bytes.
-    pub const LEAST: i64 = 16;
+    pub const LEAST: i64 = 8;
 
     pub fn parameter(c: &'c Code) -> Self {
         Stream { c, data: c.memory("data", DType::U8, false), len: c.number("len") }
