@@ -61,6 +61,12 @@ impl Code {
         Memory { code: self, buf }
     }
 
+    /// Memory of the function's own, not initialised.
+    pub fn local(&self, name: &str, dtype: DType, len: u32) -> Memory<'_> {
+        let buf = self.f.borrow_mut().buf(dtype, BufKind::Stack(len), name);
+        Memory { code: self, buf }
+    }
+
     /// A constant of the program, see [`crate::RoutineCx::table`].
     pub fn table(&self, id: ConstId, dtype: DType, name: &str) -> Memory<'_> {
         let buf = self.f.borrow_mut().buf(dtype, BufKind::Const(id), name);

@@ -6,7 +6,7 @@ use super::{Format, Work};
 use crate::code::{Bool, Int, Variable};
 
 pub(super) const FORMAT: Format =
-    Format { name: "bmp", signature: |s| s.has(0, b"BM"), probe, decode, figures: None };
+    Format { name: "bmp", signature: |s| s.has(0, b"BM"), probe, decode, figures: None, inner: false };
 
 /// The header's fields, whose places hang on how long it is.
 struct Header<'c> {

@@ -61,11 +61,15 @@ struct Format {
     decode: for<'c> fn(&Work<'c>),
     /// A constant that it reads.
     figures: Option<fn() -> Vec<i16>>,
+    /// Images inside may be JPEG streams.
+    inner: bool,
 }
 
-/// In the order of their numbers, from 1 on.
+/// In the order of their numbers, from 1 on. TIFF calls JPEG's decoder, which is made before.
 const FORMATS: &[Format] =
-    &[bmp::FORMAT, pnm::FORMAT, png::FORMAT, tiff::FORMAT, jpeg::FORMAT, webp::FORMAT, jpeg2000::FORMAT];
+    &[bmp::FORMAT, pnm::FORMAT, png::FORMAT, jpeg::FORMAT, tiff::FORMAT, webp::FORMAT, jpeg2000::FORMAT];
+/// JPEG's place there.
+const JPEG: usize = 3;
 
 /// What a decoder has.
 struct Work<'c> {
@@ -79,6 +83,15 @@ struct Work<'c> {
     tables: Memory<'c>,
     /// The format's constant.
     figures: Option<Memory<'c>>,
+    inner: Option<Inner<'c>>,
+}
+
+/// What a decoder has whose image has JPEG streams inside: the functions, and memory for a stream and its image.
+struct Inner<'c> {
+    probe: FuncId,
+    decode: FuncId,
+    stream: Memory<'c>,
+    image: Memory<'c>,
 }
 
 fn import(n: &mut NodeReader) -> Result<Attrs> {
@@ -102,6 +115,8 @@ fn infer(cx: &mut InferCx) -> Result<()> {
     cx.fresh_extent(2, "bytes", 0, None);
     cx.fresh_extent(3, "halves", 0, None);
     cx.fresh_extent(4, "words", 0, None);
+    cx.fresh_extent(5, "inner", 0, None);
+    cx.fresh_extent(6, "inner_image", 0, None);
     let height = cx.fresh_result(0, "height", 0, Some(rows));
     let channels = if cx.attrs().str("pixel_format") == Some("Grayscale") { 1 } else { 3 };
     cx.set_tensor(0, DType::U8, vec![height, width, Sym::int(channels)]);
@@ -124,10 +139,10 @@ fn whole(buf: Buf) -> Arg {
     Arg::Buf { buf, offset: None }
 }
 
-/// Height, width, and what the decoder needs of bytes, halves and words.
+/// Height, width, and what the decoder needs of bytes, halves and words, and for an image inside.
 fn extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
     let (_, _, info) = probed(cx)?;
-    let all = [Info::HEIGHT, Info::WIDTH, Info::BYTES, Info::HALVES, Info::WORDS];
+    let all = [Info::HEIGHT, Info::WIDTH, Info::BYTES, Info::HALVES, Info::WORDS, Info::INNER, Info::INNER_IMAGE];
     Ok(all
         .map(|k| {
             let at = cx.f.int(k);
@@ -139,12 +154,15 @@ fn extents(cx: &mut RoutineCx) -> Result<Vec<Value>> {
 fn lower(cx: &mut RoutineCx) -> Result<()> {
     let (data, len, info) = probed(cx)?;
     let out = cx.output(0).buf;
-    let [bytes, halves, words] = [2, 3, 4].map(|k| cx.extent(k) + 1);
+    let [bytes, halves, words, inner, image] = [2, 3, 4, 5, 6].map(|k| cx.extent(k) + 1);
     let bytes = cx.scratch("bytes", DType::U8, bytes);
     let halves = cx.scratch("halves", DType::I16, halves);
     let tables = cx.scratch("tables", DType::I32, words);
+    let inner = cx.scratch("inner", DType::U8, inner);
+    let image = cx.scratch("inner_image", DType::U8, image);
     let decode = decoders(cx);
-    let args = vec![whole(data), Arg::Value(len), whole(info), whole(out), whole(bytes), whole(halves), whole(tables)];
+    let mut args = vec![whole(data), Arg::Value(len)];
+    args.extend([info, out, bytes, halves, tables, inner, image].map(whole));
     let status = cx.f.call(Callee::Func(decode), args, Some(Ty::I32)).expect("it returns a status");
     let broken = cx.f.scalar(Scalar::from_i64(DType::I32, i64::from(BROKEN)));
     let broken = cx.f.compare(CmpOp::Eq, status, broken);
@@ -180,41 +198,56 @@ fn probe() -> onnxc_ir::loops::Func {
 }
 
 /// A decoder's parameters.
-fn parameters<'c>(c: &'c Code, format: &str, figures: Option<ConstId>) -> Work<'c> {
+fn parameters<'c>(c: &'c Code, format: &str, figures: Option<ConstId>, inner: Option<[FuncId; 2]>) -> Work<'c> {
     let stream = Stream::parameter(c);
     let info = Info::parameter(c, false);
     let out = c.memory("pixels", DType::U8, true);
     let bytes = c.memory("bytes", DType::U8, true);
     let halves = c.memory("halves", DType::I16, true);
     let tables = c.memory("tables", DType::I32, true);
+    let inner = inner.map(|[probe, decode]| Inner {
+        probe,
+        decode,
+        stream: c.memory("inner", DType::U8, true),
+        image: c.memory("inner_image", DType::U8, true),
+    });
     let figures = figures.map(|id| c.table(id, DType::I16, "figures"));
-    Work { c, stream, info, pixels: Pixels::new(out, format), bytes, halves, tables, figures }
+    Work { c, stream, info, pixels: Pixels::new(out, format), bytes, halves, tables, figures, inner }
+}
+
+/// The decoders, in the order of the formats.
+fn each_decoder(cx: &mut RoutineCx, pixel_format: &str, probe: FuncId) -> Vec<FuncId> {
+    let mut all = vec![];
+    for format in FORMATS {
+        let code = Code::new(&format!("image_{}", format.name));
+        let figures = format.figures.map(|f| f()).map(|f| Tensor::from_slice(&[f.len()], &f));
+        let figures = figures.map(|f| cx.table(&format!("image_{}_figures", format.name), &f));
+        let inner = all.get(JPEG).filter(|_| format.inner).map(|&jpeg| [probe, jpeg]);
+        (format.decode)(&parameters(&code, pixel_format, figures, inner));
+        all.push(cx.function(code.finish()));
+    }
+    all
 }
 
 /// `image_decode`, which calls the decoder of the stream's format.
 fn decoders(cx: &mut RoutineCx) -> FuncId {
     let pixel_format = cx.attrs().str("pixel_format").unwrap_or("RGB").to_string();
-    let each: Vec<FuncId> = FORMATS
-        .iter()
-        .map(|format| {
-            let code = Code::new(&format!("image_{}", format.name));
-            let figures = format.figures.map(|f| f()).map(|f| Tensor::from_slice(&[f.len()], &f));
-            let figures = figures.map(|f| cx.table(&format!("image_{}_figures", format.name), &f));
-            (format.decode)(&parameters(&code, &pixel_format, figures));
-            cx.function(code.finish())
-        })
-        .collect();
+    let probe = cx.function(probe());
+    let each = each_decoder(cx, &pixel_format, probe);
     let code = Code::new("image_decode");
     {
         let c = &code;
-        let w = parameters(c, &pixel_format, None);
+        let w = parameters(c, &pixel_format, None, Some([probe, each[JPEG]]));
         let format = w.info.get(Info::FORMAT);
         c.fail_if(format.eq(Info::UNSUPPORTED), UNSUPPORTED);
         for (i, &decoder) in each.iter().enumerate() {
             c.when(format.eq(i as i64 + 1), || {
-                let memory = [w.stream.data, w.info.memory(), w.pixels.out(), w.bytes, w.halves, w.tables];
-                let [data, info, out, bytes, halves, tables] = memory.map(Given::Memory);
-                c.call(decoder, &[data, Given::Int(w.stream.len), info, out, bytes, halves, tables]);
+                let memory = [w.info.memory(), w.pixels.out(), w.bytes, w.halves, w.tables];
+                let mut given = vec![Given::Memory(w.stream.data), Given::Int(w.stream.len)];
+                given.extend(memory.map(Given::Memory));
+                let inner = w.inner.iter().filter(|_| FORMATS[i].inner);
+                given.extend(inner.flat_map(|inner| [inner.stream, inner.image]).map(Given::Memory));
+                c.call(decoder, &given);
                 c.leave_with(0);
             });
         }

@@ -30,10 +30,28 @@ impl<'c> Pixels<'c> {
         self.out
     }
 
+    /// How many bytes a pixel has.
+    pub fn channels(&self) -> i64 {
+        if self.order == Order::Gray { 1 } else { 3 }
+    }
+
+    /// Pixel `i` is pixel `k` of such an image.
+    pub fn copy(&self, i: Int<'c>, from: Memory<'c>, k: Int<'c>) {
+        let n = self.channels();
+        (0..n).for_each(|part| self.out.put(i * n + part, from.at(k * n + part)));
+    }
+
     /// Makes the first `count` pixels black.
     pub fn clear(&self, count: Int<'c>) {
-        let channels = if self.order == Order::Gray { 1 } else { 3 };
-        self.out.fill(0, count * channels, 0);
+        self.out.fill(0, count * self.channels(), 0);
+    }
+
+    /// Pixel `i` of an image that has its own luma, which Grayscale is then.
+    pub fn put_with_luma(&self, i: Int<'c>, luma: Int<'c>, rgb: [Int<'c>; 3]) {
+        match self.order {
+            Order::Gray => self.out.put(i, luma),
+            _ => self.put(i, rgb),
+        }
     }
 
     /// Pixel `i` of the image, rows first. Grayscale is ITU-R BT.601's luma in fixed point of 16 bits, rounded, as Pillow's

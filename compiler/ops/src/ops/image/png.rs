@@ -7,7 +7,7 @@ use super::{Format, Work};
 use crate::code::{Int, Memory, Variable};
 
 pub(super) const FORMAT: Format =
-    Format { name: "png", signature: |s| s.has(0, b"\x89PNG\r\n\x1a\n"), probe, decode, figures: None };
+    Format { name: "png", signature: |s| s.has(0, b"\x89PNG\r\n\x1a\n"), probe, decode, figures: None, inner: false };
 
 /// Where the table of checksums is, behind what `inflate` needs.
 const CHECKSUMS: i64 = 1024;

@@ -7,7 +7,7 @@ use super::stream::{Info, Stream, broken_if};
 use super::{Format, Work, convert};
 use crate::code::{Bool, Int, Variable};
 
-pub(super) const FORMAT: Format = Format { name: "pnm", signature, probe, decode, figures: None };
+pub(super) const FORMAT: Format = Format { name: "pnm", signature, probe, decode, figures: None, inner: false };
 
 fn signature<'c>(s: &Stream<'c>) -> Bool<'c> {
     let kind = s.byte(1) - i64::from(b'0');

@@ -65,7 +65,7 @@ pub(super) struct Info<'c> {
 
 impl<'c> Info<'c> {
     /// How many numbers there are.
-    pub const LEN: u32 = 6;
+    pub const LEN: u32 = 8;
     /// 0: none.
     pub const FORMAT: i64 = 0;
     pub const WIDTH: i64 = 1;
@@ -75,6 +75,9 @@ impl<'c> Info<'c> {
     pub const HALVES: i64 = 4;
     /// i32 that the decoder works in.
     pub const WORDS: i64 = 5;
+    /// Bytes of a stream and of an image inside of the image's.
+    pub const INNER: i64 = 6;
+    pub const INNER_IMAGE: i64 = 7;
     /// As many as most decoders need.
     const TABLES: i64 = 1 << 13;
     /// The number of what can't be decoded.
@@ -83,7 +86,10 @@ impl<'c> Info<'c> {
     const MOST: i64 = 1 << 28;
 
     pub fn parameter(c: &'c Code, mutable: bool) -> Self {
-        Info { c, memory: c.memory("info", DType::I64, mutable) }
+        Info::of(c, c.memory("info", DType::I64, mutable))
+    }
+    pub fn of(c: &'c Code, memory: Memory<'c>) -> Self {
+        Info { c, memory }
     }
     pub fn memory(&self) -> Memory<'c> {
         self.memory

@@ -4,7 +4,7 @@ use crate::testing::{Case, check_stored};
 use onnxc_base::Tensor;
 
 /// Files of stored cases.
-const FILES: [&str; 3] = ["image_decoder", "image_plain", "image_webp"];
+const FILES: [&str; 4] = ["image_decoder", "image_plain", "image_tiff", "image_webp"];
 
 #[test]
 fn stored() {

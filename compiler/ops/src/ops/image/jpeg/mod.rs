@@ -14,7 +14,7 @@ use super::{Format, Work};
 use crate::code::{Code, Int, Memory, Variable};
 
 pub(super) const FORMAT: Format =
-    Format { name: "jpeg", signature: |s| s.has(0, &[0xff, 0xd8, 0xff]), probe, decode, figures: None };
+    Format { name: "jpeg", signature: |s| s.has(0, &[0xff, 0xd8, 0xff]), probe, decode, figures: None, inner: false };
 
 /// Places in the tables: quantisation, 4 of 64 in natural order.
 const QUANTS: i64 = 0;

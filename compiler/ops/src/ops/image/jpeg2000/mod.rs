@@ -14,7 +14,8 @@ use super::stream::{Info, Stream};
 use super::{Format, Work};
 use crate::code::{Bool, Int, Variable};
 
-pub(super) const FORMAT: Format = Format { name: "jpeg2000", signature, probe, decode, figures: Some(mq::figures) };
+pub(super) const FORMAT: Format =
+    Format { name: "jpeg2000", signature, probe, decode, figures: Some(mq::figures), inner: false };
 
 /// Places in the tables: states of the contexts, levels of a tag tree, then what hangs on the image's size.
 const CONTEXTS: i64 = 0;

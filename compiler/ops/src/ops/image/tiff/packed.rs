@@ -3,16 +3,28 @@
 use super::super::Work;
 use super::super::inflate::Inflate;
 use super::super::stream::broken_if;
+use super::directory::Header;
 use crate::code::{Int, Variable};
 
+/// A byte of the stream whose bits are in order.
+pub(super) fn byte<'c>(w: &Work<'c>, h: &Header<'c>, at: Int<'c>) -> Int<'c> {
+    let v = w.c.var("byte", w.stream.byte(at));
+    w.c.when(h.order.eq(2), || {
+        for (shift, mask) in [(4, 15), (2, 0x33), (1, 0x55)] {
+            v.set(((v & mask) << shift) | ((v >> shift) & mask));
+        }
+    });
+    v.now()
+}
+
 /// Unpacks bytes `from` of the stream to bytes `to`, which are then all written.
-pub(super) fn unpack<'c>(w: &Work<'c>, compression: Int<'c>, from: [Int<'c>; 2], to: [Int<'c>; 2]) {
-    let c = w.c;
+pub(super) fn unpack<'c>(w: &Work<'c>, h: &Header<'c>, from: [Int<'c>; 2], to: [Int<'c>; 2]) {
+    let (c, compression) = (w.c, h.compression);
     let (at, out) = (c.var("at", from[0]), c.var("out", to[0]));
     let next = || {
         broken_if(c, at.ge(from[1]));
         at.add(1);
-        w.stream.byte(at - 1)
+        byte(w, h, at - 1)
     };
     let push = |v: Int<'c>| {
         w.bytes.put(out, v);

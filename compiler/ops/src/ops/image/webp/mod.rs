@@ -26,6 +26,7 @@ pub(super) const FORMAT: Format = Format {
     probe,
     decode,
     figures: Some(figures),
+    inner: false,
 };
 
 /// Places of the figures.
