@@ -1,17 +1,20 @@
 //! Loops IR written as formulas: what a routine of many branches and loops over whole numbers is written with.
 //!
 //! A [`Code`] is one function of the program. Its numbers ([`Int`]) are i64 and have Rust's operators; [`Variable`]s are
-//! mutable; [`Memory`] is a buffer whose elements are read and written as such numbers. Blocks are closures.
+//! mutable; [`Memory`] is a buffer whose elements are read and written as such numbers; a [`Real`] is an f32. Blocks are
+//! closures.
 //!
-//! Does NOT know floats, vectors, or symbolic extents: [`onnxc_ir::loops::FuncBuilder`] does. Nothing checks that an access
-//! is in bounds: who writes the code has to.
+//! Does NOT know vectors or symbolic extents: [`onnxc_ir::loops::FuncBuilder`] does. Nothing checks that an access is in
+//! bounds: who writes the code has to.
 
 mod number;
+mod real;
 
 pub use number::{Bool, Int, Variable, Whole};
 use onnxc_base::DType;
 use onnxc_ir::loops::{Arg, Buf, BufKind, Callee, ConstId, Func, FuncBuilder, FuncId, LoopKind, Stmt, Ty};
 use onnxc_ir::scalar::Scalar;
+pub use real::Real;
 use std::cell::RefCell;
 
 /// A function under construction.
@@ -168,6 +171,11 @@ impl Code {
 }
 
 impl<'c> Memory<'c> {
+    /// The function that it belongs to.
+    pub fn code(self) -> &'c Code {
+        self.code
+    }
+
     /// An element.
     pub fn at(self, i: impl Whole<'c>) -> Int<'c> {
         let i = i.value_in(self.code);

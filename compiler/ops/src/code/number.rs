@@ -9,8 +9,8 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Mul, Not, Shl, Shr, Sub};
 /// An i64 that is known once.
 #[derive(Clone, Copy)]
 pub struct Int<'c> {
-    code: &'c Code,
-    v: Value,
+    pub(super) code: &'c Code,
+    pub(super) v: Value,
 }
 
 /// A condition.
