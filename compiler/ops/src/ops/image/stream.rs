@@ -64,8 +64,10 @@ pub(super) struct Info<'c> {
 }
 
 impl<'c> Info<'c> {
-    /// How many numbers there are.
-    pub const LEN: u32 = 8;
+    /// How many numbers there are: facts, and what a probe works in.
+    pub const LEN: u32 = 8 + 64;
+    /// The first number that a probe works in.
+    pub const SCRATCH: i64 = 8;
     /// 0: none.
     pub const FORMAT: i64 = 0;
     pub const WIDTH: i64 = 1;
@@ -79,7 +81,7 @@ impl<'c> Info<'c> {
     pub const INNER: i64 = 6;
     pub const INNER_IMAGE: i64 = 7;
     /// As many as most decoders need.
-    const TABLES: i64 = 1 << 13;
+    pub const TABLES: i64 = 1 << 13;
     /// The number of what can't be decoded.
     pub const UNSUPPORTED: i64 = 255;
     /// The most pixels, and the most along an axis.
@@ -101,7 +103,7 @@ impl<'c> Info<'c> {
         self.memory.put(k, v);
     }
     pub fn clear(&self) {
-        (0..i64::from(Self::LEN)).for_each(|k| self.set(k, 0));
+        (0..Self::SCRATCH).for_each(|k| self.set(k, 0));
     }
 
     /// Leaves the function: the stream isn't decoded, if a condition holds.

@@ -1,26 +1,50 @@
-//! JPEG 2000 (ISO/IEC 15444-1), lossless: a bare codestream or one in a JP2 file, of one tile in one part, one layer, whole
-//! precincts and 1, 3 or 4 components of 8 bits (the fourth is left out), as encoders make them unless told otherwise. The
-//! irreversible transform, more tiles and layers, palettes and special forms of coding passes aren't decoded.
+//! JPEG 2000 (ISO/IEC 15444-1): a bare codestream or one in a JP2 file, of what Pillow has images of: shades, RGB, sYCC, CMYK
+//! (each with or without an alpha channel, which is left out) and palettes of bytes, of up to 31 bits a component.
 //!
-//! `packets` finds the code-blocks' data, `blocks` decodes them with the arithmetic decoder of `mq`, `wavelet` makes samples
-//! of the coefficients.
+//! Decoded are both wavelets with every quantisation, tiles and their parts, layers, precincts, all orders of packets and
+//! changes of them, components that have fewer samples, every style of coding passes, and regions of interest. Headers of
+//! packets that lie elsewhere (PPM, PPT), transforms of colours of one's own (part 2) and high-throughput blocks (part 15)
+//! aren't, and palettes of CMYK.
+//!
+//! Pixels are OpenJPEG's and Pillow's, floats of the irreversible transform included, and where Pillow is odd too: it lays no
+//! palette's colour down twice, counts the samples of small components in its own way, lets a rounded 255.5 become 0, and of
+//! shades of 16 bits all above 255 is white.
+//!
+//! A tile after the other is decoded: `header` says what it is coded with, `tile` what it consists of, `order` calls
+//! `packets` for each packet, which find the code-blocks' data; `blocks` decodes them with the arithmetic decoder of `mq`,
+//! `wavelet` makes samples of the coefficients, `samples` pixels. `boxes` reads the file around a codestream.
 
 mod blocks;
+mod boxes;
+mod header;
 mod mq;
+mod order;
 mod packets;
+mod samples;
+mod tile;
 mod wavelet;
 
-use super::stream::{Info, Stream};
+use super::stream::{Info, Stream, broken_if};
 use super::{Format, Work};
 use crate::code::{Bool, Int, Variable};
+use boxes::kind;
+use header::{CODING, Coding, Main, Part};
+use tile::{Needs, Places, RESOLUTIONS, Tile};
 
 pub(super) const FORMAT: Format =
     Format { name: "jpeg2000", signature, probe, decode, figures: Some(mq::figures), inner: false };
 
-/// Places in the tables: states of the contexts, levels of a tag tree, then what hangs on the image's size.
+/// Places in the tables: states of the contexts, levels of a tag tree, changes of order, what components are coded with,
+/// where their resolutions' precincts are, and the palette; then what hangs on the image's size.
 const CONTEXTS: i64 = 0;
 const LEVELS: i64 = 32;
-const SIZED: i64 = 128;
+const CHANGES: i64 = LEVELS + 64;
+const CODINGS: i64 = CHANGES + order::ORDERS;
+const PRECINCTS: i64 = CODINGS + CODING;
+const PALETTE: i64 = PRECINCTS + RESOLUTIONS * header::COMPONENTS;
+const SIZED: i64 = PALETTE + 4 * 256;
+/// Numbers of a part of a tile: the next one of the tile (0: none), and where it is.
+const PART: i64 = 2;
 /// Flags of a code-block, with a border: 4096 samples of up to 1024 in a row.
 const FLAGS: i64 = 1026 * 6 + 1026;
 
@@ -28,204 +52,109 @@ fn signature<'c>(s: &Stream<'c>) -> Bool<'c> {
     s.has(0, b"\0\0\0\x0cjP  ") | s.has(0, &[0xff, 0x4f, 0xff, 0x51])
 }
 
-/// What the headers say.
-struct Header<'c> {
-    /// Where the segments are, and the packets of the first part.
-    siz: Variable<'c>,
-    cod: Variable<'c>,
-    qcd: Variable<'c>,
-    data: Variable<'c>,
-    end: Variable<'c>,
-    /// There is what isn't decoded.
-    other: Variable<'c>,
-    width: Int<'c>,
-    height: Int<'c>,
-    count: Int<'c>,
-    /// How often the image is halved.
-    halvings: Int<'c>,
-    /// The logarithms of a code-block's extents.
-    block: [Int<'c>; 2],
-}
-
-fn header<'c>(s: &Stream<'c>) -> Header<'c> {
-    let c = s.c;
-    let at = c.var("at", start(s));
-    let [siz, cod, qcd, data, end] = ["siz", "cod", "qcd", "data", "end"].map(|n| c.var(n, 0));
-    let other = c.var("other", 0);
-    c.while_true(
-        || (at + 4).le(s.len) & s.byte(at).eq(0xff),
-        || {
-            let (marker, size) = (s.byte(at + 1), s.big(at + 2, 2));
-            for (m, v) in [(0x51, siz), (0x52, cod), (0x5c, qcd)] {
-                c.when(marker.eq(m), || v.set(at + 4));
-            }
-            // Other components' coding, regions, other orders, packet headers elsewhere.
-            let special = [0x53, 0x5d, 0x5e, 0x5f, 0x60, 0x61].into_iter();
-            let special = special.fold(c.truth(false), |any, m| any | marker.eq(m));
-            c.when(special, || other.set(1));
-            c.when(marker.eq(0x90), || {
-                // The length of the tile's part; 0: all that is left.
-                let length = s.big(at + 6, 4);
-                end.set(length.eq(0).pick(s.len, (at + length).min(s.len)));
-                c.when(s.byte(at + 11).gt(1), || other.set(1));
-            });
-            c.when(marker.eq(0x93), || {
-                data.set(at + 2);
-                c.stop();
-            });
-            // The start of the codestream has no length.
-            at.add(marker.eq(0x4f).pick(2, size + 2));
-        },
-    );
-    let (width, height, count) = (s.big(siz + 2, 4), s.big(siz + 6, 4), s.big(siz + 34, 2));
-    let block = [5, 6].map(|k| (s.byte(cod + (k + 1)) & 15) + 2);
-    Header { siz, cod, qcd, data, end, other, width, height, count, halvings: s.byte(cod + 5), block }
-}
-
-/// Where the codestream begins: at once, or in a box.
-fn start<'c>(s: &Stream<'c>) -> Variable<'c> {
-    let c = s.c;
-    let (at, found) = (c.var("box", 0), c.var("start", 0));
-    c.when(s.byte(0).eq(0), || {
-        c.while_true(
-            || (at + 8).le(s.len),
-            || {
-                let (size, name) = (s.big(at, 4), s.big(at + 4, 4));
-                let here = name.eq(i64::from(u32::from_be_bytes(*b"jp2c")));
-                // Size 0: to the end, 1: eight bytes say it.
-                c.when(here, || found.set(at + size.eq(1).pick(16, 8)));
-                c.when(here | size.lt(8), || c.stop());
-                at.add(size);
-            },
-        );
-    });
-    found
-}
-
-/// A palette, or components that stand for others: a box that begins with this name inside of the header box.
-fn has_palette<'c>(s: &Stream<'c>, end: Int<'c>) -> Bool<'c> {
-    let c = s.c;
-    let (at, found) = (c.var("at", 0), c.var("palette", 0));
-    c.while_true(
-        || (at + 4).le(end),
-        || {
-            c.when(s.big(at, 4).eq(i64::from(u32::from_be_bytes(*b"pclr"))), || found.set(1));
-            at.add(1);
-        },
-    );
-    found.eq(1)
-}
-
 fn probe<'c>(s: &Stream<'c>, info: &Info<'c>) {
-    let (c, h) = (s.c, header(s));
-    let all = h.siz.gt(0) & h.cod.gt(0) & h.qcd.gt(0) & h.data.gt(0);
-    info.break_if(!all);
-    info.check_size(h.width, h.height);
-    let (siz, cod) = (h.siz, h.cod);
-    let n = h.count;
-    // No offsets, one tile.
-    let origin = s.big(siz + 10, 4) | s.big(siz + 14, 4) | s.big(siz + 26, 4) | s.big(siz + 30, 4);
-    let one = s.big(siz + 18, 4).ge(h.width) & s.big(siz + 22, 4).ge(h.height);
-    info.refuse_if(origin.ne(0) | !one | !(n.eq(1) | n.eq(3) | n.eq(4)) | h.other.ne(0));
-    c.each(0, n, |k| {
-        let at = siz + 36 + k * 3;
-        info.refuse_if(s.byte(at).ne(7) | s.byte(at + 1).ne(1) | s.byte(at + 2).ne(1));
+    let (c, main) = (s.c, Main::new(s));
+    main.check(s, info);
+    let what = main.kind(s);
+    info.refuse_if(what.lt(0) | s.len.gt(i64::from(i32::MAX)));
+    info.refuse_if(what.eq(kind::PALETTE) & !main.boxes.plain_palette(s));
+    let coding = Coding::new(s, info.memory(), Info::SCRATCH, main.count);
+    let (at, parts, most) = (c.var("part", main.parts), c.var("parts", 0), c.var("most", 0));
+    c.while_true(
+        || Part::is_at(s, at),
+        || {
+            let part = Part::new(s, at.now());
+            info.break_if(part.is_broken(s) | part.tile.ge(main.tiles[0] * main.tiles[1]));
+            // A tile's first part says how it is coded.
+            c.when(part.number.eq(0), || {
+                coding.read(&main, &part);
+                coding.check(info);
+                info.break_if(!can_mix(&main, &coding, s));
+                let needs = Needs::new(&Tile::new(s, &main, coding, part.tile));
+                // A component of one shade takes a bit a resolution, so a stream's length says nothing of the samples.
+                info.refuse_if(needs.samples.gt(1 << 26) | needs.words().gt(1 << 29));
+                most.set(most.max(needs.words()));
+            });
+            parts.add(1);
+            at.set(part.end);
+        },
+    );
+    info.break_if(parts.eq(0));
+    info.accept(main.width(), main.height(), s.len, FLAGS);
+    info.set(Info::WORDS, most + parts * PART + main.tiles[0] * main.tiles[1] * 2 + SIZED);
+}
+
+/// Are the first three components alike, if they are mixed?
+fn can_mix<'c>(main: &Main<'c>, coding: &Coding<'_, 'c>, s: &Stream<'c>) -> Bool<'c> {
+    let c = s.c;
+    let different = c.var("different", 0);
+    c.each(0, main.count.min(3), |k| {
+        let [x, y] = main.steps(s, k);
+        let [x0, y0] = main.steps(s, c.int(0));
+        let same = x.eq(x0) & y.eq(y0) & coding.halvings(k).eq(coding.halvings(c.int(0)));
+        different.set(different | (!same).int());
     });
-    // Whole precincts, one layer, plain passes, the reversible transform and no quantisation.
-    let plain = (s.byte(cod) & 1).eq(0) & s.big(cod + 2, 2).eq(1) & s.byte(cod + 8).eq(0) & s.byte(cod + 9).eq(1);
-    info.refuse_if(!plain | (s.byte(h.qcd) & 31).ne(0) | s.byte(cod + 1).gt(4));
-    info.refuse_if((n.eq(1) & s.byte(cod + 4).ne(0)) | has_palette(s, h.siz.now()));
-    let [bx, by] = h.block;
-    info.break_if(h.halvings.gt(32) | bx.gt(10) | by.gt(10) | (bx + by).gt(12));
-    // A component of one shade takes a bit a resolution, so a stream's length says nothing of the samples.
-    let samples = h.width * h.height * n;
-    info.refuse_if(samples.gt(1 << 26));
-    let blocks = most_blocks(&h);
-    let words = samples + h.width + h.height + blocks * 23 + (SIZED + 256);
-    info.accept(h.width, h.height, 0, FLAGS);
-    info.set(Info::WORDS, words);
-}
-
-/// No subband has more code-blocks.
-fn most_blocks<'c>(h: &Header<'c>) -> Int<'c> {
-    let [bx, by] = h.block;
-    let along = |n: Int<'c>, log: Int<'c>| (n + ((n.constant(1) << log) - 1)) >> log;
-    along(h.width, bx) * along(h.height, by)
-}
-
-/// What all parts of the decoder have.
-struct Image<'a, 'c> {
-    w: &'a Work<'c>,
-    width: Int<'c>,
-    height: Int<'c>,
-    halvings: Int<'c>,
-    block: [Int<'c>; 2],
-    /// Places in the tables: coefficients, a line, a packet's blocks, tag trees.
-    samples: Int<'c>,
-    line: Int<'c>,
-    list: Int<'c>,
-    trees: Int<'c>,
-    /// Nodes of a tree there is room for.
-    nodes: Int<'c>,
-    /// Where the exponents are, and guard bits.
-    exponents: Int<'c>,
-    guard: Int<'c>,
-}
-
-impl<'c> Image<'_, 'c> {
-    /// The extent of resolution `r`: halved, rounded up, for each that is above.
-    fn extent(&self, n: Int<'c>, r: Int<'c>) -> Int<'c> {
-        let by = self.halvings - r;
-        (n + ((self.w.c.int(1) << by) - 1)) >> by
-    }
+    different.eq(0) | coding.mixed().eq(0) | main.count.lt(3)
 }
 
 fn decode(w: &Work) {
     let (c, s, t) = (w.c, &w.stream, w.tables);
-    let h = header(s);
-    let (samples, count) = (c.int(SIZED), h.width * h.height * h.count);
-    let line = samples + count;
-    let list = line + h.width + h.height;
-    let blocks = most_blocks(&h);
-    let image = Image {
-        w,
-        width: h.width,
-        height: h.height,
-        halvings: h.halvings,
-        block: h.block,
-        samples,
-        line,
-        list,
-        trees: list + blocks * 15,
-        nodes: blocks * 2 + 40,
-        exponents: h.qcd + 1,
-        guard: s.byte(h.qcd) >> 5,
-    };
-    t.fill(samples, count, 0);
-    let order = s.byte(h.cod + 1);
-    let packets = packets::Packets::new(&image, h.data, h.end.now(), s.byte(h.cod));
-    // With one layer and whole precincts, the orders are by resolution or by component first.
-    let by_resolution = order.le(2);
-    let resolutions = h.halvings + 1;
-    c.each(0, by_resolution.pick(resolutions, h.count), |outer| {
-        c.each(0, by_resolution.pick(h.count, resolutions), |inner| {
-            let (r, k) = (by_resolution.pick(outer, inner), by_resolution.pick(inner, outer));
-            packets.read(k, r);
-        });
+    let main = Main::new(s);
+    let heads = c.int(SIZED);
+    let tiles = main.tiles[0] * main.tiles[1];
+    let free = parts(w, &main, heads, tiles);
+    let what = main.kind(s);
+    c.when(what.eq(kind::PALETTE), || main.boxes.palette(s, t, PALETTE));
+    c.each(0, tiles, |k| {
+        let head = t.at(heads + k);
+        broken_if(c, head.eq(0));
+        let first = Part::new(s, t.at(head + 1));
+        broken_if(c, first.number.ne(0));
+        let coding = Coding::new(s, t, CODINGS, main.count);
+        coding.read(&main, &first);
+        let tile = Tile::new(s, &main, coding, k);
+        let needs = Needs::new(&tile);
+        let places = Places::new(t, PRECINCTS, free.now(), &needs);
+        places.clear(&tile, &needs);
+        let packets = packets::Packets::new(w, &main, &tile, &needs, &places, head);
+        order::read(&packets, &main, &first, CHANGES);
+        components(w, &tile, &places, what);
+        samples::finish(w, &main, &tile, &places);
+        samples::pixels(w, &main, &tile, &places, PALETTE, needs.samples.now());
     });
-    c.each(0, h.count.min(3), |k| wavelet::component(&image, samples + k * (h.width * h.height)));
-    pixels(&image, h.count.ge(3), s.byte(h.cod + 4).eq(1));
 }
 
-/// The reversible transform of colours (annex G), and 128 more.
-fn pixels<'c>(image: &Image<'_, 'c>, three: Bool<'c>, mixed: Bool<'c>) {
-    let (c, t) = (image.w.c, image.w.tables);
-    let count = image.width * image.height;
-    c.each(0, count, |i| {
-        let [y, u, v] = [0, 1, 2].map(|k| t.at(image.samples + three.pick(count * k, 0) + i));
-        let green = y - ((u + v) >> 2);
-        let mixed = mixed & three;
-        let rgb = [mixed.pick(v + green, y), mixed.pick(green, u), mixed.pick(u + green, v)];
-        image.w.pixels.put(i, rgb.map(|v| (v + 128).byte()));
+/// Lists the parts of each tile: a list begins where `heads` says, 0 if it is empty. Gives the first place behind.
+fn parts<'c>(w: &Work<'c>, main: &Main<'c>, heads: Int<'c>, tiles: Int<'c>) -> Variable<'c> {
+    let (c, s, t) = (w.c, &w.stream, w.tables);
+    let tails = heads + tiles;
+    t.fill(heads, tiles * 2, 0);
+    let (at, free) = (c.var("part", main.parts), c.var("free", tails + tiles));
+    c.while_true(
+        || Part::is_at(s, at),
+        || {
+            let part = Part::new(s, at.now());
+            let last = t.at(tails + part.tile);
+            t.put(last.eq(0).pick(heads + part.tile, last), free);
+            t.put(tails + part.tile, free);
+            t.put(free, 0);
+            t.put(free + 1, at);
+            free.add(PART);
+            at.set(part.end);
+        },
+    );
+    free
+}
+
+/// Decodes the components that become colours.
+fn components<'c>(w: &Work<'c>, tile: &Tile<'_, 'c>, places: &Places<'c>, what: Int<'c>) {
+    let (c, start) = (w.c, w.c.var("start", places.samples));
+    let blocks = blocks::Blocks::new(w, tile, places);
+    let used = what.eq(kind::CMYK).pick(4, what.ge(kind::RGB).pick(3, 1));
+    c.each(0, tile.count.min(used), |k| {
+        blocks.component(k, start.now());
+        wavelet::component(w, tile, places, k, start.now());
+        let [left, top, right, bottom] = tile.component(k);
+        start.add((right - left) * (bottom - top));
     });
 }

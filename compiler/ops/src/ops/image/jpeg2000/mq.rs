@@ -1,6 +1,5 @@
-//! The arithmetic decoder (annex C): decisions, each with a context whose state is learnt.
+//! The arithmetic decoder (annex C): decisions, each with a context whose state is learnt; and bits as they are.
 
-use super::super::stream::Stream;
 use super::CONTEXTS;
 use crate::code::{Code, Int, Memory, Variable};
 
@@ -24,10 +23,10 @@ pub(super) fn figures() -> Vec<i16> {
     STATES.iter().flat_map(|&(q, more, less, change)| [q as i16, more.into(), less.into(), change.into()]).collect()
 }
 
-/// A code-block's data being read.
-pub(super) struct Decoder<'a, 'c> {
+/// A segment of a code-block's data being read.
+pub(super) struct Decoder<'c> {
     c: &'c Code,
-    s: &'a Stream<'c>,
+    data: Memory<'c>,
     t: Memory<'c>,
     figures: Memory<'c>,
     at: Variable<'c>,
@@ -37,21 +36,25 @@ pub(super) struct Decoder<'a, 'c> {
     left: Variable<'c>,
 }
 
-impl<'a, 'c> Decoder<'a, 'c> {
-    pub fn new(s: &'a Stream<'c>, t: Memory<'c>, figures: Memory<'c>) -> Self {
-        let c = s.c;
+impl<'c> Decoder<'c> {
+    /// What is read is at the start of `data`; contexts are in `t`.
+    pub fn new(c: &'c Code, data: Memory<'c>, t: Memory<'c>, figures: Memory<'c>) -> Self {
         let [at, end, value, range, left] = ["at", "end", "value", "range", "left"].map(|n| c.var(n, 0));
-        Decoder { c, s, t, figures, at, end, value, range, left }
+        Decoder { c, data, t, figures, at, end, value, range, left }
     }
 
-    /// Begins: what all contexts are at first (table D.7).
-    pub fn open(&self, at: Int<'c>, end: Int<'c>) {
+    /// Puts all contexts into what they are at first (table D.7).
+    pub fn forget(&self) {
         self.t.fill(CONTEXTS, 19, 0);
         for (context, state) in [(0, 4), (17, 3), (18, 46)] {
             self.t.put(CONTEXTS + context, state * 2);
         }
-        self.at.set(at);
-        self.end.set(end);
+    }
+
+    /// Begins with a segment of so many bytes.
+    pub fn open(&self, size: Int<'c>) {
+        self.at.set(0);
+        self.end.set(size);
         self.value.set(self.byte(self.at.now()) << 16);
         self.more();
         self.value.set(self.value << 7);
@@ -59,9 +62,32 @@ impl<'a, 'c> Decoder<'a, 'c> {
         self.range.set(0x8000);
     }
 
+    /// Begins with a segment of bits as they are.
+    pub fn open_plain(&self, size: Int<'c>) {
+        self.at.set(0);
+        self.end.set(size);
+        self.value.set(0);
+        self.left.set(0);
+    }
+
+    /// The next bit of such a segment: a byte behind one of 0xff has seven, and beyond the end all are set.
+    pub fn plain_bit(&self) -> Int<'c> {
+        let c = self.c;
+        c.when(self.left.eq(0), || {
+            let (next, stuffed) = (self.byte(self.at.now()), self.value.eq(0xff));
+            let marker = stuffed & next.gt(0x8f);
+            self.value.set(marker.pick(0xff, next));
+            self.left.set((stuffed & !marker).pick(7, 8));
+            self.at.add(marker.pick(0, 1));
+        });
+        self.left.add(-1);
+        (self.value >> self.left) & 1
+    }
+
     /// Beyond the end all bits are set.
     fn byte(&self, at: Int<'c>) -> Int<'c> {
-        at.lt(self.end).pick(self.s.byte(at), 0xff)
+        let inside = at.lt(self.end);
+        inside.pick(self.data.at(inside.pick(at, 0)), 0xff)
     }
 
     /// Takes a byte: of seven bits behind one of 0xff, none before a marker.
