@@ -13,8 +13,8 @@
 //! As the standard says, a stream that isn't an image or is broken gives an empty output, here [0, width, channels]. A form
 //! of a known format that isn't decoded ends the run with [`UNSUPPORTED`]. No stream makes a decoder read or write out of
 //! bounds. Results are those of Pillow's `open` and `convert("RGB")` or `convert("L")`, so of libjpeg-turbo (its default
-//! transform and upsampling), libwebp and OpenJPEG: an alpha channel is left out; of colours of 16 bits the upper 8 are taken, but grey
-//! of 16 bits is white above 255.
+//! transform and upsampling), libwebp and OpenJPEG: an alpha channel is left out; of colours of 16 bits the upper 8 are taken,
+//! but grey of 16 bits is white above 255.
 
 mod bmp;
 mod convert;

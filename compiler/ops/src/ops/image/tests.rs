@@ -4,7 +4,7 @@ use crate::testing::{Case, check_stored};
 use onnxc_base::Tensor;
 
 /// Files of stored cases.
-const FILES: [&str; 4] = ["image_decoder", "image_plain", "image_tiff", "image_webp"];
+const FILES: [&str; 5] = ["image_decoder", "image_jpeg", "image_plain", "image_tiff", "image_webp"];
 
 #[test]
 fn stored() {
@@ -45,13 +45,15 @@ fn samples() -> Vec<Vec<u8>> {
     all
 }
 
-/// Where the bytes begin that may say anything: a few bytes of JPEG 2000 or of lossless WebP are an image of any size, for
-/// which a test has no time.
+/// Where the bytes begin that may say anything: a few bytes of JPEG 2000, of arithmetic JPEG or of lossless WebP are an image
+/// of any size, for which a test has no time.
 fn sized(stream: &[u8]) -> usize {
     let jpeg_2000 = stream.starts_with(b"\0\0\0\x0cjP") || stream.starts_with(b"\xff\x4f");
     let find = |mark: &[u8]| stream.windows(mark.len()).position(|m| m == mark);
     let coding = find(b"\xff\x52").filter(|_| jpeg_2000);
-    coding.or(find(b"VP8L").map(|at| at + 13)).unwrap_or(0)
+    let arithmetic = [b"\xff\xc9", b"\xff\xca"].into_iter().find_map(|m| find(m)).map(|at| at + 10);
+    let arithmetic = arithmetic.filter(|_| stream.starts_with(b"\xff\xd8"));
+    coding.or(arithmetic).or(find(b"VP8L").map(|at| at + 13)).unwrap_or(0)
 }
 
 /// The interpreter ends the test where an access is out of bounds.

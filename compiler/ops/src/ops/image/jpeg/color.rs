@@ -22,11 +22,33 @@ pub(super) fn pixels<'c>(w: &Work<'c>, f: &Frame<'c>, told: &Told<'c>) {
                 || w.pixels.put(at, [luma; 3]),
                 || {
                     let [b, r] = [1, 2].map(|k| sample(w, f, c.int(k), x, y));
-                    w.pixels.put(at, colors(plain, [luma, b, r]));
+                    let three = [luma, b, r];
+                    c.choose(
+                        f.count.eq(3),
+                        || w.pixels.put(at, colors(plain, three)),
+                        || {
+                            // CMYK, unless Adobe says otherwise.
+                            let mixed = told.adobe.gt(0);
+                            let inks = colors(c.truth(false), three).into_iter().zip(three);
+                            let inks = inks.map(|(v, raw)| mixed.pick(v, c.int(255) - raw));
+                            w.pixels.put(at, inked(inks, sample(w, f, c.int(3), x, y)));
+                        },
+                    );
                 },
             );
         });
     });
+}
+
+/// Inks over white to RGB, as Pillow has it: `light` is what black leaves.
+fn inked<'c>(inks: impl Iterator<Item = Int<'c>>, light: Int<'c>) -> [Int<'c>; 3] {
+    let all: Vec<Int<'c>> = inks
+        .map(|ink| {
+            let product = ink * light + 128;
+            light - (((product >> 8) + product) >> 8)
+        })
+        .collect();
+    [all[0], all[1], all[2]]
 }
 
 /// YCbCr to RGB (JFIF 1.02) with factors of 16 bits, or three components as they are.

@@ -1,8 +1,9 @@
 //! The coefficients of a scan (T.81, annexes F and G): Huffman codes, first values and refinements. A baseline scan is one of
-//! first values of all coefficients.
+//! first values of all coefficients. What is coded arithmetically goes through the same units and restarts.
 
 use super::super::Work;
 use super::super::stream::broken_if;
+use super::arithmetic::Decoder;
 use super::segments::Told;
 use super::{CODE, CODES, Component, Frame, ORDER, SCAN};
 use crate::code::{Int, Variable, Whole};
@@ -26,7 +27,12 @@ pub(super) fn scan<'c>(w: &Work<'c>, f: &Frame<'c>, told: &Told<'c>, at: Variabl
     let (c, t) = (w.c, w.tables);
     let [bits, count, beyond, run] = ["bits", "have", "beyond", "run"].map(|n| c.var(n, 0));
     let scan = Scan { w, told, at, bits, count, beyond, run };
-    scan.restart();
+    let arithmetic = Decoder::new(w, told, at);
+    let restart = || {
+        scan.restart();
+        c.when(f.is_arithmetic(), || arithmetic.restart());
+    };
+    restart();
     // Alone, a component's blocks are those that the image needs, one a unit.
     let single = told.count.eq(1);
     let only = Component::of(t, t.at(SCAN));
@@ -38,7 +44,7 @@ pub(super) fn scan<'c>(w: &Work<'c>, f: &Frame<'c>, told: &Told<'c>, at: Variabl
         c.each(0, across, |x| {
             c.when(told.restart.gt(0) & left.eq(0), || {
                 scan.find_restart();
-                scan.restart();
+                restart();
                 left.set(told.restart);
             });
             left.add(-1);
@@ -48,7 +54,11 @@ pub(super) fn scan<'c>(w: &Work<'c>, f: &Frame<'c>, told: &Told<'c>, at: Variabl
                 c.each(0, v, |dy| {
                     c.each(0, h, |dx| {
                         let block = comp.start() + (y * v + dy) * comp.across() + x * h + dx;
-                        scan.block(comp, block * 64);
+                        c.choose(
+                            f.is_arithmetic(),
+                            || arithmetic.block(comp, block * 64),
+                            || scan.block(comp, block * 64),
+                        );
                     });
                 });
             });
@@ -64,7 +74,8 @@ impl<'c> Scan<'_, 'c> {
         for v in [self.bits, self.count, self.beyond, self.run] {
             v.set(0);
         }
-        c.each(0, 3, |k| Component::of(t, k).set(6, c.int(0)));
+        // No coefficient, and no difference to one.
+        c.each(0, 4, |k| [6, 12].into_iter().for_each(|at| Component::of(t, k).set(at, c.int(0))));
     }
 
     /// Goes past the marker of a restart.

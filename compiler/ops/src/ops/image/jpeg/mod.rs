@@ -1,9 +1,12 @@
-//! JPEG (ITU-T T.81): baseline, extended and progressive Huffman streams of 8 bits, grey or of three components, with what
-//! restarts and sampling factors there are. Arithmetic coding, 12 bits, lossless and hierarchical streams and four components
-//! (CMYK) aren't decoded.
+//! JPEG (ITU-T T.81): baseline, extended and progressive streams of 8 bits, Huffman-coded or arithmetic, grey, of three
+//! components or of four (CMYK and Adobe's YCCK), with what restarts and sampling factors there are. 12 bits, lossless and
+//! hierarchical streams, two components, and sampling factors that don't divide the greatest ones aren't decoded: Pillow
+//! doesn't open them.
 //!
-//! All scans fill one array of coefficients; `entropy` reads them, `transform` makes samples of them, `color` pixels.
+//! All scans fill one array of coefficients; `entropy` and `arithmetic` read them, `transform` makes samples of them, `color`
+//! pixels.
 
+mod arithmetic;
 mod color;
 mod entropy;
 mod segments;
@@ -11,10 +14,16 @@ mod transform;
 
 use super::stream::{Info, Stream, broken_if};
 use super::{Format, Work};
-use crate::code::{Code, Int, Memory, Variable};
+use crate::code::{Bool, Code, Int, Memory, Variable};
 
-pub(super) const FORMAT: Format =
-    Format { name: "jpeg", signature: |s| s.has(0, &[0xff, 0xd8, 0xff]), probe, decode, figures: None, inner: false };
+pub(super) const FORMAT: Format = Format {
+    name: "jpeg",
+    signature: |s| s.has(0, &[0xff, 0xd8, 0xff]),
+    probe,
+    decode,
+    figures: Some(arithmetic::figures),
+    inner: false,
+};
 
 /// Places in the tables: quantisation, 4 of 64 in natural order.
 const QUANTS: i64 = 0;
@@ -29,6 +38,12 @@ const COMPONENTS: i64 = ORDER + 80;
 const SCAN: i64 = COMPONENTS + 4 * 16;
 /// A block being transformed.
 const BLOCK: i64 = SCAN + 8;
+/// What arithmetic coding hangs on (DAC): two limits of differences for each of 4 DC tables, one place for each AC table.
+const LIMITS: i64 = BLOCK + 64;
+/// Its bins.
+const BINS: i64 = LIMITS + 12;
+const END: i64 = BINS + arithmetic::ALL_BINS;
+const _: () = assert!(END <= Info::TABLES);
 
 /// The numbers of a component in the tables.
 #[derive(Clone, Copy)]
@@ -65,6 +80,7 @@ impl<'c> Component<'c> {
         width 9 "Samples of a row of the image.";
         height 10 "Rows of the image.";
         down 11 "Blocks of a column.";
+        context 12 "Of arithmetic coding: what the DC coefficient's last difference was.";
     }
 }
 
@@ -90,6 +106,9 @@ impl<'c> Frame<'c> {
         let both = s.byte(self.component(k) + 1);
         [both >> 4, both & 15]
     }
+    pub fn is_arithmetic(&self) -> Bool<'c> {
+        self.kind.eq(0xc9) | self.kind.eq(0xca)
+    }
     /// Units of all components' blocks, along both axes.
     fn units(&self) -> [Int<'c>; 2] {
         [self.width.over_up(self.h * 8), self.height.over_up(self.v * 8)]
@@ -97,7 +116,7 @@ impl<'c> Frame<'c> {
 }
 
 /// Is it the marker of a frame: SOF0 to SOF15, among which are three of others?
-fn is_frame<'c>(marker: Int<'c>) -> crate::code::Bool<'c> {
+fn is_frame<'c>(marker: Int<'c>) -> Bool<'c> {
     let other = marker.eq(0xc4) | marker.eq(0xc8) | marker.eq(0xcc);
     marker.ge(0xc0) & marker.le(0xcf) & !other
 }
@@ -122,7 +141,7 @@ fn frame<'c>(s: &Stream<'c>) -> Frame<'c> {
     );
     let (width, height, count) = (s.big(at + 7, 2), s.big(at + 5, 2), s.byte(at + 9));
     let f = Frame { at, kind, width, height, count, h: c.var("h", 1), v: c.var("v", 1) };
-    c.each(0, count.min(3), |k| {
+    c.each(0, count.min(4), |k| {
         let [h, v] = f.factors(s, k);
         f.h.set(f.h.max(h));
         f.v.set(f.v.max(v));
@@ -133,7 +152,9 @@ fn frame<'c>(s: &Stream<'c>) -> Frame<'c> {
 fn probe<'c>(s: &Stream<'c>, info: &Info<'c>) {
     let (c, f) = (s.c, frame(s));
     info.break_if(f.kind.eq(0) | (f.at + 10).gt(s.len));
-    info.refuse_if(f.kind.gt(0xc2) | s.byte(f.at + 4).ne(8) | !(f.count.eq(1) | f.count.eq(3)));
+    let arithmetic = f.is_arithmetic();
+    info.refuse_if((f.kind.gt(0xc2) & !arithmetic) | s.byte(f.at + 4).ne(8));
+    info.refuse_if(!(f.count.eq(1) | f.count.eq(3) | f.count.eq(4)));
     info.check_size(f.width, f.height);
     let (blocks, [across, down]) = (c.var("blocks", 0), f.units());
     c.each(0, f.count, |k| {
@@ -142,8 +163,9 @@ fn probe<'c>(s: &Stream<'c>, info: &Info<'c>) {
         info.refuse_if((f.h.over(h) * h).ne(f.h) | (f.v.over(v) * v).ne(f.v));
         blocks.add(across * h * down * v);
     });
-    // A block is a bit at least.
-    info.check_ratio(blocks * 64, s, 512);
+    // A block is a bit at least, or a part of one that is as small as can be.
+    info.refuse_if(arithmetic & blocks.gt(1 << 20));
+    c.when(!arithmetic, || info.check_ratio(blocks * 64, s, 512));
     info.accept(f.width, f.height, blocks * 64, blocks * 64);
 }
 
@@ -151,7 +173,9 @@ fn decode(w: &Work) {
     let (c, s, t) = (w.c, &w.stream, w.tables);
     let f = frame(s);
     w.halves.fill(0, w.info.get(Info::HALVES), 0);
-    t.fill(0, BLOCK + 64, 0);
+    t.fill(0, LIMITS + 8, 0);
+    (0..4).for_each(|k| t.put(LIMITS + 2 * k + 1, 1));
+    t.fill(LIMITS + 8, 4, 5);
     order(c, t);
     components(w, &f);
     let told = segments::Told::new(c);

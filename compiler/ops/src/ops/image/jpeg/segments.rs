@@ -1,8 +1,8 @@
-//! The segments of a JPEG stream: tables, restarts, what colours mean, and the header of a scan.
+//! The segments of a JPEG stream: tables, limits of arithmetic coding, restarts, what colours mean, and the header of a scan.
 
 use super::super::Work;
 use super::super::stream::{Stream, broken_if};
-use super::{CODE, CODES, COMPONENTS, Component, ORDER, QUANTS, SCAN};
+use super::{CODE, CODES, COMPONENTS, Component, LIMITS, ORDER, QUANTS, SCAN};
 use crate::code::{Bool, Code, Int, Variable};
 
 /// What segments have said.
@@ -49,6 +49,7 @@ pub(super) fn read<'c>(w: &Work<'c>, told: &Told<'c>, marker: Int<'c>, at: Int<'
     let at = c.var("place", at);
     c.when(marker.eq(0xdb), || c.while_true(|| at.lt(end), || quants(w, at, end)));
     c.when(marker.eq(0xc4), || c.while_true(|| at.lt(end), || codes(w, at, end)));
+    c.when(marker.eq(0xcc), || c.while_true(|| at.lt(end), || limits(w, at)));
     c.when(marker.eq(0xdd), || told.restart.set(s.big(at, 2)));
     let word = |w: &[u8; 4]| s.big(at, 4).eq(i64::from(u32::from_be_bytes(*w)));
     c.when(marker.eq(0xe0) & word(b"JFIF"), || told.jfif.set(1));
@@ -89,16 +90,33 @@ fn codes<'c>(w: &Work<'c>, at: Variable<'c>, end: Int<'c>) {
     at.add(total + 17);
 }
 
+/// What a table of arithmetic coding hangs on: of DC coefficients the logarithms of two limits, of AC ones a place.
+fn limits<'c>(w: &Work<'c>, at: Variable<'c>) {
+    let (c, s, t) = (w.c, &w.stream, w.tables);
+    let (head, v) = (s.byte(at), s.byte(at + 1));
+    let table = head & 3;
+    c.choose(
+        (head >> 4).eq(0),
+        || {
+            broken_if(c, (v & 15).gt(v >> 4));
+            t.put(table * 2 + LIMITS, v & 15);
+            t.put(table * 2 + (LIMITS + 1), v >> 4);
+        },
+        || t.put(table + (LIMITS + 8), v),
+    );
+    at.add(2);
+}
+
 fn scan_header<'c>(w: &Work<'c>, told: &Told<'c>, at: Int<'c>) {
     let (c, s, t) = (w.c, &w.stream, w.tables);
     let count = s.byte(at);
-    broken_if(c, count.lt(1) | count.gt(3));
+    broken_if(c, count.lt(1) | count.gt(4));
     told.count.set(count);
     c.each(0, count, |k| {
         let (id, tables) = (s.byte(at + k * 2 + 1), s.byte(at + k * 2 + 2));
         let found = c.var("found", -1);
         // Absent components are called -1.
-        c.each(0, 3, |i| {
+        c.each(0, 4, |i| {
             let there = t.at(i * 16 + (COMPONENTS + 1)).gt(0) & Component::of(t, i).id().eq(id);
             found.set((there & found.lt(0)).pick(i, found));
         });
