@@ -60,6 +60,7 @@ pub mod pow;
 pub mod quant;
 pub mod random;
 pub mod reduce;
+mod regions;
 pub mod reorder;
 pub mod reshape;
 pub mod resize;

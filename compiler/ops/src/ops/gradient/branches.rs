@@ -3,8 +3,8 @@
 //! The share of what the branches take from around them is another If with the same condition: its branches compute the
 //! branch anew, then go backwards through it.
 
-use super::regions::{Now, copy_nodes, reads};
 use super::{Shares, rules, through};
+use crate::ops::regions::{Now, copy_nodes, reads};
 use crate::prelude::*;
 use onnxc_ir::graph::{NodeId, Region, ValueId};
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! What changes with a value, and what doesn't: shapes, comparisons and integers are constant in between their jumps.
 
-use super::regions::reads;
+use crate::ops::regions::reads;
 use crate::prelude::*;
 use onnxc_ir::graph::{Node, NodeId, ValueId};
 use std::collections::BTreeSet;

@@ -8,9 +8,9 @@
 //!
 //! Types aren't known yet. What is carried and needed, but no tensor or of changing shape, is refused by inference.
 
-use super::regions::{Now, captured, copy_nodes, prune, reads};
 use super::{Shares, constant, rules, through};
 use crate::infer::unknown_type;
+use crate::ops::regions::{Now, captured, copy_nodes, prune, reads};
 use crate::prelude::*;
 use onnxc_ir::graph::{Graph, NodeId, OpName, Region, ValueData, ValueDef, ValueId};
 use std::collections::BTreeSet;

@@ -20,7 +20,6 @@ mod moved;
 mod picks;
 mod products;
 mod reduced;
-mod regions;
 mod rules;
 mod scatters;
 mod slides;
@@ -32,9 +31,9 @@ mod windows;
 pub use sum_to::DEF as SUM_TO;
 pub use windows::{AVERAGE, CONV_INPUT, CONV_WEIGHTS};
 
+use crate::ops::regions::{copy, reads};
 use crate::prelude::*;
 use onnxc_ir::graph::{NodeId, ValueDef, ValueId};
-use regions::{copy, reads};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Gradient.

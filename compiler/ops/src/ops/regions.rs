@@ -5,17 +5,17 @@ use onnxc_ir::graph::{Graph, NodeId, Region, ValueData, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which values stand for which.
-pub(super) type Now = BTreeMap<ValueId, ValueId>;
+pub(crate) type Now = BTreeMap<ValueId, ValueId>;
 
 /// What a node reads: its inputs, and what its regions take from around them.
-pub(super) fn reads(graph: &Graph, id: NodeId) -> Vec<ValueId> {
+pub(crate) fn reads(graph: &Graph, id: NodeId) -> Vec<ValueId> {
     let node = &graph.nodes[id];
     let captured = node.regions.iter().flat_map(|r| captured(graph, r));
     node.inputs.iter().flatten().copied().chain(captured).collect()
 }
 
 /// What a region takes from around it.
-pub(super) fn captured(graph: &Graph, region: &Region) -> Vec<ValueId> {
+pub(crate) fn captured(graph: &Graph, region: &Region) -> Vec<ValueId> {
     let made = region.nodes.iter().flat_map(|&n| &graph.nodes[n].outputs);
     let own: BTreeSet<ValueId> = region.params.iter().chain(made).copied().collect();
     let inner = region.nodes.iter().flat_map(|&n| reads(graph, n));
@@ -23,7 +23,7 @@ pub(super) fn captured(graph: &Graph, region: &Region) -> Vec<ValueId> {
 }
 
 /// A copy of a node that reads other values, also inside its regions.
-pub(super) fn copy(n: &mut NodeReader, id: NodeId, now: &Now) -> Result<(NodeId, Vec<ValueId>)> {
+pub(crate) fn copy(n: &mut NodeReader, id: NodeId, now: &Now) -> Result<(NodeId, Vec<ValueId>)> {
     let node = n.graph.nodes[id].clone();
     let mut regions = Vec::new();
     for old in &node.regions {
@@ -50,7 +50,7 @@ fn at(now: &Now, v: ValueId) -> ValueId {
 }
 
 /// Copies of a region's nodes, and what its results are then.
-pub(super) fn copy_nodes(n: &mut NodeReader, region: &Region, now: &mut Now) -> Result<(Vec<NodeId>, Vec<ValueId>)> {
+pub(crate) fn copy_nodes(n: &mut NodeReader, region: &Region, now: &mut Now) -> Result<(Vec<NodeId>, Vec<ValueId>)> {
     let mut nodes = Vec::new();
     for &id in &region.nodes {
         let from = n.graph.nodes[id].outputs.clone();
@@ -62,7 +62,7 @@ pub(super) fn copy_nodes(n: &mut NodeReader, region: &Region, now: &mut Now) -> 
 }
 
 /// Drops the nodes that a region's results don't need; gives what is needed.
-pub(super) fn prune(graph: &Graph, region: &mut Region) -> BTreeSet<ValueId> {
+pub(crate) fn prune(graph: &Graph, region: &mut Region) -> BTreeSet<ValueId> {
     let mut needed: BTreeSet<ValueId> = region.results.iter().copied().collect();
     let mut kept = Vec::new();
     for &id in region.nodes.iter().rev() {
