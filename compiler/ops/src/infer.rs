@@ -304,9 +304,17 @@ pub fn unknown_type() -> Type {
 
 /// A symbol of a source, made once: a second call gives the same symbol, with the range narrowed anew.
 pub fn fresh_symbol(graph: &mut Graph, source: SymbolSource, hint: &str, lo: i64, hi: Option<Sym>) -> Sym {
-    if let Some((s, info)) = graph.symbols.iter_mut().find(|(_, i)| i.source == source) {
+    if let Some(at) = graph.symbols.values().position(|i| i.source == source) {
+        let later = |x: &Symbol| graph.symbols.get_index_of(x).is_some_and(|i| i > at);
+        let moves = hi.iter().any(|hi| hi.any_symbol(&later));
+        let (s, info) = graph.symbols.get_index_mut(at).expect("just found");
         *info = SymbolInfo { source, lo, hi };
-        return Sym::var(s.clone());
+        let s = s.clone();
+        if moves {
+            // A loop's body has been looked at before it was known what changes in it: bounds mention earlier symbols only.
+            graph.symbols.move_index(at, graph.symbols.len() - 1);
+        }
+        return Sym::var(s);
     }
     let mut name = hint.to_string();
     let mut i = 1;

@@ -132,6 +132,22 @@ fn loops() {
     assert_eq!(found[4..], ["trips <= ?", "slice <= ?"]);
 }
 
+#[test]
+fn bounds_mention_what_is_defined_before() {
+    // How many elements aren't zero is bounded by how many there are, which changes: that is known after a first look.
+    let mut b = Build::default();
+    let x = b.input("x", DType::F32, &["4"]);
+    let n = b.count("n");
+    let more = b.constant("more", Tensor::from_slice(&[2], &[0f32; 2]));
+    let params = vec![b.param("i"), b.param("c"), b.param("state")];
+    let found = b.node("NonZero", &[Some(params[2])], 1, vec![]);
+    let next = b.node("Concat", &[Some(params[2]), Some(more)], 1, vec![]);
+    let body = Region { results: vec![params[1], b.out(next)], params, nodes: vec![found, next] };
+    let l = b.node("Loop", &[Some(n), None, Some(x)], 1, vec![body]);
+    let said = b.infer(l);
+    assert_eq!(said, ["f32[2*max(0, n) + 4]", "carried <= 2*max(0, n) + 4", "nonzero <= carried"]);
+}
+
 /// An If whose branches give what `make` makes of the inputs x[r, 4] and y[s, 4].
 fn branches(make: impl Fn(&mut Build, ValueId, ValueId) -> [NodeId; 2]) -> Vec<String> {
     let mut b = Build::default();
