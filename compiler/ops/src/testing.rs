@@ -15,7 +15,7 @@ mod routine;
 mod stored;
 
 pub(crate) use compare::assert_close;
-pub(crate) use stored::{check_stored, check_stored_but};
+pub(crate) use stored::{attribute, check_stored, check_stored_but, tensor};
 
 use crate::infer::unknown_type;
 use crate::registry::{OpRef, Registry};

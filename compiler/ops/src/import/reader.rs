@@ -104,6 +104,11 @@ impl<'a> NodeReader<'a> {
         self.attrs.contains_key(name)
     }
 
+    /// True if the attribute is present and a graph.
+    pub fn has_graph(&self, name: &str) -> bool {
+        self.graphs.contains_key(name)
+    }
+
     /// Accepts an attribute without using it (it has no effect on inference).
     pub fn ignore(&mut self, names: &[&str]) {
         self.read.extend(names.iter().map(|n| n.to_string()));

@@ -87,7 +87,7 @@ fn text(v: &Value) -> &str {
     v.as_str().expect("a word")
 }
 
-fn attribute(v: &Value) -> Attr {
+pub(crate) fn attribute(v: &Value) -> Attr {
     match v {
         Value::Number(n) => n.as_i64().map_or_else(|| Attr::Float(number(v) as f32), Attr::Int),
         Value::String(s) => Attr::Str(s.clone()),
@@ -110,7 +110,7 @@ fn number(v: &Value) -> f64 {
     v.as_f64().or_else(|| v.as_str()?.parse().ok()).unwrap_or_else(|| panic!("no number: {v}"))
 }
 
-fn tensor(v: &Value) -> Tensor {
+pub(crate) fn tensor(v: &Value) -> Tensor {
     let dtype = DType::from_name(text(&v[0])).expect("a dtype");
     let shape: Vec<usize> = list(&v[1]).iter().map(|d| d.as_u64().expect("an extent") as usize).collect();
     let mut bytes = vec![];

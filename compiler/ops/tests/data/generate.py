@@ -49,6 +49,8 @@ def element(v, digits):
 
 
 def attribute(v):
+    if isinstance(v, onnx.GraphProto):
+        return {"graph": v.name}
     if isinstance(v, np.ndarray):
         return {"tensor": tensor(v)}
     if isinstance(v, float) and not np.isfinite(v):
@@ -104,7 +106,7 @@ def compute(op, opset, attrs, arrays, outputs, by):
 def main(name):
     lines = []
 
-    def add(op, opset, inputs, expect=None, outputs=1, tolerance=1e-6, fixed=False, by=("ort", "ref"), attributes=None, **attrs):
+    def add(op, opset, inputs, expect=None, outputs=1, tolerance=1e-6, fixed=False, by=("ort", "ref"), attributes=None, about=None, **attrs):
         # `attributes` holds those whose names are arguments here.
         attrs |= attributes or {}
         kinds = ["followed" if isinstance(x, Followed) else "const" if isinstance(x, Const) else None for x in inputs]
@@ -112,7 +114,7 @@ def main(name):
         if expect is None:
             with np.errstate(all="ignore"):
                 expect = compute(op, opset, attrs, arrays, outputs, by)
-        case = {"op": op, "opset": opset}
+        case = {"op": op, "opset": opset} | ({"about": about} if about else {})
         if attrs:
             case["attrs"] = {k: attribute(v) for k, v in attrs.items()}
         case["inputs"] = [None if a is None else tensor(a, k) for a, k in zip(arrays, kinds)]

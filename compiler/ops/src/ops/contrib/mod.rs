@@ -16,6 +16,7 @@ pub mod fused;
 pub mod fused_matmul;
 pub mod gated;
 pub mod gather_quantised;
+pub mod generate;
 pub mod grouped;
 pub mod hash;
 pub mod inverse;

@@ -7,6 +7,7 @@
 
 mod dropout;
 mod generator;
+pub mod minstd;
 
 pub use dropout::DROPOUT_TRAINING;
 
