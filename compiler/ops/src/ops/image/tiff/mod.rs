@@ -6,6 +6,9 @@
 //! facsimile, and JPEG of grey, RGB and YCbCr. Grey of more than 8 bits is what Pillow makes of it: all above 255 is white.
 //! CIELab, JPEG of other colours or of TIFF's first kind, LZMA, Zstandard and WebP inside aren't decoded.
 //!
+//! Where Pillow mistakes the order of bytes or bits (packed numbers of 32 bits, or with signs, that are highest byte first;
+//! uncompressed planes of 16 bits or of reversed bits), numbers are what the stream says.
+//!
 //! `directory` reads tags, `packed` and `fax` unpack a strip or tile, `predict` adds differences up, `color` makes pixels; `jpeg`
 //! has streams of that format decoded.
 
