@@ -164,6 +164,9 @@ impl Names {
         if let Some(axis) = &s.ahead {
             line.push_str(&format!(", ahead {axis}"));
         }
+        if s.fused {
+            line.push_str(", fused");
+        }
         if let Some(Dots { most, least }) = s.dots {
             line.push_str(&format!(", dots {most} {least}"));
         }

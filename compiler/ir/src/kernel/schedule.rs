@@ -10,7 +10,7 @@
 //! blocks, the next cuts those into smaller ones. What the last loop of each axis leaves is computed at once, in
 //! registers: the *tile*. What doesn't divide is computed in a smaller block.
 //!
-//! Does NOT say what is computed, and nothing here can change it, but for the order of sums.
+//! Does NOT say what is computed, and nothing here can change it, but for the order of sums and where they are rounded.
 
 use super::{BinOp, Body, DefId, Expr, ExprKind, Kernel, ReduceOp};
 use onnxc_base::DType;
@@ -46,6 +46,8 @@ pub struct Stage {
     pub few: Vec<Few>,
     /// The axis of the definition whose next block of constants is fetched into the caches while this one is computed.
     pub ahead: Option<Symbol>,
+    /// A product by a constant is rounded together with what it is added to, once, where the machine can do that.
+    pub fused: bool,
     /// Neighbours along the last of `over` are summed by operations of their own (`Op::Dot` of loops IR); with lanes, each
     /// lane sums its own.
     pub dots: Option<Dots>,

@@ -80,10 +80,7 @@ impl<'c, 'k> Eval<'c, 'k> {
                 let a = self.expr(a)?;
                 self.cx.f.unary(*op, a)
             }
-            ExprKind::Binary(op, a, b) => {
-                let (a, b) = (self.expr(a)?, self.expr(b)?);
-                self.cx.f.binary(*op, a, b)
-            }
+            ExprKind::Binary(op, a, b) => self.binary(*op, a, b)?,
             ExprKind::Compare(op, a, b) => {
                 let (a, b) = (self.expr(a)?, self.expr(b)?);
                 self.cx.f.compare(*op, a, b)

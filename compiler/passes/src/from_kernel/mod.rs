@@ -13,6 +13,7 @@ mod dots;
 mod edges;
 mod eval;
 mod frame;
+mod fused;
 mod graded;
 mod inherit;
 mod machine;
@@ -129,6 +130,8 @@ struct Cx<'a> {
     loops: u32,
     /// Within a parallel loop.
     threaded: bool,
+    /// In a tile whose products are rounded with their sums.
+    fused: bool,
     /// The names of lengths.
     names: BTreeMap<Sym, Symbol>,
     /// The names of what of a length goes in tiles of a size, and of the rest.
@@ -246,6 +249,7 @@ impl<'a> Cx<'a> {
             defs: SecondaryMap::new(),
             loops: 0,
             threaded: false,
+            fused: false,
             names: BTreeMap::new(),
             graded: BTreeMap::new(),
             begun: BTreeMap::new(),

@@ -47,7 +47,11 @@ impl<'k> Cx<'k> {
             }
         }
         let Some(l) = stage.loops.get(at) else {
-            return if self.along_reduction(stage) { self.row_tile(stage, domain) } else { self.tile(stage, domain) };
+            self.fused = stage.fused && self.machine.fma;
+            let done =
+                if self.along_reduction(stage) { self.row_tile(stage, domain) } else { self.tile(stage, domain) };
+            self.fused = false;
+            return done;
         };
         if let Some(share) = share.filter(|s| at < s.depth) {
             return self.shared_loop(stage, at, domain, share);

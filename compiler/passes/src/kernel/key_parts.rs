@@ -55,6 +55,7 @@ pub(super) fn cut(kernel: &mut Kernel, schedule: &mut Schedule, s: &Second) -> O
         vector,
         few: vec![],
         ahead: None,
+        fused: false,
         dots: None,
     };
     schedule.stages.insert(schedule.stages.len() - 1, stage);

@@ -187,6 +187,7 @@ fn stage_of(
         vector,
         few: vec![],
         ahead,
+        fused: false,
         dots: None,
     }
 }

@@ -47,6 +47,7 @@ impl Parser<'_> {
             vector: None,
             few: vec![],
             ahead: None,
+            fused: false,
             dots: None,
         };
         while self.c.eat(",") {
@@ -59,12 +60,14 @@ impl Parser<'_> {
                 stage.over = self.loops()?;
             } else if self.c.eat("ahead") {
                 stage.ahead = Some(self.c.symbol()?);
+            } else if self.c.eat("fused") {
+                stage.fused = true;
             } else if self.c.eat("dots") {
                 stage.dots = Some(Dots { most: self.number()?, least: self.number()? });
             } else if self.c.eat("parallel") {
                 stage.parallel = true;
             } else {
-                return Err(self.c.expected("over, vector, few, ahead, dots or parallel"));
+                return Err(self.c.expected("over, vector, few, ahead, fused, dots or parallel"));
             }
         }
         Ok(stage)

@@ -248,6 +248,7 @@ impl Maker {
                 vector: (self.roll(2) == 0).then_some(lanes),
                 few: (0..self.roll(3)).map(|n| Few { rows: n as u32, block: self.roll(99) as u32 }).collect(),
                 ahead: (self.roll(2) == 0).then(|| self.pick(&symbols)),
+                fused: self.roll(2) == 0,
                 dots: (self.roll(3) == 0).then_some(Dots { most: 4, least: 2 }),
             };
             self.kernel.schedule.stages.push(stage);

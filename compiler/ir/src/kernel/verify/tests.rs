@@ -83,6 +83,7 @@ fn broken_data() {
         vector: None,
         few: vec![],
         ahead: None,
+        fused: false,
         dots: None,
     });
     assert!(verify_schedule(&k).is_err());

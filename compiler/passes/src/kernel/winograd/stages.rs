@@ -87,6 +87,7 @@ fn result_stage(kernel: &Kernel, w: &Winograd, (sum, stored): (DefId, DefId), la
         vector,
         few: vec![],
         ahead: None,
+        fused: true,
         dots: None,
     })
 }
@@ -164,6 +165,7 @@ fn transform_stage(kernel: &Kernel, v: DefId, at: Option<At>, mut lanes: u16) ->
         vector,
         few: vec![],
         ahead: None,
+        fused: true,
         dots: None,
     })
 }
