@@ -33,7 +33,7 @@ impl Cx<'_> {
 }
 
 /// A part as the blocks that begin before `from`, those within `from .. to`, and those that end behind it; as it is if
-/// nothing is within.
+/// blocks are both.
 fn cut_at(part: Part, from: i64, to: i64) -> Vec<Part> {
     let Start::Every { first, step } = &part.start else { return vec![part] };
     let (Some(first), Some(count), Some(len)) = (first.as_int(), part.count.as_int(), part.len.as_int()) else {
@@ -44,7 +44,7 @@ fn cut_at(part: Part, from: i64, to: i64) -> Vec<Part> {
     // The first block that begins at `from` or behind it, and the first that ends behind `to`.
     let head = (from.saturating_sub(first).saturating_add(step - 1)).div_euclid(step).clamp(0, count);
     let tail = count - (to.saturating_sub(len + first).div_euclid(step).saturating_add(1)).clamp(0, count);
-    if head + tail == 0 || head + tail >= count {
+    if head + tail == 0 || head + tail > count {
         return vec![part];
     }
     let runs = [(0, head), (head, count - head - tail), (count - tail, tail)];
@@ -77,5 +77,6 @@ mod tests {
         assert_eq!(runs(226, 1, 1, 225), [some(0, 1), some(1, 224), some(225, 1)]);
         assert_eq!(runs(1, 8, 1, 7), [some(0, 1)], "nothing is inside");
         assert_eq!(runs(5, 8, 0, 40), [some(0, 5)], "nothing is outside");
+        assert_eq!(runs(2, 16, 2, 30), [some(0, 1), some(16, 1)], "nothing is inside, but each is at one edge");
     }
 }
