@@ -3,8 +3,7 @@
 //!
 //! All tiles that use the panel share the work: each fetches a part of its own of the next panel, evenly over its
 //! reduction. So memory is read all the time; if the first tile fetched everything, it would wait for memory and the
-//! others would leave it idle. A panel that one tile uses, and that is too large for the next one to wait in the cache, is
-//! fetched ahead of itself.
+//! others would leave it idle.
 //!
 //! Does NOT read anything: where there is no next panel, the address lies outside of the constant.
 
@@ -18,9 +17,6 @@ use onnxc_ir::kernel::{Expr, Src, Stage};
 
 /// Bytes of a line of the usual cache.
 const LINE: i64 = 64;
-
-/// Bytes to fetch ahead within a panel: two pages, since what the processor fetches by itself ends with each.
-const NEAR: i64 = 8 << 10;
 
 /// Tiles along an axis whose extent isn't known: they take turns at so many parts at most.
 const TURNS: i64 = 8;
@@ -55,10 +51,8 @@ impl Cx<'_> {
         let sites = self.fetched(stage, value);
         let part = self.part_of_panel(stage, tile, axis, &sites)?;
         let mut env = env.clone();
-        let near = self.near(stage, axis, &part, &sites)?;
-        let (moved, by) = near.unwrap_or_else(|| (own, i64::from(stage.tile(axis))));
-        let Some(at) = env.get_mut(&moved) else { return Ok(()) };
-        *at = &*at + by;
+        let Some(at) = env.get_mut(&own) else { return Ok(()) };
+        *at = &*at + i64::from(stage.tile(axis));
         let steps = self.spread(stage, &mut env, steps, &part)?;
         for (step, site) in steps.iter().flat_map(|step| sites.iter().map(move |site| (step, site))) {
             let bytes = self.kernel.src_dtype(site.src).size() as i64 * elements;
@@ -89,24 +83,6 @@ impl Cx<'_> {
         let of = |wanted: &dyn Fn(&Site) -> bool| all.iter().filter(|s| wanted(s)).cloned().collect::<Vec<_>>();
         let constants = of(&constant);
         if constants.is_empty() { of(&copy) } else { constants }
-    }
-
-    /// The reduction axis, and how many steps ahead along it to fetch, where a panel is used once and is larger than what
-    /// the cache keeps until then: the next panel would be gone again.
-    fn near(
-        &self,
-        stage: &Stage,
-        axis: &Symbol,
-        part: &Part,
-        sites: &[Site],
-    ) -> Result<Option<(Symbol, i64)>, Diagnostic> {
-        let over = self.reduction(stage)?;
-        let [site] = sites else { return Ok(None) };
-        let [(along, _)] = &over[..] else { return Ok(None) };
-        let row = i64::from(stage.tile(axis)) * self.kernel.src_dtype(site.src).size() as i64;
-        let panel = along.extent.as_int().map_or(0, |n| n * row);
-        let far = part.of == 1 && panel > i64::from(self.machine.l2_bytes / 4);
-        Ok(far.then(|| (along.var.clone(), (NEAR / row).max(1))))
     }
 
     /// The part of a tile: tiles are counted along the axes inside of the panel's loop that the constants don't have.

@@ -20,6 +20,9 @@ use onnxc_ir::kernel::{At, Axis, Cut, Expr, ExprKind, Kernel, Lanes, Loop, Sched
 const ROW_VECTORS: u32 = 4;
 /// Up to so many uses of a panel it is worth fetching the next one meanwhile.
 pub(super) const PASSES: i64 = 64;
+/// On cores that compute in halves of vectors (Zen 4), points for which each vector of a panel that is fetched ahead is used, at
+/// least: what software fetches takes up the few places where loads wait, too, so fewer points wait for it.
+const POINTS: i64 = 32;
 /// Steps of a reduction that are written out.
 const UNROLL: i64 = 4;
 /// A reduction axis of up to this extent is written out whole.
@@ -212,14 +215,18 @@ fn written_out(kernel: &Kernel, machine: Machine, nest: &Nest, tile: &TileShape,
 }
 
 /// The axis along which constants are fetched ahead: where they come from beyond the second-level cache, and each panel
-/// is used so few times that waiting for it counts.
+/// is used so few times that waiting for it counts. One that is used once is read from its begin to its end: that the
+/// processor fetches by itself, and faster.
 fn ahead(kernel: &Kernel, machine: Machine, nest: &Nest, tile: &TileShape, l: Option<&Lanes>) -> Option<Symbol> {
     let l = l.filter(|l| kernel.defs[nest.def].axes.iter().any(|a| a.var == l.axis))?;
     if weights_bytes(kernel, nest) <= i64::from(machine.l2_bytes / 2) {
         return None;
     }
     let rows: i64 = tile.rows.iter().map(|r| i64::from(r.1)).product();
-    (panel_uses(kernel, nest, rows)? <= PASSES).then(|| l.axis.clone())
+    let uses = panel_uses(kernel, nest, rows)?;
+    let halves = machine.unit_bits < machine.vector_bits;
+    let pays = (2..=PASSES).contains(&uses) && !(halves && uses * rows < POINTS);
+    pays.then(|| l.axis.clone())
 }
 
 /// How many tiles of so many rows use one panel of a reduction's constants.
