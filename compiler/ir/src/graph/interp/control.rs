@@ -38,6 +38,7 @@ impl Run<'_> {
         if args.len() != body.params.len() {
             return Err(Failure::Form(format!("{} values for {} parameters", args.len(), body.params.len())));
         }
+        self.forget_symbols_in(body);
         for (&param, arg) in body.params.iter().zip(args) {
             self.enter(param, arg).map_err(|e| Diagnostic::error("E3203", e).tensor(&self.graph.values[param].name))?;
         }

@@ -1,9 +1,10 @@
 //! Symbols during a run: binding them, and comparing values with types.
 
 use super::{HostValue, Run};
-use crate::graph::{NodeId, Relation, SymbolSource, Type, ValueId};
+use crate::graph::{NodeId, Region, Relation, SymbolSource, Type, ValueId};
 use onnxc_base::Diagnostic;
 use onnxc_base::sym::Symbol;
+use std::collections::BTreeSet;
 
 /// Tensors with more elements have no symbolic ones.
 const MAX_ELEMENTS: usize = 4096;
@@ -45,6 +46,31 @@ impl Run<'_> {
     pub(super) fn forget_symbols_of(&mut self, node: NodeId) {
         for (symbol, info) in &self.graph.symbols {
             if matches!(info.source, SymbolSource::Extent(n, _) | SymbolSource::Result(n, _) if n == node) {
+                self.env.remove(symbol);
+            }
+        }
+    }
+
+    /// Forgets the symbols that nodes inside of a region have defined in an iteration before, so that guards aren't checked
+    /// with the values of two iterations.
+    pub(super) fn forget_symbols_in(&mut self, region: &Region) {
+        let (mut inside, mut params) = (BTreeSet::<NodeId>::new(), BTreeSet::<ValueId>::new());
+        let mut open = vec![region];
+        while let Some(region) = open.pop() {
+            params.extend(&region.params);
+            for &n in &region.nodes {
+                inside.insert(n);
+                open.extend(&self.graph.nodes[n].regions);
+            }
+        }
+        for (symbol, info) in &self.graph.symbols {
+            let found_inside = match info.source {
+                SymbolSource::Extent(n, _) | SymbolSource::Result(n, _) => inside.contains(&n),
+                SymbolSource::Element(v, _) | SymbolSource::Dim(v, _) | SymbolSource::Carried(v, _) => {
+                    params.contains(&v) || self.graph.producer(v).is_some_and(|n| inside.contains(&n))
+                }
+            };
+            if found_inside {
                 self.env.remove(symbol);
             }
         }

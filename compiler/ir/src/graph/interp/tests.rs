@@ -105,6 +105,26 @@ fn branches_and_guards() {
 }
 
 #[test]
+fn guards_compare_extents_of_one_iteration() {
+    let text = r#"graph @g(%n: i64[], %x: i64[4]) -> %last {
+  sym p = result(@first, 0) in 0..
+  sym q = result(@second, 0) in 0..
+  guard p == q "they are as long"
+  %last = Loop(%n, _, %x) : i64[4] @loop {
+    region (%i: i64[], %c: bool[], %v: i64[4]) -> (%c, %v) {
+      %a = Cut(%v, %i) : i64[p] @first
+      %b = Cut(%v, BY) : i64[q] @second
+    }
+  }
+}
+"#;
+    let given = [t(&[], &[3]), t(&[4], &[1, 2, 3, 4])];
+    assert_eq!(check(&text.replace("BY", "%i"), &given), Ok(vec![(vec![4], vec![1, 2, 3, 4])]));
+    let unequal = check(&text.replace("BY", "%n"), &given);
+    assert_eq!(unequal, Err("E3202: p is 0 and q is 3: they are as long".into()));
+}
+
+#[test]
 fn wrong_inference_is_found() {
     let text = r#"graph @g(%a: i64[n]) -> %y {
   sym n = dim(%a, 0) in 0..
