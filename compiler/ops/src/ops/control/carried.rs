@@ -30,8 +30,11 @@ pub(super) fn infer_body(cx: &mut InferCx, c: &Carried, prepare: impl Fn(&mut In
     }
     // An extent widens once; an item's type at most thrice.
     let rounds = types.iter().map(|t| t.as_tensor().map_or(3, TensorType::rank)).sum::<usize>() + 1;
+    let guards = cx.graph.guards.len();
     for _ in 0..rounds {
         inside.forget_contents(cx.graph);
+        // What was asked of extents that have turned out to change.
+        cx.graph.guards.truncate(guards);
         for (&p, t) in c.params.iter().zip(&types) {
             cx.graph.values[p].ty = t.clone();
         }
