@@ -44,14 +44,7 @@ pub(super) fn output(cx: &mut Cx, name: &str, x: ValueId) -> Result<Option<Value
             let above = cx.op("Greater", &[x, threshold])?;
             cx.op("Where", &[above, x, zero])?
         }
-        "Shrink" => {
-            let (bias, most, zero) = (parameter(cx, "bias", 0.0)?, parameter(cx, "lambd", 0.5)?, cx.number(0.0)?);
-            let (more, less) = (cx.op("Add", &[x, bias])?, cx.op("Sub", &[x, bias])?);
-            let least = cx.op("Neg", &[most])?;
-            let (above, below) = (cx.op("Greater", &[x, most])?, cx.op("Less", &[x, least])?);
-            let outer = cx.op("Where", &[above, less, zero])?;
-            cx.op("Where", &[below, more, outer])?
-        }
+        "Shrink" => shrink(cx, x)?,
         "Softsign" => {
             let (size, one) = (cx.op("Abs", &[x])?, cx.number(1.0)?);
             let more = cx.op("Add", &[size, one])?;
@@ -69,6 +62,16 @@ pub(super) fn output(cx: &mut Cx, name: &str, x: ValueId) -> Result<Option<Value
         }
         _ => return Ok(None),
     }))
+}
+
+/// x + bias below -lambd, x - bias above lambd, 0 between.
+fn shrink(cx: &mut Cx, x: ValueId) -> Result<ValueId> {
+    let (bias, most, zero) = (parameter(cx, "bias", 0.0)?, parameter(cx, "lambd", 0.5)?, cx.number(0.0)?);
+    let (more, less) = (cx.op("Add", &[x, bias])?, cx.op("Sub", &[x, bias])?);
+    let least = cx.op("Neg", &[most])?;
+    let (above, below) = (cx.op("Greater", &[x, most])?, cx.op("Less", &[x, least])?);
+    let outer = cx.op("Where", &[above, less, zero])?;
+    cx.op("Where", &[below, more, outer])
 }
 
 /// x sigmoid(alpha x).

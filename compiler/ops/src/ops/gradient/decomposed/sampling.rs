@@ -2,7 +2,7 @@
 //! as a product with a matrix for each axis, which is what the operator itself makes of the unit matrix.
 
 use super::{Extent, number_list, shape};
-use crate::ops::gradient::rules::Cx;
+use crate::ops::gradient::rules::{Cx, filled};
 use crate::prelude::*;
 use onnxc_ir::graph::{OpName, ValueId};
 
@@ -10,10 +10,30 @@ use onnxc_ir::graph::{OpName, ValueId};
 pub(super) fn output(cx: &mut Cx, name: &str, x: ValueId) -> Result<Option<ValueId>> {
     let Some(rank) = cx.n.known.rank(x) else { return Ok(None) };
     match name {
+        "AffineGrid" => affine(cx, x),
         "GridSample" => grid_sample(cx, x, rank - 2).map(Some),
         "Resize" | "Upsample" if cx.attrs.str("mode") != Some("nearest") => resize(cx, x, rank),
         _ => Ok(None),
     }
+}
+
+/// The points of the unit transform, with a coordinate 1 more, times the transform.
+fn affine(cx: &mut Cx, theta: ValueId) -> Result<Option<ValueId>> {
+    let (unit, equation) = match cx.n.known.extents(theta).and_then(|e| e.get(1).copied().flatten()) {
+        Some(2) => (vec![1f32, 0.0, 0.0, 0.0, 1.0, 0.0], "nabk,njk->nabj"),
+        Some(3) => (vec![1f32, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0], "nabck,njk->nabcj"),
+        _ => return Ok(None),
+    };
+    let rows = if unit.len() == 6 { 2 } else { 3 };
+    let unit = cx.n.constant("unit", Tensor::from_slice(&[1, rows, rows + 1], &unit));
+    let unit = cx.op("CastLike", &[unit, theta])?;
+    let whole = cx.op("Shape", &[theta])?;
+    let unit = cx.op("Expand", &[unit, whole])?;
+    let points = cx.copy(&[&[Some(unit)], &cx.given()[1..]].concat())?;
+    let first = super::slice(cx, points, -1, 0, 1)?;
+    let ones = filled(cx.n, 1.0, first)?;
+    let points = cx.with("Concat", &[("axis", Attr::Int(-1))], &[points, ones])?;
+    cx.with("Einsum", &[("equation", Attr::Str(equation.into()))], &[points, theta]).map(Some)
 }
 
 fn resize(cx: &mut Cx, x: ValueId, rank: usize) -> Result<Option<ValueId>> {
@@ -152,7 +172,7 @@ fn axis_taps(cx: &mut Cx, g: ValueId, axis: &Axis) -> Result<Vec<Tap>> {
     let mode = cx.attrs.str("mode").unwrap_or("linear").to_string();
     if mode == "nearest" {
         let nearest = cx.op("Round", &[at])?;
-        let weight = super::super::rules::filled(cx.n, 1.0, at)?;
+        let weight = filled(cx.n, 1.0, at)?;
         return Ok(vec![inside(cx, nearest, 0, weight, axis)?]);
     }
     let low = cx.op("Floor", &[at])?;

@@ -146,6 +146,9 @@ fn points_and_sizes() {
         }
     }
     op("GridSample", "a g", &[]).check(&[("a", &[1, 1, 2, 3, 2]), ("g", &[1, 1, 1, 2, 3])], "");
+    let sizes = "  const $z: i64[4] = [1, 1, 2, 3]\n  const $c: i64[5] = [1, 1, 2, 1, 2]\n";
+    op("AffineGrid", "a z", &[]).check(&[("a", &[1, 2, 3])], sizes);
+    op("AffineGrid", "a c", &[("align_corners", Attr::Int(1))]).check(&[("a", &[1, 3, 4])], sizes);
     let scales = "  const $s: f32[4] = [1.0, 1.0, 1.7, 0.6]\n  const $n: i64[2] = [5, 2]\n";
     let image: &[(&str, &[usize])] = &[("a", &[1, 2, 3, 4])];
     for mode in ["nearest", "linear", "cubic"] {
