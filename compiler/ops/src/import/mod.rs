@@ -34,7 +34,7 @@ mod types;
 
 pub use known::Known;
 pub use options::{DimRange, ImportOptions};
-pub use reader::{Composed, NodeReader};
+pub use reader::{Composed, NodeReader, place};
 
 use crate::Registry;
 use crate::infer::{assume, unknown_type};
@@ -81,6 +81,8 @@ struct Importer<'m> {
     overrides: BTreeSet<String>,
     /// The main graph and the functions being inlined, innermost last.
     frames: Vec<Frame<'m>>,
+    /// Nodes that are to stand in front of others, which are in graphs around.
+    before: Vec<(NodeId, NodeId)>,
     /// Enclosing nodes and their attributes, for diagnostics.
     path: Vec<String>,
 }
@@ -132,6 +134,7 @@ impl<'m> Importer<'m> {
             dim_names: vec![],
             overrides: BTreeSet::new(),
             frames: vec![main],
+            before: vec![],
             path: vec![],
         }
     }

@@ -1,7 +1,7 @@
 //! Nodes and their subgraphs.
 
 use super::attrs::kind_of;
-use super::{Composed, Importer, NodeReader, names::Names, order, visible};
+use super::{Composed, Importer, NodeReader, names::Names, order, place, visible};
 use crate::infer::unknown_type;
 use crate::registry::OpRef;
 use crate::{Import, OpDef};
@@ -111,6 +111,8 @@ impl<'m> Importer<'m> {
             self.graph.nodes[n].name = self.node_names.unique(&self.graph.nodes[n].name, false);
         }
         nodes.extend(read.composed.nodes);
+        self.before.extend(read.composed.before);
+        place(&mut self.before, nodes);
         match read.composed.results {
             Some(results) => self.composed_outputs(proto, &results),
             None => {

@@ -43,6 +43,8 @@ pub struct NodeReader<'a> {
 pub struct Composed {
     /// The nodes, in order; their names aren't unique yet.
     pub nodes: Vec<NodeId>,
+    /// Nodes that are to stand in front of others, which were there already.
+    pub before: Vec<(NodeId, NodeId)>,
     /// The node's outputs: all different, each one of an output of `nodes`. `None`: the node stays.
     pub results: Option<Vec<ValueId>>,
 }
@@ -344,6 +346,13 @@ impl<'a> NodeReader<'a> {
         Ok(made)
     }
 
+    /// Lets a node that was emitted stand in front of another one, which may be older than this node.
+    pub fn emit_before(&mut self, node: NodeId, other: NodeId) {
+        self.composed.nodes.retain(|&n| n != node);
+        self.composed.before.push((node, other));
+        place(&mut self.composed.before, &mut self.composed.nodes);
+    }
+
     /// Takes the nodes emitted since there were `before`, to put them into a region.
     pub fn take_emitted(&mut self, before: usize) -> Vec<NodeId> {
         self.composed.nodes.split_off(before)
@@ -362,6 +371,17 @@ impl<'a> NodeReader<'a> {
     pub fn error(&self, code: &'static str, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, message).node(self.name.clone(), format!("{} (opset {})", self.op, self.opset))
     }
+}
+
+/// Puts nodes in front of those of the others that are in the list; what is left of `before`, belongs elsewhere.
+pub fn place(before: &mut Vec<(NodeId, NodeId)>, nodes: &mut Vec<NodeId>) {
+    before.retain(|(node, other)| match nodes.iter().position(|n| n == other) {
+        Some(at) => {
+            nodes.insert(at, *node);
+            false
+        }
+        None => true,
+    });
 }
 
 /// Replaces values in a region and those inside of it.

@@ -65,7 +65,7 @@ pub(super) fn spread(n: &NodeReader, nodes: &[NodeId], depends: &mut BTreeSet<Va
 
 /// Is a value known to be of flags or integers?
 pub(super) fn is_discrete(n: &NodeReader, v: ValueId) -> bool {
-    let dtype = n.known.of(v).and_then(Type::as_tensor).map(|t| t.dtype);
+    let dtype = n.known.of(v).map(crate::handles::leaf);
     dtype.is_some_and(|d| d == DType::Bool || d.is_int())
 }
 

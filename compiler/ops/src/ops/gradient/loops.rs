@@ -4,11 +4,12 @@
 //! the body takes from around it, the sums so far. It scans, from the last slice to the first, what each iteration began
 //! with and the derivatives by what it gave; its body computes the iteration anew, then goes backwards through it.
 //! The node that is derived gets outputs with what its iterations began with, where that is needed (attribute
-//! `replayed`: the results that they are made of).
+//! `replayed`: the results that they are made of). What iterations change the shape of, and sequences, it keeps in a sequence
+//! that it carries along, and gives what says where in that those of an iteration are.
 //!
-//! Types aren't known yet. What is carried and needed, but no tensor or of changing shape, is refused by inference.
+//! Does NOT keep so what isn't known to be such a value: inference refuses it.
 
-use super::{Shares, constant, rules, through};
+use super::{Shares, constant, rules, sequences, through};
 use crate::infer::unknown_type;
 use crate::ops::regions::{Now, captured, copy_nodes, prune, reads};
 use crate::prelude::*;
@@ -185,6 +186,10 @@ impl Parts {
         let first = if self.head > 0 { 0 } else { self.starts.len() };
         let idle = !params.begins.iter().chain(params.given.iter().map(|(_, p)| p)).any(|p| needed.contains(p));
         for (i, &p) in params.begins.iter().enumerate().filter(|(i, p)| needed.contains(p) || idle && *i == first) {
+            if self.is_kept(n, i) {
+                self.recall(n, i, p, &mut region, &mut scans)?;
+                continue;
+            }
             region.params.push(p);
             scans.push(self.replay(n, i));
         }
@@ -214,7 +219,7 @@ impl Parts {
         by.extend(wanted.slices.iter().map(|&k| begin(self.starts.len() + k)));
         let shares = through(n, &nodes, &seeds, &by)?;
         let result = |(i, share): (usize, Option<ValueId>)| match share {
-            Some(v) if sums.contains(&i) => n.emit_one("Add", &[], &[Some(params.states[i]), Some(v)]),
+            Some(v) if sums.contains(&i) => sequences::sum(n, by[i], params.states[i], v),
             Some(v) => Ok(v),
             None if sums.contains(&i) => Ok(params.states[i]),
             None => rules::filled(n, 0.0, by[i]),
@@ -241,12 +246,84 @@ impl Parts {
         scanned.map_or_else(|| (self.replayed(n, self.body.params[i]), Way::default()), |k| self.scanned[k])
     }
 
-    /// The output with what a parameter was in each iteration: one that is there already, or a new one.
-    fn replayed(&self, n: &mut NodeReader, param: ValueId) -> ValueId {
+    /// Is parameter `i` a carried value that can't be stacked?
+    fn is_kept(&self, n: &NodeReader, i: usize) -> bool {
+        let param = self.body.params[i];
+        let carried = self.skip..self.skip + self.starts.len();
+        carried.contains(&i) && (n.known.is_sequence(param) || n.known.changes(param))
+    }
+
+    /// Lets `own`, in the body that goes backwards, be what parameter `i` was: the loop keeps that in a sequence.
+    fn recall(
+        &self,
+        n: &mut NodeReader,
+        i: usize,
+        own: ValueId,
+        region: &mut Region,
+        scans: &mut Vec<(ValueId, Way)>,
+    ) -> Result<()> {
+        let (kept, places) = self.keep(n, self.body.params[i])?;
+        let mut numbers = vec![];
+        for place in places {
+            numbers.push(n.param("place", unknown_type()));
+            scans.push((place, Way::default()));
+        }
+        region.params.extend(&numbers);
+        let nodes = sequences::recall(n, own, kept, numbers[0], numbers.get(1).copied())?;
+        region.nodes.splice(0..0, nodes);
+        Ok(())
+    }
+
+    /// Carries along a sequence of what a parameter was in all iterations; gives its output, and those that say where in it
+    /// those of an iteration begin and, of a sequence, how many they are.
+    fn keep(&self, n: &mut NodeReader, param: ValueId) -> Result<(ValueId, Vec<ValueId>)> {
+        let start = sequences::empty(n, param)?;
+        let emitted = n.emitted().len();
+        let history = sequences::keep(n, param)?;
+        let nodes = n.take_emitted(emitted);
+        let at = self.carried(n);
+        // The sequence must be there before the loop.
+        if let Some(id) = start.and_then(|v| n.graph.producer(v)) {
+            n.emit_before(id, self.id);
+        }
+        let kept = ValueData {
+            name: format!("{}_kept_{at}", n.graph.nodes[self.id].name),
+            ty: unknown_type(),
+            def: ValueDef::Node(self.id, at as u32),
+            content: None,
+        };
+        let kept = n.graph.values.push(kept);
         let node = &mut n.graph.nodes[self.id];
-        let (results, carried) = (&mut node.regions[0].results, self.starts.len());
+        node.inputs.insert(self.skip + at, start);
+        node.outputs.insert(at, kept);
+        let body = &mut node.regions[0];
+        body.params.insert(self.skip + at, history.before);
+        body.results.insert(self.head + at, history.after);
+        body.nodes.extend(nodes);
+        let behind = node.outputs[at + 1..].to_vec();
+        if let Some(list) = node.attrs.ints("replayed") {
+            let list = list.iter().map(|&i| if i as usize >= self.head + at { i + 1 } else { i }).collect();
+            node.attrs.set("replayed", Attr::Ints(list));
+        }
+        for (k, v) in behind.into_iter().enumerate() {
+            n.graph.values[v].def = ValueDef::Node(self.id, (at + 1 + k) as u32);
+        }
+        let places = [Some(history.first), history.count];
+        Ok((kept, places.into_iter().flatten().map(|v| self.replayed(n, v)).collect()))
+    }
+
+    /// How many values the node carries by now.
+    fn carried(&self, n: &NodeReader) -> usize {
+        n.graph.nodes[self.id].inputs.len() - self.skip - self.scanned.len()
+    }
+
+    /// The output with what a value of the body was in each iteration: one that is there already, or a new one.
+    fn replayed(&self, n: &mut NodeReader, value: ValueId) -> ValueId {
+        let carried = self.carried(n);
+        let node = &mut n.graph.nodes[self.id];
+        let results = &mut node.regions[0].results;
         let mut replayed = node.attrs.ints("replayed").unwrap_or_default().to_vec();
-        if let Some(i) = replayed.iter().map(|&i| i as usize).find(|&i| results.get(i) == Some(&param)) {
+        if let Some(i) = replayed.iter().map(|&i| i as usize).find(|&i| results.get(i) == Some(&value)) {
             return node.outputs[i - self.head];
         }
         // It stands behind the listed outputs: results that nobody lists leave.
@@ -261,7 +338,7 @@ impl Parts {
         node.outputs.push(v);
         results.truncate(self.head + i);
         replayed.push(results.len() as i64);
-        results.push(param);
+        results.push(value);
         node.attrs.set("replayed", Attr::Ints(replayed));
         for name in ["scan_output_axes", "scan_output_directions"] {
             if let Some(list) = node.attrs.ints(name) {

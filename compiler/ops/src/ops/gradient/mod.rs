@@ -7,7 +7,7 @@
 //! Reverse mode, on import: the nodes between `xs`, `zs` and `y` are visited backwards and each hands its inputs their
 //! share (`rules`; `windows` has operators of their own; `decomposed` has those that others put together).
 //! Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
-//! `branches` goes through If, `loops` through Loop and Scan. Operators without a rule are refused (`E2029`).
+//! `branches` goes through If, `loops` through Loop and Scan, `sequences` through sequences. Operators without a rule are refused (`E2029`).
 
 mod arithmetic;
 mod branches;
@@ -22,6 +22,7 @@ mod products;
 mod reduced;
 mod rules;
 mod scatters;
+mod sequences;
 mod slides;
 mod sum_to;
 #[cfg(test)]
@@ -167,7 +168,7 @@ type Shares = Vec<(ValueId, ValueId)>;
 /// Adds a share to what a value has.
 fn give(n: &mut NodeReader, grads: &mut BTreeMap<ValueId, ValueId>, v: ValueId, share: ValueId) -> Result<()> {
     let sum = match grads.get(&v) {
-        Some(&other) => n.emit_one("Add", &[], &[Some(other), Some(share)])?,
+        Some(&other) => sequences::sum(n, v, other, share)?,
         None => share,
     };
     grads.insert(v, sum);

@@ -5,7 +5,7 @@
 //! derivatives have derivatives.
 
 use super::constant::is_like;
-use super::{arithmetic, decomposed, elementary, linear, moved, picks, products, reduced, scatters, slides};
+use super::{arithmetic, decomposed, elementary, linear, moved, picks, products, reduced, scatters, sequences, slides};
 use crate::prelude::*;
 use onnxc_ir::graph::{NodeId, OpName, ValueId};
 
@@ -29,7 +29,7 @@ pub(super) struct Cx<'a, 'b> {
 const DOMAINS: [&str; 3] = ["", crate::ops::INNER, "com.microsoft"];
 
 /// Rules for operators by the derivative of their first output.
-const RULES: [fn(&mut Cx, &str) -> Result<Found>; 9] = [
+const RULES: [fn(&mut Cx, &str) -> Result<Found>; 10] = [
     elementary::shares,
     arithmetic::shares,
     products::shares,
@@ -39,6 +39,7 @@ const RULES: [fn(&mut Cx, &str) -> Result<Found>; 9] = [
     linear::shares,
     scatters::shares,
     slides::shares,
+    sequences::shares,
 ];
 
 /// The shares of a node's inputs, for those `asked` for at least; `from`: the derivatives of its outputs.
@@ -112,8 +113,11 @@ pub(super) fn refused(n: &NodeReader, id: NodeId) -> Diagnostic {
         .help("list a tensor after it in 'zs' if it counts as constant, or compute the gradient in the exporting framework")
 }
 
-/// A tensor of one number, with the shape and dtype of `like`.
+/// A tensor of one number, with the shape and dtype of `like`; of a sequence, a sequence of such.
 pub(super) fn filled(n: &mut NodeReader, v: f64, like: ValueId) -> Result<ValueId> {
+    if n.known.is_sequence(like) {
+        return sequences::map(n, &[like], like, |n, items| filled(n, v, items[0]));
+    }
     let number = n.constant("number", Tensor::scalar(v));
     let number = n.emit_one("CastLike", &[], &[Some(number), Some(like)])?;
     let shape = n.emit_one("Shape", &[], &[Some(like)])?;

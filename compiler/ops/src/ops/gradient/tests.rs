@@ -34,8 +34,10 @@ fn gradient(g: &mut Graph, y: &str, xs: &[&str], zs: &[&str], at: &[&str]) -> Re
     let mut reader =
         NodeReader::new(g, "gradient".into(), op, 1, inputs, xs.len(), attrs, Map::new()).with_scope(&find);
     import(&mut reader)?;
-    let composed = reader.composed();
+    let mut composed = reader.composed();
     g.body.nodes.extend(composed.nodes);
+    crate::import::place(&mut composed.before, &mut g.body.nodes);
+    assert!(composed.before.is_empty(), "nodes without a place");
     Ok(composed.results.expect("a composed node"))
 }
 

@@ -128,3 +128,26 @@ fn scattered_elements() {
         }
     }
 }
+
+#[test]
+fn sequences() {
+    let consts = "  const $one: i64[] = [1]\n  const $back: i64[] = [-1]\n  const $parts: i64[2] = [1, 2]\n";
+    let net = |lines: &[&str]| {
+        let all = [&["%s = SequenceConstruct(%a, %b, %m)"], lines, &["%e = Exp(%f)", "%y = Mul(%e, %e)"]].concat();
+        let all = [&["%m = Mul(%a, %b)"], &all[..]].concat();
+        let text = graph("%a: f64[3], %b: f64[3]", &all);
+        check(
+            &text.replacen(") -> %y {\n", &format!(") -> %y {{\n{consts}"), 1),
+            &["a", "b"],
+            &distinct(&[&[3], &[3]]),
+        );
+    };
+    net(&["%f = SequenceAt(%s, $back)"]);
+    net(&["%t = SequenceErase(%s, $one)", "%f = ConcatFromSequence(%t) { axis: 0, new_axis: 1 }"]);
+    net(&["%t = SequenceErase(%s, $back)", "%f = SequenceAt(%t, $back)"]);
+    net(&["%t = SequenceErase(%s)", "%f = SequenceAt(%t, $one)"]);
+    net(&["%t = SequenceInsert(%s, %m, $back)", "%f = ConcatFromSequence(%t) { axis: -1, new_axis: 0 }"]);
+    net(&["%t = SequenceInsert(%s, %m)", "%f = ConcatFromSequence(%t) { axis: 0, new_axis: 0 }"]);
+    net(&["%t = SplitToSequence(%m, $parts) { axis: 0, keepdims: 1 }", "%f = SequenceAt(%t, $one)"]);
+    net(&["%t = SplitToSequence(%m) { axis: 0, keepdims: 0 }", "%g = SequenceAt(%t, $one)", "%f = Mul(%g, %m)"]);
+}

@@ -120,40 +120,36 @@ fn at_other_values_the_loop_is_repeated() {
     assert_eq!(results(&g, &[tensor(&[1], &[3.0]), tensor(&[1], &[2.0]), number(3)])[1], [0.0]);
 }
 
-/// What inference says of the derivative by `%a`.
-fn problems(text: &str) -> String {
-    let mut g = added(text, &["a"], &[], &["a"]).unwrap_or_else(|d| panic!("{d}"));
-    crate::infer::infer_graph(&mut g, &Registry::new()).to_string()
-}
-
 #[test]
-fn only_what_is_needed_must_be_of_one_shape() {
+fn what_grows_is_kept_in_a_sequence() {
     let net = |body: &str, last: &str| {
         format!(
-            "graph @g(%a: f64[2], %n: i64[]) -> %y {{\n  const $axis: i64[1] = [0]\n  %f, %g = Loop(%n, _, %a, %a) : ?, ? @loop {{\n    \
+            "graph @g(%a: f64[2], %n: i64[]) -> %y {{\n  %f, %g = Loop(%n, _, %a, %a) : ?, ? @loop {{\n    \
              region (%i: i64[], %go: bool[], %s: f64[2], %r: f64[2]) -> (%go, %t, %u) {{\n      {body}\n    }}\n  }}\n  {last}\n}}\n"
         )
     };
-    // %r grows, but no derivative needs it.
+    // %r grows, but no derivative needs it; then one does.
     let grows = "%t = Mul(%s, %a) : ? @t\n      %u = Concat(%r, %r) { axis: 0 } : ? @u";
     let text = net(grows, "%y = Mul(%f, %f) : ? @last");
     check_for(&text, &["a"], &inputs(&[&[2]]), &[0, 1, 3]);
-    let text = net(grows, "%h = ReduceSum(%g) { keepdims: 0, noop: 0 } : ? @h\n  %y = Mul(%f, %h) : ? @last");
-    insta::assert_snapshot!(problems(&text), @"
-    error[E2029]: carried value 1, which a Gradient needs as each iteration began with it, changes its shape
-      --> node 'loop' (Loop), tensor 'r'
-      expected: a tensor of one shape in all iterations
-      help: list a tensor behind the loop in 'zs' if it counts as constant, or compute the gradient in the exporting framework
-    ");
-    // Factors come from a list that grows.
-    let text = "graph @g(%a: f64[2], %n: i64[]) -> %y {\n  const $c: f64[2] = [2.0, 3.0]\n  %l = SequenceConstruct($c) : ? @list\n  \
-                %y, %m = Loop(%n, _, %a, %l) : ?, ? @loop {\n    \
-                region (%i: i64[], %go: bool[], %s: f64[2], %q: seq(f64[2])) -> (%go, %t, %r) {\n      \
-                %x = SequenceAt(%q, %i) : ? @item\n      %t = Mul(%s, %x) : ? @t\n      %r = SequenceInsert(%q, $c) : ? @r\n    }\n  }\n}\n";
-    insta::assert_snapshot!(problems(text), @"
-    error[E2029]: carried value 1, which a Gradient needs as each iteration began with it, is no tensor
-      --> node 'loop' (Loop), tensor 'q'
-      expected: a tensor of one shape in all iterations
-      help: list a tensor behind the loop in 'zs' if it counts as constant, or compute the gradient in the exporting framework
-    ");
+    let text = net(grows, "%h = ReduceSumSquare(%g) { keepdims: 0, noop: 0 } : ? @h\n  %y = Mul(%f, %h) : ? @last");
+    check_for(&text, &["a"], &inputs(&[&[2]]), &[0, 1, 3]);
+    let squares =
+        "%t = Mul(%s, %a) : ? @t\n      %v = Mul(%r, %r) : ? @v\n      %u = Concat(%v, %t) { axis: 0 } : ? @u";
+    let text = net(squares, "%h = ReduceSum(%g) { keepdims: 0, noop: 0 } : ? @h\n  %y = Mul(%f, %h) : ? @last");
+    check_for(&text, &["a"], &inputs(&[&[2]]), &[0, 1, 3]);
+}
+
+#[test]
+fn lists_that_loops_make_and_read() {
+    // Items are appended, of the list so far one is read, at the end they are put together.
+    let net = "graph @g(%a: f64[2], %b: f64[1], %n: i64[]) -> %y {\n  const $zero: i64[] = [0]\n  %l = SequenceConstruct(%b) : ? @list\n  \
+               %f, %m = Loop(%n, _, %a, %l) : ?, ? @loop {\n    \
+               region (%i: i64[], %go: bool[], %s: f64[2], %q: seq(any(f64, 1))) -> (%go, %t, %r) {\n      \
+               %x = SequenceAt(%q, $zero) : ? @item\n      %z = ReduceSum(%x) { keepdims: 0, noop: 0 } : ? @z\n      \
+               %t = Mul(%s, %z) : ? @t\n      %w = Concat(%t, %x) { axis: 0 } : ? @w\n      \
+               %r = SequenceInsert(%q, %w) : ? @r\n    }\n  }\n  \
+               %all = ConcatFromSequence(%m) { axis: 0, new_axis: 0 } : ? @all\n  %h = ReduceSumSquare(%all) { keepdims: 0, noop: 0 } : ? @h\n  \
+               %y = Mul(%f, %h) : ? @last\n}\n";
+    check_for(net, &["a", "b"], &inputs(&[&[2], &[1]]), &[0, 1, 3]);
 }
