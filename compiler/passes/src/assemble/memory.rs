@@ -16,9 +16,11 @@ pub(super) const OUT_OF_MEMORY: i32 = onnxc_ops::routine::OUT_OF_MEMORY;
 /// that the run finds are bounded by what arithmetic bears. Such memory is asked for when the size is known.
 const MOST_BYTES: i64 = 1 << 32;
 
-/// Do two element types share no memory where memory has a type? Small ones are bytes in the end, complex128 is f64.
+/// Do two element types share no memory where memory has a type? Small ones are bytes in the end, and so are flags; complex128
+/// is f64.
 fn retyped(a: DType, b: DType) -> bool {
-    a != b && ![a, b].iter().any(|d| d.is_small() || matches!(d, DType::Bool | DType::C128))
+    let [a, b] = [a, b].map(|d| if d == DType::Bool { DType::U8 } else { d });
+    a != b && ![a, b].iter().any(|d| d.is_small() || *d == DType::C128)
 }
 
 impl Assembler<'_> {
@@ -168,7 +170,11 @@ impl Assembler<'_> {
         let TensorType { dtype, shape } = self.tensor(y)?;
         if self.machine.memory.typed && retyped(from.dtype, dtype) {
             let to = self.allocate(y)?;
-            self.copy_bits(&from, &to);
+            if [from.dtype, dtype].contains(&DType::Bool) {
+                self.copy_flags(&from, &to);
+            } else {
+                self.copy_bits(&from, &to);
+            }
             return Ok(());
         }
         match self.storage[y].clone() {
@@ -205,6 +211,21 @@ impl Assembler<'_> {
             let v = f.op(Ty::vector(to.dtype, lanes(written)), Op::Bitcast(v));
             let at = place(f, lanes(written));
             f.store(to.buf, at, v, None);
+        });
+    }
+
+    /// Copies flags to memory of bytes, or bytes to memory of flags, of which all but 0 are set.
+    fn copy_flags(&mut self, from: &TensorBuf, to: &TensorBuf) {
+        let (zero, count) = (self.f.int(0), self.count(from));
+        self.f.for_loop("i", zero, count, 1, LoopKind::Serial, |f, i| {
+            let v = f.load(from.buf, i, 1, None);
+            let v = if to.dtype == DType::Bool {
+                let none = f.scalar(Scalar::from_i64(from.dtype, 0));
+                f.compare(CmpOp::Ne, v, none)
+            } else {
+                f.cast(v, to.dtype)
+            };
+            f.store(to.buf, i, v, None);
         });
     }
 
