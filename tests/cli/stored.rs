@@ -90,6 +90,12 @@ fn derivatives_go_back_through_loops() {
     check("gradient", 1e-4);
 }
 
+/// And twice, through lists that grow.
+#[test]
+fn derivatives_of_derivatives_go_back_through_lists() {
+    check("lists", 1e-4);
+}
+
 #[test]
 fn the_data_decide_how_many_rows_there_are() {
     check("nms_tail", 1e-4);

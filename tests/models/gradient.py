@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Makes gradient.onnx and ../data/gradient.npz. Needs onnx, numpy and torch, whose derivatives are the expected ones.
+"""Makes gradient.onnx, lists.onnx and their files in ../data. Needs onnx, numpy and torch, whose derivatives are the
+expected ones.
 
-A recurrent network that reads its sequence as often as an input says, with another activation in every second round:
-a Scan and an If inside of a Loop, and a Gradient through all of it by states, sequence and weights.
+gradient.onnx: a recurrent network that reads its sequence as often as an input says, with another activation in every
+second round: a Scan and an If inside of a Loop, and a Gradient through all of it by states, sequence and weights.
+
+lists.onnx: a Loop that reads from a list of tensors and appends ever longer ones, which are put together at the end; a
+Gradient through that, and a Gradient of that one.
 """
 import pathlib
 
@@ -63,8 +67,54 @@ def expected(inputs, rounds):
     return {"y": y.detach().numpy()} | {f"d{n}": g.numpy() for n, g in zip(NAMES, grads)}
 
 
+def lists():
+    """The model, and what torch makes of its inputs."""
+    body = helper.make_graph(
+        [node("SequenceAt", ["list", "zero"], ["first"]), node("ReduceSum", ["first"], ["size"], keepdims=0),
+         node("Mul", ["s", "size"], ["next"]), node("Concat", ["next", "first", "long"], ["longer"], axis=0),
+         node("SequenceInsert", ["list", "longer"], ["more"]), node("Sin", ["longer"], ["wave"]),
+         node("Identity", ["go"], ["on"])],
+        "body", [value("i", [], T.INT64), value("go", [], T.BOOL), value("s"), helper.make_tensor_sequence_value_info("list", T.FLOAT, None),
+                 value("long")],
+        [value("on", [], T.BOOL), value("next"), helper.make_tensor_sequence_value_info("more", T.FLOAT, None), value("wave")])
+    derived = lambda y, letter: helper.make_node("Gradient", ["a", "b"], [letter + "a", letter + "b"], domain="ai.onnx.preview.training", xs=["a", "b"], y=y)
+    nodes = [node("SequenceConstruct", ["b"], ["start"]), node("Loop", ["rounds", "", "a", "start", "b"], ["end", "all", "last"], body=body),
+             node("ConcatFromSequence", ["all"], ["whole"], axis=0), node("ReduceSumSquare", ["whole"], ["squares"], keepdims=0),
+             node("ReduceSum", ["last"], ["waves"], keepdims=0), node("ReduceSum", ["end"], ["ends"], keepdims=0),
+             node("Mul", ["squares", "ends"], ["product"]), node("Add", ["product", "waves"], ["y"]), derived("y", "d"),
+             node("ReduceSumSquare", ["da"], ["sa"], keepdims=0), node("ReduceSumSquare", ["db"], ["sb"], keepdims=0),
+             node("Add", ["sa", "sb"], ["z"]), derived("z", "e")]
+    zero = onnx.numpy_helper.from_array(np.array(0), "zero")
+    inputs = [value("a", [2]), value("b", [1]), value("rounds", [], T.INT64)]
+    outputs = [value("y", [])] + [value(n, s) for n, s in (("da", [2]), ("db", [1]), ("ea", [2]), ("eb", [1]))]
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.preview.training", 1)]
+    made = helper.make_model(helper.make_graph(nodes, "lists", inputs, outputs, [zero]), opset_imports=opsets, ir_version=8)
+
+    def expected(a, b, rounds):
+        a, b = (torch.tensor(v, requires_grad=True) for v in (a, b))
+        s, items, long = a, [b], b
+        for _ in range(rounds):
+            s = s * items[0].sum()
+            longer = torch.cat([s, items[0], long])
+            items, long = items + [longer], torch.sin(longer)
+        y = (torch.cat(items) ** 2).sum() * s.sum() + long.sum()
+        d = torch.autograd.grad(y, [a, b], create_graph=True)
+        e = torch.autograd.grad(sum((v**2).sum() for v in d), [a, b])
+        return dict(zip(["y", "da", "db", "ea", "eb"], (v.detach().numpy() for v in (y, *d, *e))))
+
+    return made, expected
+
+
 def main():
     onnx.save(model(), HERE / "gradient.onnx")
+    made, of_lists = lists()
+    onnx.save(made, HERE / "lists.onnx")
+    arrays = {}
+    for case, rounds in enumerate([0, 1, 3]):
+        given = {"a": np.array([0.4, -0.7], np.float32), "b": np.array([0.8], np.float32)}
+        for role, values in (("in", given | {"rounds": np.array(rounds)}), ("out", of_lists(**given, rounds=rounds))):
+            arrays |= {f"{case}.{role}.{n}": v for n, v in values.items()}
+    np.savez_compressed(HERE.parent / "data" / "lists.npz", **arrays)
     rng, arrays = np.random.default_rng(0), {}
     for case, (rounds, steps, batch) in enumerate([(0, 2, 1), (1, 1, 2), (3, 4, 2), (2, 0, 1)]):
         extent = {"steps": steps, "batch": batch}
