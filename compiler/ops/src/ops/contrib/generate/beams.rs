@@ -299,14 +299,10 @@ impl Search {
         let all = along(n, "Concat", 1, &[found.tokens, all])?;
         let values = along(n, "Concat", 1, &[found.scores, values])?;
         let (values, at) = top(n, values, take)?;
-        let two = item(n, 2);
-        let (twice, rows) = (op(n, "Mul", &[self.beams, two])?, op(n, "Mul", &[self.rows, two])?);
-        let flat = shaped(n, all, &[rows, self.max_length])?;
-        let samples = counted(n, self.samples)?;
-        let first = op(n, "Mul", &[samples, twice])?;
-        let first = at_axes(n, "Unsqueeze", first, &[1])?;
-        let at = op(n, "Add", &[first, at])?;
-        Ok([along(n, "Gather", 0, &[flat, at])?, values])
+        // As wide as the sequences, without a Reshape: that wouldn't know how long they are.
+        let (zeros, column) = (filled(n, 0i64, &[self.max_length])?, at_axes(n, "Unsqueeze", at, &[2])?);
+        let at = op(n, "Add", &[column, zeros])?;
+        Ok([along(n, "GatherElements", 1, &[all, at])?, values])
     }
 
     /// The sequences to give and their scores: beams of samples that haven't ended count as finished.

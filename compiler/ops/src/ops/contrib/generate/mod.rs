@@ -36,6 +36,9 @@ pub static SAMPLING: OpDef = OpDef::composed(DOMAIN, "Sampling", &[(1, greedy::i
 /// WhisperBeamSearch.
 pub static WHISPER: OpDef = OpDef::composed(DOMAIN, "WhisperBeamSearch", &[(1, import_whisper)]);
 
+/// The most beams, as in ONNX Runtime.
+const MAX_BEAMS: usize = 128;
+
 /// Where inputs are that all operators have.
 struct Inputs {
     repetition: usize,
@@ -112,7 +115,10 @@ fn search(n: &mut NodeReader, common: Common, kind: i64) -> Result<Attrs> {
     let Common { ids, mask, max_length, rules, pad } = common;
     let (beams, returned) = (need(n, 3)?, need(n, 4)?);
     let single = is_one(n, beams);
-    let (beams, returned) = (as_extent(n, beams)?, as_extent(n, returned)?);
+    let most = n.constant("most", Tensor::from_slice(&[MAX_BEAMS], &[0f32; MAX_BEAMS]));
+    let beams = marks(n, beams, most)?;
+    let returned = marks(n, returned, beams)?;
+    let (beams, returned) = (extent(n, beams, 0)?, extent(n, returned, 0)?);
     let length_penalty = opt(n, 5).filter(|v| !is_one(n, *v));
     let length_penalty = length_penalty.map(|v| given(n, v, DType::F32)).transpose()?;
     if let Some(v) = opt(n, 11)

@@ -61,13 +61,33 @@ impl Model {
         sequences: ValueId,
         states: &[ValueId],
     ) -> Result<Run> {
+        let axis = self.rows() + 2;
+        let length = extent(n, states[0], axis)?;
+        let mut alike = vec![states[0]];
+        for &state in &states[1..] {
+            alike.push(with_length(n, state, axis, length)?);
+        }
         let args = match &self.form {
-            Form::Gpt(gpt) => gpt.args(n, number, sequences, states)?,
-            Form::Pair(pair) => pair.args(n, sequences, states)?,
+            Form::Gpt(gpt) => gpt.args(n, number, sequences, &alike)?,
+            Form::Pair(pair) => pair.args(n, sequences, &alike)?,
         };
         let results = n.inline_graph("decoder", &args)?.expect("its form was looked at");
-        run(n, &results)
+        let mut run = run(n, &results)?;
+        for (new, &old) in run.states.iter_mut().zip(states).skip(1) {
+            let (own, one) = (extent(n, old, axis)?, item(n, 1));
+            let longer = op(n, "Add", &[own, one])?;
+            *new = with_length(n, *new, axis, longer)?;
+        }
+        Ok(run)
     }
+}
+
+/// A state under the length of another one, which it has: each changes in the loop by itself as far as inference knows, and
+/// what a decoder makes of several would have to be compared in every run. Behind the decoder each has its own again.
+fn with_length(n: &mut NodeReader, state: ValueId, axis: i64, length: ValueId) -> Result<ValueId> {
+    let before = super::super::emit(n, "Shape", &[("end", Attr::Int(axis))], &[state])?;
+    let after = super::super::emit(n, "Shape", &[("start", Attr::Int(axis + 1))], &[state])?;
+    shaped(n, state, &[before, length, after])
 }
 
 /// Takes the graph of an attribute; it stays there for `inline_graph`.

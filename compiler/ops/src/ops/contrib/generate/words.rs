@@ -3,7 +3,7 @@
 use super::super::{emit, ints};
 use crate::prelude::*;
 use onnxc_base::tensor::Element;
-use onnxc_ir::graph::ValueId;
+use onnxc_ir::graph::{OpName, ValueId};
 use onnxc_onnx::dtype::to_onnx;
 
 /// An operator without attributes.
@@ -78,15 +78,9 @@ pub(super) fn given(n: &mut NodeReader, v: ValueId, dtype: DType) -> Result<Valu
     as_type(n, v, dtype)
 }
 
-/// A number that is an extent, as a list of one: to shape arithmetic it is a symbol like those of shapes then, not an element
-/// of an input, of which nothing is known.
-pub(super) fn as_extent(n: &mut NodeReader, v: ValueId) -> Result<ValueId> {
-    if n.graph.constant(v).is_some() {
-        return given(n, v, DType::I64);
-    }
-    // Nothing follows elements through floats.
-    let v = given(n, v, DType::F32)?;
-    let v = as_type(n, v, DType::I64)?;
-    let marks = filled(n, 0u8, &[v])?;
-    extent(n, marks, 0)
+/// Marks for as many things as a number says, at most as many as `most` has: a run that says more is refused. Their extent
+/// is a symbol like those of shapes to shape arithmetic, also where the number is an element of an input.
+pub(super) fn marks(n: &mut NodeReader, count: ValueId, most: ValueId) -> Result<ValueId> {
+    let count = given(n, count, DType::I64)?;
+    Ok(n.emit(OpName::onnx("TopK"), &[], &[Some(most), Some(count)], 2)?[0])
 }
