@@ -1,7 +1,7 @@
 //! ONNX Runtime's operators that generate text: the node has a decoder as a graph, and runs it once for each token.
 //!
 //! They become graphs of other operators on import, around a Loop in whose body the decoder is; so all that holds for those
-//! holds for these, in every backend. Tokens are 32-bit integers, numbers of tokens are computed with as 32-bit floats.
+//! holds for these. Tokens are 32-bit integers, numbers of tokens are computed with as 32-bit floats.
 //!
 //! Not supported: decoders for CUDA's kernels, which share buffers of past and present; Whisper's rules for timestamps, its
 //! results about attention and silence.
