@@ -33,6 +33,8 @@ const END: f64 = 24.0;
 /// Cycles by which a line from the second-level cache is late while that is busy with what memory delivers, times the rows:
 /// the fewer they are, the busier it is.
 const LATE: f64 = 8.0;
+/// Of more rows than these no line is late.
+const BUSY: i64 = 64;
 /// Bytes of a panel of vectors that stays in the first-level cache: half of the usual one.
 pub(super) const NEAR_BYTES: i64 = 16 << 10;
 /// Cycles of a vector that comes from the second-level cache.
@@ -162,7 +164,8 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
     let several = outer.number * inner.number > 1;
     let most = |m: Rows| m.number.clamp(1, i64::from(MAX_ROWS)) as u32;
     // The fewer the rows, the more of the time memory is read.
-    let line = if far && shared { LATE / (outer.number * inner.number).max(1) as f64 } else { 0.0 };
+    let points = (outer.number * inner.number).max(1);
+    let line = if far && shared && points <= BUSY { LATE / points as f64 } else { 0.0 };
     // A row's numbers follow each other, as many to a line as there are to a vector.
     let lines = |r: u32, v: u32| f64::from(v) + f64::from(r) / lanes as f64;
     // Many tiles overlap.
