@@ -27,7 +27,7 @@ fn shape_of(t: &Tensor) -> Vec<usize> {
     t.to_i64().expect("a shape is of integers").into_iter().map(|d| d as usize).collect()
 }
 
-/// Compares an output with everything that is kept of it.
+/// Compares an output with everything that is kept of it; the tolerance is one of the size of numbers beyond 1.
 fn compare(got: &Tensor, name: &str, case: &Case, tolerance: f64, what: &str) {
     let all = case.get(&format!("out.{name}"));
     let some = case.get(&format!("some.{name}"));
@@ -36,8 +36,8 @@ fn compare(got: &Tensor, name: &str, case: &Case, tolerance: f64, what: &str) {
     assert_eq!((got.dtype(), got.shape()), (want.dtype(), &shape[..]), "{what}: {name}");
     let (got, want) = (got.to_f64().expect("numbers"), want.to_f64().expect("numbers"));
     let step = if all.is_some() { 1 } else { STEP };
-    let worst = got.iter().step_by(step).zip(&want).fold(0f64, |m, (a, b)| m.max((a - b).abs()));
-    assert!(worst <= tolerance, "{what}: {name} differs by {worst}");
+    let worst = got.iter().step_by(step).zip(&want).fold(0f64, |m, (a, b)| m.max((a - b).abs() / b.abs().max(1.0)));
+    assert!(worst <= tolerance, "{what}: {name} differs by {worst}, beyond 1 of its size");
 }
 
 /// Compiles once per backend, then runs every case.
