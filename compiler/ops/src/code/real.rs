@@ -1,4 +1,6 @@
 //! Floats of [`Code`]: f32, whose bits lie in memory of i32.
+//!
+//! Does NOT fuse: each operation is rounded by itself, so results are those of a formula written down.
 
 use super::{Code, Int, Memory, Whole};
 use onnxc_base::DType;

@@ -1,5 +1,7 @@
 //! What an import may know of values before the graph has types: an operator that depends on ranks infers a copy of what
 //! stands before its node. Extents that aren't numbers mean nothing here: their symbols are those of the copy.
+//!
+//! Does NOT change the graph, report what is wrong with it, or know operators that a user has registered.
 
 use crate::infer::{infer_graph, unknown_type};
 use crate::registry::Registry;

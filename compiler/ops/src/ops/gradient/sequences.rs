@@ -1,6 +1,8 @@
 //! Sequences: rules for what makes and takes them, sums and zeros of them, and what loops keep of their iterations in them.
 //!
 //! The derivative by a sequence is a sequence of as many items, each the derivative by one.
+//!
+//! Does NOT know what a loop keeps: see `loops`.
 
 use super::rules::{Cx, Found, filled};
 use crate::handles::leaf;

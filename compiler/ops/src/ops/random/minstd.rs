@@ -2,6 +2,8 @@
 //! `uniform_real_distribution<double>` of GCC's library draw them, from any place of their row on.
 //!
 //! Inputs: a seed, a step, how many numbers a step has. Each of them takes two of the generator's: x' = 16807 x mod 2^31 - 1.
+//!
+//! Does NOT match other C++ libraries, whose distributions may draw otherwise.
 
 use crate::ops::INNER;
 use crate::ops::elementwise::*;

@@ -2,6 +2,8 @@
 //! have rules.
 //!
 //! Ranks aren't always known where this is done, so channels are brought to a known place by `Reshape`.
+//!
+//! Does NOT take the place of the node: what it computes is the node's own.
 
 mod activations;
 mod attention;
