@@ -25,7 +25,7 @@ const MAX_PARTS: i64 = 4;
 pub(super) struct Summing {
     /// The machine has a fused multiply-add.
     fma: bool,
-    /// Vectors of the machine that a gate takes, of all rows of a tile; none where sums have no parts.
+    /// Vectors of the machine that a gate of a row takes; none where sums have no parts.
     vectors: Option<i64>,
     /// Rows of a block's weights that are fetched ahead, if any.
     ahead: Option<i64>,
@@ -43,7 +43,7 @@ impl Summing {
         Summing { fma: v.fma, vectors: (whole && !v.scarce).then_some(vectors), ahead: once.and_then(ahead) }
     }
 
-    /// Parts of the sums of so many gates.
+    /// Parts of the sums of so many gates, of all rows of a tile.
     fn parts(&self, gates: i64) -> i64 {
         let parts = |vectors: i64| (UNDER_WAY / (gates * vectors).max(1)).clamp(1, MAX_PARTS);
         self.vectors.map_or(1, |v| 1 << parts(v).ilog2())
@@ -77,7 +77,7 @@ impl Layer {
         (state, from): (Buf, fn(&Block) -> Value),
     ) {
         let Some(at) = tile.first() else { return };
-        let parts = self.summing.parts(gates.end - gates.start);
+        let parts = self.summing.parts(tile.len() as i64 * (gates.end - gates.start));
         for (at, g) in tile.iter().flat_map(|at| gates.clone().map(move |g| (at, g))) {
             let input = self.input_part(f, d, at, g);
             self.set_sum(f, at, g, input);

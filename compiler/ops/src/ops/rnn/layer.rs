@@ -5,6 +5,7 @@
 use super::activation::Activation;
 use super::blocks::{Units, shares};
 use super::gates::Summing;
+use super::tiles::{Step, tiles};
 use super::{BLOCK, Kind};
 use crate::ops::elementwise::wide;
 use crate::prelude::*;
@@ -44,9 +45,10 @@ pub(super) struct Layer {
     layout: bool,
     pub(super) flag: bool,
     pub(super) clip: Option<f32>,
-    /// Hidden units of a vector, and rows of the batch that use a vector of weights at once.
+    /// Hidden units of a vector, and the rows of the batch that use a vector of weights at once: of each tile, and of all
+    /// such tiles.
     pub(super) lanes: u16,
-    pub(super) tile: i64,
+    pub(super) tiles: Vec<(i64, Option<i64>)>,
     /// The gates of a block, and further parts of their sums: of each row of the tile.
     pub(super) sums: Var,
     /// How they are summed.
@@ -113,16 +115,15 @@ impl Layer {
         let known_hidden = hidden.as_int();
         let [steps, rows] = [usize::from(layout), usize::from(!layout)].map(|a| cx.f.sym(&px.shape[a]));
         let (hidden, units) = (cx.f.sym(&hidden), cx.f.sym(&units));
-        let one_by_one = cx.opt(3).is_some() || batch.as_int() == Some(1);
-        let (lanes, tile) = if one_by_one { (BLOCK as u16, 1) } else { tile(cx.cores(), acc, kind.gates() as u32) };
+        let one_by_one = batch.as_int() == Some(1) || cx.opt(3).is_some() && cx.cores().scarce;
+        let (lanes, most) = if one_by_one { (BLOCK as u16, 1) } else { tile(cx.cores(), acc, kind.gates() as u32) };
         let one = (weights.shape[1..].iter()).fold(Sym::int(weights.dtype.size() as i64), |n, d| &n * d);
         let bytes = one.as_int().unwrap_or(0);
         let row = kind.gates() * BLOCK * weights.dtype.size() as i64;
-        let vectors =
-            i64::from(tile) * i64::from(lanes) * i64::from(acc.bits() as u32) / i64::from(cx.cores().bits.max(1));
+        let vectors = i64::from(lanes) * i64::from(acc.bits() as u32) / i64::from(cx.cores().bits.max(1));
         let once = batch.as_int() == Some(1);
         let summing = Summing::new(cx.cores(), vectors, known_hidden, once.then_some((row, bytes)));
-        let sums = cx.f.var(Ty::vector(acc, lanes), &[tile, summing.places(kind.gates())], "gates");
+        let sums = cx.f.var(Ty::vector(acc, lanes), &[most, summing.places(kind.gates())], "gates");
         Layer {
             kind,
             acc,
@@ -139,7 +140,7 @@ impl Layer {
             steps,
             batch: rows,
             lanes,
-            tile: i64::from(tile),
+            tiles: tiles(batch.as_int(), i64::from(most), cx.cores().scarce),
             hidden,
             units,
             known_hidden,
@@ -159,7 +160,8 @@ impl Layer {
         &self,
         f: &mut FuncBuilder,
         dir: &Direction,
-        (s, odd, b, length): (Value, Value, Value, Value),
+        Step { number: s, odd }: Step,
+        (b, length): (Value, Value),
         at: &Units,
         tile_row: i64,
     ) -> Block {

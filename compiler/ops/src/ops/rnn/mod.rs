@@ -23,6 +23,7 @@ mod layer;
 mod parts;
 mod quantised;
 mod steps;
+mod tiles;
 
 pub use parts::{BIAS, INPUT, WEIGHTS};
 pub use quantised::DYNAMIC_LSTM;

@@ -10,6 +10,7 @@
 use super::activation::of_direction;
 use super::cell;
 use super::layer::{Block, Direction, Layer, each, load, mul_add};
+use super::tiles::Step;
 use super::{Class, INNER, Kind, ranked, same, tensor};
 use crate::ops::elementwise::{tensor_of, wide};
 use crate::prelude::*;
@@ -109,7 +110,7 @@ impl Layer {
     }
 
     /// How many steps a row of the batch has.
-    fn length(&self, f: &mut FuncBuilder, b: Value) -> Value {
+    pub(super) fn length(&self, f: &mut FuncBuilder, b: Value) -> Value {
         self.lengths.as_ref().map_or(self.steps, |t| load(f, t, b, 1, None, DType::I64))
     }
 
@@ -138,13 +139,14 @@ impl Layer {
         each(f, "step", self.steps, |f, s| {
             let two = f.int(2);
             let odd = f.binary(BinOp::FloorMod, s, two);
-            self.round_state(f, s, odd);
+            let s = Step { number: s, odd };
+            self.round_state(f, s.number, s.odd);
             if self.kind == Kind::Gru && !self.flag {
-                self.each_tile(f, dir, s, odd, &|f, tile| {
+                self.each_tile(f, dir, s, &|f, tile| {
                     self.gates(f, dir.d, tile, 0..2, (self.h, |at| at.before));
                     tile.iter().for_each(|at| cell::gru_reset(self, f, dir, at));
                 });
-                self.each_tile(f, dir, s, odd, &|f, tile| {
+                self.each_tile(f, dir, s, &|f, tile| {
                     self.gates(f, dir.d, tile, 2..3, (self.rh, |at| at.row));
                     self.cells(f, dir, tile, cell::gru);
                 });
@@ -155,7 +157,7 @@ impl Layer {
                 Kind::Lstm => cell::lstm,
                 Kind::Rnn => cell::rnn,
             };
-            self.each_tile(f, dir, s, odd, &|f, tile| {
+            self.each_tile(f, dir, s, &|f, tile| {
                 let state: (_, fn(&Block) -> Value) = match self.rounded {
                     Some(rounded) => (rounded, |at| at.row),
                     None => (self.h, |at| at.before),
@@ -173,45 +175,6 @@ impl Layer {
             let h = cell(self, f, dir, at);
             self.put(f, at, h);
         }
-    }
-
-    /// Every vector of units, for tiles of the rows that have a step `s`: whole ones, then single rows.
-    fn each_tile(
-        &self,
-        f: &mut FuncBuilder,
-        dir: &Direction,
-        s: Value,
-        odd: Value,
-        body: &dyn Fn(&mut FuncBuilder, &[Block]),
-    ) {
-        self.blocks_of_step(f, odd, |f, units| {
-            let tile = |f: &mut FuncBuilder, b: Value, rows: i64| {
-                let length = self.length(f, b);
-                let run = |f: &mut FuncBuilder| {
-                    let mut blocks = vec![];
-                    for r in 0..rows {
-                        let ahead = f.int(r);
-                        let b = f.add(b, ahead);
-                        blocks.push(self.block(f, dir, (s, odd, b, length), units, r));
-                    }
-                    body(f, &blocks);
-                };
-                match &self.lengths {
-                    Some(_) => {
-                        let there = f.compare(CmpOp::Lt, s, length);
-                        f.if_else(there, run, |_| {});
-                    }
-                    None => run(f),
-                }
-            };
-            let (zero, size) = (f.int(0), f.int(self.tile));
-            let tiles = f.binary(BinOp::FloorDiv, self.batch, size);
-            let whole = f.mul(tiles, size);
-            f.for_loop("b", zero, whole, self.tile, LoopKind::Serial, |f, b| tile(f, b, self.tile));
-            if self.tile > 1 {
-                f.for_loop("b", whole, self.batch, 1, LoopKind::Serial, |f, b| tile(f, b, 1));
-            }
-        });
     }
 
     /// What is behind a row's last step is 0, and the last states are outputs.
