@@ -188,13 +188,15 @@ pub fn machine(options: &Options, backend: &dyn Backend) -> Machine {
     let bits = backend.max_vector_bits(&options.target).min(options.target.vector_bits);
     let registers = backend.usable_vector_registers(&options.target);
     let memory = if options.target.small { scarce(backend) } else { Memory::PLENTY };
+    let [l2_bytes, l3_bytes] = caches(options.target.vector_bits);
     Machine {
         vector_bits: bits,
         unit_bits: options.target.vector_unit_bits,
         registers,
         fma: backend.has_fma(&options.target),
         calls_floats: !options.target.has_floats(),
-        l2_bytes: l2_bytes(options.target.vector_bits),
+        l2_bytes,
+        l3_bytes,
         threads: threads(options, backend),
         bytes: byte_products(options, backend),
         strict: options.strict_fp,
@@ -224,10 +226,11 @@ fn threads(options: &Options, backend: &dyn Backend) -> u32 {
     }
 }
 
-/// The second-level cache of the usual core with such vectors: 2 MiB since Sapphire Rapids, 256 KiB to 512 KiB of those
-/// without 512-bit ones. Zen 4, which has 1 MiB, is better off so as well: what is beyond is near in its third-level cache.
-fn l2_bytes(vector_bits: u32) -> u32 {
-    if vector_bits >= 512 { 2 << 20 } else { 512 << 10 }
+/// Bytes of the second-level and the third-level cache of the usual processor with such vectors: 2 MiB a core since Sapphire
+/// Rapids, 256 KiB to 512 KiB of those without 512-bit ones. Zen 4, which has 1 MiB, is better off so as well: what is beyond
+/// is near in its third-level cache.
+fn caches(vector_bits: u32) -> [u32; 2] {
+    if vector_bits >= 512 { [2 << 20, 32 << 20] } else { [512 << 10, 8 << 20] }
 }
 
 /// Everything up to the loops program, watched by an observer.

@@ -14,8 +14,6 @@ use onnxc_ir::graph::{Graph, NodeId, Region, ValueId};
 use onnxc_ir::kernel::Kernel;
 use onnxc_ops::Registry;
 
-/// A core's share of the caches, in units of its second-level one.
-const SHARE: i64 = 8;
 /// Sums of so few steps, those of a depthwise convolution, take no longer than to write their results and to read them again.
 const SHORT: i64 = 64;
 /// Results of short sums that are larger don't come from a second-level cache, whatever the core.
@@ -32,13 +30,14 @@ pub(super) fn join(
     region: &Region,
     steps: Vec<Step>,
 ) -> Result<Vec<Step>, Diagnostic> {
-    let least = WRITTEN.min(SHARE * l2(machine));
+    let least = WRITTEN.min(far(machine));
     let between = |nodes: &[NodeId]| passes_on(graph, nodes).filter(|v| bytes(graph, *v) > least);
     pairs::join(graph, region, steps, between, |first, nodes| fits(graph, registry, machine, first, nodes))
 }
 
-fn l2(machine: Machine) -> i64 {
-    i64::from(machine.l2_bytes)
+/// Bytes that come from memory when they are read again: what else a kernel reads has the other half of the cache.
+fn far(machine: Machine) -> i64 {
+    i64::from(machine.l3_bytes / 2)
 }
 
 /// The one value that leaves a kernel, if it has its memory to itself.
@@ -52,7 +51,7 @@ fn large(graph: &Graph, machine: Machine, nodes: &[NodeId], short: bool) -> bool
     let alone = !machine.memory.scarce && machine.memory.thrift == 0;
     let inputs = nodes.iter().flat_map(|n| graph.nodes[*n].inputs.iter().flatten());
     let short = short && alone && !inputs.copied().any(|v| windows::large(graph, machine, v));
-    let least = if short { WRITTEN } else { SHARE * l2(machine) };
+    let least = if short { WRITTEN } else { far(machine) };
     passes_on(graph, nodes).is_some_and(|v| bytes(graph, v) > least)
 }
 

@@ -17,6 +17,8 @@ pub struct Machine {
     pub calls_floats: bool,
     /// Bytes of a core's own second-level cache.
     pub l2_bytes: u32,
+    /// Bytes of the third-level cache, which all cores share.
+    pub l3_bytes: u32,
     /// The most threads that run a parallel loop.
     pub threads: u32,
     /// How products of 8-bit integers are summed, if not by lanes.
@@ -65,6 +67,7 @@ impl Machine {
         fma: true,
         calls_floats: false,
         l2_bytes: 1 << 20,
+        l3_bytes: 16 << 20,
         threads: 1,
         bytes: None,
         strict: false,

@@ -172,7 +172,7 @@ mod tests {
     /// Results are the same bits for any number of threads.
     #[test]
     fn threads_have_no_say_in_tiles() {
-        let machine = |threads| Machine { threads, l2_bytes: 512 << 10, ..Machine::USUAL };
+        let machine = |threads| Machine { threads, l2_bytes: 512 << 10, l3_bytes: 8 << 20, ..Machine::USUAL };
         for (n, i, o) in (4..60).flat_map(|n| [(n, 16, 64), (n, 32, 128), (n, 48, 192), (n, 256, 256), (n, 512, 512)]) {
             let work = Work {
                 taps: [3, 3],

@@ -19,8 +19,6 @@ const NEAR: f64 = 11.0;
 const PLANES: f64 = 1.1;
 /// Vectors of a panel of products.
 const PANEL: i64 = 3;
-/// Second-level caches in a core's share of the last level.
-const SHARE: i64 = 16;
 
 /// What is cut.
 pub(super) struct Size {
@@ -81,7 +79,7 @@ impl Size {
         if bytes <= i64::from(machine.l2_bytes) {
             return 0.0;
         }
-        let again = if bytes > SHARE * i64::from(machine.l2_bytes) { FAR } else { NEAR };
+        let again = if bytes > i64::from(machine.l3_bytes) { FAR } else { NEAR };
         bytes as f64 / FAR + (times - 1) as f64 * bytes as f64 / again
     }
 }
@@ -135,7 +133,7 @@ mod tests {
     use super::*;
 
     fn of(pixels: i64, channels: i64, m: i64) -> Cut {
-        let machine = Machine { l2_bytes: 512 << 10, ..Machine::USUAL };
+        let machine = Machine { l2_bytes: 512 << 10, l3_bytes: 8 << 20, ..Machine::USUAL };
         let tiles = [(pixels + m - 1) / m; 2];
         cut(
             machine,
@@ -174,7 +172,7 @@ mod tests {
             slices: [1, 1],
             planar: false,
         };
-        assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 24, 0), [1, 7]);
+        assert_eq!(block(Machine { l2_bytes: 512 << 10, l3_bytes: 8 << 20, ..Machine::USUAL }, &size, 24, 0), [1, 7]);
     }
 
     #[test]
@@ -190,6 +188,6 @@ mod tests {
             slices: [1, 1],
             planar: false,
         };
-        assert_eq!(block(Machine { l2_bytes: 512 << 10, ..Machine::USUAL }, &size, 64, 64), [1, 7]);
+        assert_eq!(block(Machine { l2_bytes: 512 << 10, l3_bytes: 8 << 20, ..Machine::USUAL }, &size, 64, 64), [1, 7]);
     }
 }
