@@ -72,6 +72,14 @@ impl Linker {
                 .help("write an object file (-o model.o) and link it there")
                 .into());
         }
+        if !target.is_hosted() {
+            let what = format!("{} names no operating system that loads shared libraries", target.triple);
+            let named = format!("{}-unknown-linux-gnu", target.triple.architecture);
+            return Err(Diagnostic::error("E5206", what)
+                .expected(format!("a target such as {named}"))
+                .help(format!("give --target {named}, or write an object file (-o model.o) for firmware"))
+                .into());
+        }
         let arch = target.triple.architecture;
         if arch == target_lexicon::Triple::host().architecture {
             return Linker::find();
@@ -212,6 +220,9 @@ mod tests {
         let target = Target::parse(Some("aarch64-apple-darwin"), None).expect("the processor is known");
         let e = Linker::find_for(&target).expect_err("no Mach-O linker is used");
         assert!(e.to_string().contains("-o model.o"), "{e}");
+        let target = Target::parse(Some("x86_64"), None).expect("the processor is known");
+        let e = Linker::find_for(&target).expect_err("nothing loads a library there").to_string();
+        assert!(e.contains("--target x86_64-unknown-linux-gnu"), "{e}");
     }
 
     #[test]
