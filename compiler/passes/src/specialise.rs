@@ -10,7 +10,7 @@
 use crate::assemble::set_workspace_function;
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, PrimaryMap, SecondaryMap, Sym};
-use onnxc_ir::loops::walk::blocks_mut;
+use onnxc_ir::loops::walk::{map_externs, map_funcs};
 use onnxc_ir::loops::{
     Arg, Block, Buf, BufKind, Callee, CmpOp, ConstId, DimSource, ExternId, Func, FuncBuilder, FuncId, Interface,
     Linkage, Program, Stmt, Ty, Value,
@@ -217,10 +217,8 @@ impl<'a> Merge<'a> {
                     *c = consts[*c].unwrap_or(*c);
                 }
             }
-            renumber(&mut f.body, &|c| match c {
-                Callee::Func(f) => Callee::Func(funcs[f].unwrap_or(f)),
-                Callee::Extern(x) => Callee::Extern(externs[x].unwrap_or(x)),
-            });
+            map_funcs(&mut f.body, &mut |f| funcs[f].unwrap_or(f));
+            map_externs(&mut f.body, &mut |x| externs[x].unwrap_or(x));
             funcs[id] = Some(self.function(f, &special.name, prefix, id == hot));
         }
         self.put_back(after, run);
@@ -274,30 +272,9 @@ impl<'a> Merge<'a> {
             if f < run { f } else { FuncId::from_u32(f.as_u32() - run.as_u32() + first.as_u32()) }
         };
         for mut f in after {
-            renumber(&mut f.body, &|c| match c {
-                Callee::Func(f) => Callee::Func(shift(f)),
-                other => other,
-            });
+            map_funcs(&mut f.body, &mut |f| shift(f));
             self.into.funcs.push(f);
         }
-        let e = &mut self.into.interface.entries;
-        for entry in [&mut e.run, &mut e.plan, &mut e.call, &mut e.workspace_bytes].into_iter().flatten() {
-            *entry = shift(*entry);
-        }
-    }
-}
-
-fn renumber(block: &mut Block, new: &dyn Fn(Callee) -> Callee) {
-    for s in &mut block.0 {
-        match s {
-            Stmt::Call { callee, .. } => *callee = new(*callee),
-            Stmt::Fork { callee, .. } => {
-                if let Callee::Func(f) = new(Callee::Func(*callee)) {
-                    *callee = f;
-                }
-            }
-            _ => {}
-        }
-        blocks_mut(s).into_iter().for_each(|b| renumber(b, new));
+        self.into.interface.entries.map_funcs(shift);
     }
 }

@@ -38,6 +38,16 @@ pub struct Entries {
     pub call: Option<FuncId>,
 }
 
+impl Entries {
+    /// Replaces the entry functions that there are.
+    pub fn map_funcs(&mut self, mut f: impl FnMut(FuncId) -> FuncId) {
+        let Entries { run, plan, workspace_bytes, call } = self;
+        for entry in [run, plan, workspace_bytes, call].into_iter().flatten() {
+            *entry = f(*entry);
+        }
+    }
+}
+
 /// What has to hold for the dims: a run where it doesn't is refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Check {

@@ -1,6 +1,6 @@
-//! Walking statements and operands: what a statement reads, the blocks in it, the buffers it mentions.
+//! Walking statements and operands: what a statement reads, the blocks in it, the buffers and functions it mentions.
 
-use super::{Arg, Block, Buf, Func, Op, Stmt, Value};
+use super::{Arg, Block, Buf, Callee, ExternId, Func, FuncId, Op, Stmt, Value};
 
 /// The buffers that a statement mentions, without those in its blocks. A view mentions its base, too.
 pub fn bufs(func: &Func, s: &Stmt, f: &mut dyn FnMut(Buf)) {
@@ -82,6 +82,26 @@ pub fn blocks_mut(s: &mut Stmt) -> Vec<&mut Block> {
         Stmt::For { body, .. } | Stmt::Loop(body) => vec![body],
         Stmt::If { then, els, .. } => vec![then, els],
         _ => vec![],
+    }
+}
+
+/// Replaces every function that a block calls or forks, also in the blocks in it.
+pub fn map_funcs(b: &mut Block, f: &mut dyn FnMut(FuncId) -> FuncId) {
+    for s in &mut b.0 {
+        if let Stmt::Call { callee: Callee::Func(id), .. } | Stmt::Fork { callee: id, .. } = s {
+            *id = f(*id);
+        }
+        blocks_mut(s).into_iter().for_each(|b| map_funcs(b, f));
+    }
+}
+
+/// Replaces every function from outside that a block calls, also in the blocks in it.
+pub fn map_externs(b: &mut Block, f: &mut dyn FnMut(ExternId) -> ExternId) {
+    for s in &mut b.0 {
+        if let Stmt::Call { callee: Callee::Extern(id), .. } = s {
+            *id = f(*id);
+        }
+        blocks_mut(s).into_iter().for_each(|b| map_externs(b, f));
     }
 }
 

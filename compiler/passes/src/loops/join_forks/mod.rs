@@ -15,7 +15,7 @@ mod merge;
 mod tests;
 
 use super::simplify::is_pure;
-use super::walk::{blocks, blocks_mut};
+use super::walk::{blocks, blocks_mut, map_funcs};
 use crate::manager::LoopsPass;
 use footprint::{Footprint, footprint};
 use merge::Tasks;
@@ -47,7 +47,7 @@ pub fn join(program: &mut Program) {
     let mut j = Joiner { tasks: Tasks::new(&program.funcs), forks: BTreeMap::new() };
     let mut new = PrimaryMap::new();
     for (_, mut f) in std::mem::take(&mut program.funcs).into_iter() {
-        renumber(&mut f.body, &new);
+        map_funcs(&mut f.body, &mut |f| new[f]);
         let roots = roots(&f.body);
         let mut body = std::mem::take(&mut f.body);
         j.block(&mut f, &roots, &mut body);
@@ -59,7 +59,7 @@ pub fn join(program: &mut Program) {
         new.push(id);
     }
     program.funcs = j.tasks.funcs;
-    entries(program, &new);
+    program.interface.entries.map_funcs(|f| new[f]);
     remove_uncalled(program);
 }
 
@@ -230,22 +230,6 @@ fn roots(b: &Block) -> BTreeMap<Buf, Buf> {
     all
 }
 
-fn renumber(b: &mut Block, new: &PrimaryMap<FuncId, FuncId>) {
-    for s in &mut b.0 {
-        if let Stmt::Call { callee: Callee::Func(id), .. } | Stmt::Fork { callee: id, .. } = s {
-            *id = new[*id];
-        }
-        blocks_mut(s).into_iter().for_each(|b| renumber(b, new));
-    }
-}
-
-fn entries(program: &mut Program, new: &PrimaryMap<FuncId, FuncId>) {
-    let e = &mut program.interface.entries;
-    for entry in [&mut e.run, &mut e.plan, &mut e.workspace_bytes, &mut e.call].into_iter().flatten() {
-        *entry = new[*entry];
-    }
-}
-
 /// Removes local functions that nobody calls.
 fn remove_uncalled(program: &mut Program) {
     let mut called = BTreeSet::new();
@@ -261,13 +245,13 @@ fn remove_uncalled(program: &mut Program) {
         // A number that nobody asks for, where a function is gone.
         let mut next = kept.next_key();
         if called.contains(&id) {
-            renumber(&mut f.body, &new);
+            map_funcs(&mut f.body, &mut |f| new[f]);
             next = kept.push(f);
         }
         new.push(next);
     }
     program.funcs = kept;
-    entries(program, &new);
+    program.interface.entries.map_funcs(|f| new[f]);
 }
 
 fn callees(b: &Block, into: &mut BTreeSet<FuncId>) {

@@ -11,7 +11,7 @@ mod part;
 #[cfg(test)]
 mod tests;
 
-use super::walk::{blocks, blocks_mut};
+use super::walk::{blocks, blocks_mut, map_funcs};
 use crate::manager::LoopsPass;
 use onnxc_base::{DType, PrimaryMap};
 use onnxc_ir::loops::verify::Stage;
@@ -54,10 +54,7 @@ pub fn outline(program: &mut Program, threads: u32) {
     }
     let Outliner { funcs, new, .. } = o;
     program.funcs = funcs;
-    let e = &mut program.interface.entries;
-    for entry in [&mut e.run, &mut e.plan, &mut e.workspace_bytes, &mut e.call].into_iter().flatten() {
-        *entry = new[*entry];
-    }
+    program.interface.entries.map_funcs(|f| new[f]);
 }
 
 /// The functions so far; parts of loops stand before the function that forks them.
@@ -84,22 +81,13 @@ impl Outliner {
     /// Outlines the loops of a function; true if it needs a team.
     fn function(&mut self, f: &mut Func) -> bool {
         let mut body = std::mem::take(&mut f.body);
-        self.renumber(&mut body);
+        map_funcs(&mut body, &mut |f| self.new[f]);
         let mut made = Made::default();
         part::mentions(f, &body, &mut made.mentions);
         part::allocated(&body, &mut made.allocated);
         self.block(f, &mut body, &mut made);
         f.body = body;
         needs_team(&f.body, &self.forking)
-    }
-
-    fn renumber(&self, b: &mut Block) {
-        for s in &mut b.0 {
-            if let Stmt::Call { callee: Callee::Func(id), .. } | Stmt::Fork { callee: id, .. } = s {
-                *id = self.new[*id];
-            }
-            blocks_mut(s).into_iter().for_each(|b| self.renumber(b));
-        }
     }
 
     fn block(&mut self, f: &mut Func, b: &mut Block, made: &mut Made) {
