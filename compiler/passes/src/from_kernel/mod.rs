@@ -31,6 +31,7 @@ mod visits;
 
 pub use cuts::equal_parts;
 pub(crate) use graded::graded_tiles;
+pub(crate) use inherit::predecessor;
 pub use machine::{Machine, Memory};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Ranges, SecondaryMap, Sym};

@@ -22,7 +22,7 @@ use super::expr::{Site, def_loads, loads, map_parts, rewrite, substitute};
 use super::plan::{Nest, nests};
 use super::schedule::{stage, weights_bytes};
 use super::{collapse, few, inline, key_parts, lanes, pack, panels, precompute, split};
-use crate::from_kernel::{Machine, all_ranges, reduction_axes};
+use crate::from_kernel::{Machine, all_ranges, predecessor, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, EntityRef, Sym};
 use onnxc_ir::kernel::build::{binary, int};
@@ -287,22 +287,10 @@ fn rows_to_share(kernel: &Kernel, machine: Machine, rows: DefId, extent: Option<
     extent.map_or(SHARED_ROWS, |n| (n / blocks).max(SHARED_ROWS))
 }
 
-/// True if a map along the rows, point by point, is the last to read what it is made of: its values should lie in that
-/// place. It gives the size of blocks and the cuts that allow it; `from_kernel::inherit` decides, by the whole schedule.
+/// True if a nest can take over the place of what it is made of: that gives the size of blocks and the cuts. Whether it
+/// does, hangs on the schedule, too, which `from_kernel::inherit` asks.
 fn takes_over(kernel: &Kernel, n: &Nest, all: &[Nest]) -> bool {
-    if n.acc.is_some() || n.reduction(kernel).is_some() {
-        return false;
-    }
-    let def = &kernel.defs[n.def];
-    let own =
-        |s: &Site| s.index.iter().zip(&def.axes).all(|(i, a)| i.as_ref().and_then(Sym::as_symbol) == Some(&a.var));
-    let like = |d: DefId| kernel.defs[d].dtype == def.dtype && kernel.defs[d].shape() == def.shape();
-    def_loads(def).iter().any(|s| match s.src {
-        Src::Def(d) if all.iter().any(|n| n.def == d) && like(d) && own(s) => {
-            users(kernel, d).iter().all(|(u, _)| u.index() <= n.def.index())
-        }
-        _ => false,
-    })
+    predecessor(kernel, n.def, all, &|_| true).is_some()
 }
 
 /// True if a product of the rows reads a copy that is too large for the second-level cache with all that is beside it: the
