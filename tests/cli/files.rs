@@ -24,7 +24,9 @@ fn the_suffix_chooses_the_file() {
             assert!(text.contains("linear_func_run"), "{name}: {file}");
         }
         let other = if name == "llvm" { "m.clif" } else { "m.ll" };
-        assert_ne!(onnxc(dir.path(), &[&m, "-o", other, "--backend", name]).code, 0);
+        let refused = onnxc(dir.path(), &[&m, "-o", other, "--backend", name]);
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(refused.err.contains("error[E5011]") && refused.err.contains(other), "{}", refused.err);
     }
     let header = std::fs::read_to_string(dir.path().join("m.h")).expect("it stands beside the library");
     assert!(header.contains("int linear_func_run("), "{header}");

@@ -6,7 +6,7 @@ use crate::{Module, Options, backends, refusals};
 use onnxc_base::{Diagnostic, Diagnostics};
 use onnxc_codegen::artefact::{runtime_of, uses_objects};
 use onnxc_codegen::files::{replace, write_whole};
-use onnxc_codegen::{Artefact, CompileOptions, Emit, Linker, Target};
+use onnxc_codegen::{Artefact, Backend, CompileOptions, Emit, Linker, Target};
 use onnxc_passes::from_kernel::Memory;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -122,7 +122,9 @@ pub fn make(module: &Module, kind: Kind, options: &Options) -> Result<(), Diagno
         Kind::C => onnxc_c::source(&module.program, &module.info, &options.target, &options.source).map(drop),
         Kind::Rust | Kind::Crate => rust_text(module, options).map(drop),
         Kind::Header => Ok(()),
-        Kind::Assembly | Kind::LlvmIr | Kind::CraneliftIr => text(module, kind, options).map(drop),
+        Kind::Assembly | Kind::LlvmIr | Kind::CraneliftIr => {
+            text_backend(kind, options).and_then(|b| text(module, b, kind, options)).map(drop)
+        }
         Kind::Executable => driver_for(options).map_err(Into::into).and_then(|_| module.code(options).map(drop)),
         Kind::Shared | Kind::Archive | Kind::Object | Kind::Wasm => module.code(options).map(drop),
     }
@@ -155,7 +157,11 @@ pub fn write_one(
         (Kind::Rust, _) => write_rust(module, path, options),
         (Kind::Crate, _) => write_crate(module, path, options),
         (Kind::Assembly | Kind::LlvmIr | Kind::CraneliftIr, _) => {
-            text(module, kind, options).and_then(|text| write_whole(path, |out| out.write_all(text.as_bytes())))
+            let of_file = |d: Diagnostic| d.file(path.display().to_string());
+            let backend =
+                text_backend(kind, options).map_err(|found| Diagnostics(found.into_iter().map(of_file).collect()))?;
+            text(module, backend, kind, options)
+                .and_then(|text| write_whole(path, |out| out.write_all(text.as_bytes())))
         }
         (_, None) => Ok(()),
     };
@@ -221,18 +227,24 @@ fn write_crate(module: &Module, path: &Path, options: &Options) -> Result<(), Di
     write_whole(&src.join("lib.rs"), |out| out.write_all(text.as_bytes()))
 }
 
-/// Assembly or a backend's own IR, which only that backend has.
-fn text(module: &Module, kind: Kind, options: &Options) -> Result<String, Diagnostics> {
-    let (emit, only) = match kind {
-        Kind::LlvmIr => (Emit::BackendIr, Some("llvm")),
-        Kind::CraneliftIr => (Emit::BackendIr, Some("cranelift")),
-        _ => (Emit::Assembly, None),
+/// The backend that writes assembly or its own IR, which only that backend has.
+fn text_backend(kind: Kind, options: &Options) -> Result<&'static dyn Backend, Diagnostics> {
+    let only = match kind {
+        Kind::LlvmIr => Some("llvm"),
+        Kind::CraneliftIr => Some("cranelift"),
+        _ => None,
     };
     let backend = backends::find(options.backend.as_deref().or(only))?;
     if let Some(only) = only.filter(|n| *n != backend.name()) {
         let found = format!("this is the IR of backend {only}, not of {}", backend.name());
         return Err(Diagnostic::error("E5011", found).help(format!("give --backend {only}, or another suffix")).into());
     }
+    Ok(backend)
+}
+
+/// Assembly or a backend's own IR.
+fn text(module: &Module, backend: &dyn Backend, kind: Kind, options: &Options) -> Result<String, Diagnostics> {
+    let emit = if kind == Kind::Assembly { Emit::Assembly } else { Emit::BackendIr };
     let how = CompileOptions { opt_level: options.opt_level, emit };
     onnxc_codegen::compile_text(backend, &module.program, &module.info, &options.target, &how)
 }
