@@ -1,7 +1,7 @@
 //! What an import may know of values before the graph has types: an operator that depends on ranks infers a copy of what
 //! stands before its node. Extents that aren't numbers mean nothing here: their symbols are those of the copy.
 //!
-//! Does NOT change the graph, report what is wrong with it, or know operators that a user has registered.
+//! Does NOT change the graph, or report what is wrong with it.
 
 use crate::infer::{infer_graph, unknown_type};
 use crate::registry::Registry;
@@ -11,17 +11,23 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Types of values, as far as they are known.
 #[derive(Default)]
 pub struct Known {
+    registry: Registry,
     types: BTreeMap<ValueId, Type>,
     changing: BTreeSet<ValueId>,
 }
 
 impl Known {
+    /// Nothing yet; what is to be learned has operators of `registry`.
+    pub fn new(registry: &Registry) -> Self {
+        Known { registry: registry.clone(), ..Known::default() }
+    }
+
     /// Infers what `nodes`, which are in order, make. What is wrong with them is said when the graph is inferred.
     pub fn learn(&mut self, graph: &Graph, nodes: Vec<NodeId>) {
         let mut copy = graph.clone();
         copy.body.nodes = nodes;
         copy.body.results.clear();
-        infer_graph(&mut copy, &Registry::new());
+        infer_graph(&mut copy, &self.registry);
         for (v, data) in copy.values.iter().filter(|(_, data)| data.ty != unknown_type()) {
             self.types.insert(v, data.ty.clone());
             let source = |axis: usize| SymbolSource::Carried(v, axis as u32);

@@ -1,7 +1,7 @@
 //! Nodes and their subgraphs.
 
 use super::attrs::kind_of;
-use super::{Composed, Importer, NodeReader, names::Names, order, place, visible};
+use super::{Composed, Importer, Known, NodeReader, names::Names, order, place, visible};
 use crate::infer::unknown_type;
 use crate::registry::OpRef;
 use crate::{Import, OpDef};
@@ -102,8 +102,10 @@ impl<'m> Importer<'m> {
         let first = self.graph.nodes.next_key();
         let frame = self.frames.last();
         let scope = |name: &str| frame.and_then(|f| visible(f, name)).flatten();
-        let reader = NodeReader::new(&mut self.graph, name.clone(), op.clone(), opset, inputs, outputs, attrs, graphs)
-            .with_scope(&scope);
+        let mut reader =
+            NodeReader::new(&mut self.graph, name.clone(), op.clone(), opset, inputs, outputs, attrs, graphs)
+                .with_scope(&scope);
+        reader.known = Known::new(self.registry);
         let read = read_node(reader, import, &mut self.value_names);
         read.problems.into_iter().for_each(|d| self.report(d));
         // What the operator made, in regions too; nodes of an inlined graph are older and have names already.

@@ -1,6 +1,7 @@
 //! Small models, built here; what they become is stored as text under `snapshots/graph`.
 
 mod build;
+mod gradients;
 mod hostile;
 mod models;
 
@@ -330,33 +331,6 @@ fn graphs_are_inlined() {
     let mut m = model(g);
     m.opset_import.push(onnxc_onnx::OperatorSetIdProto { domain: "ai.onnx.preview".into(), version: 1 });
     snapshot("inlined_graphs", &text(&m, &[]));
-}
-
-/// Nodes that an operator makes inside of regions have names of their own, as those beside it have.
-#[test]
-fn nodes_made_in_regions_have_names_of_their_own() {
-    let branch = |uses: &str, out: &str| GraphProto {
-        name: "branch".into(),
-        node: vec![node("Exp", &[uses], &["e"], vec![]), node("Mul", &["e", uses], &[out], vec![])],
-        output: vec![untyped(out)],
-        ..Default::default()
-    };
-    let branches = vec![graph_attr("then_branch", branch("a", "t")), graph_attr("else_branch", branch("b", "u"))];
-    let strs = |names: &[&str]| names.iter().map(|n| n.to_string().into()).collect();
-    let by = attr("xs", AttributeKind::Strings, |a| a.strings = strs(&["a", "b"]));
-    let of = attr("y", AttributeKind::String, |a| a.s = Some("y".into()));
-    let g = GraphProto {
-        input: vec![tensor("c", 9, &[]), tensor("a", 1, &["n"]), tensor("b", 1, &["n"])],
-        output: vec![untyped("y"), untyped("da"), untyped("db")],
-        node: vec![
-            node("If", &["c"], &["y"], branches),
-            node("ai.onnx.preview.training.Gradient", &["a", "b"], &["da", "db"], vec![by, of]),
-        ],
-        ..Default::default()
-    };
-    let mut m = model(g);
-    m.opset_import.push(onnxc_onnx::OperatorSetIdProto { domain: "ai.onnx.preview.training".into(), version: 1 });
-    snapshot("named_in_regions", &text(&m, &[]));
 }
 
 /// Loop and Scan have an output for each carried value, also where the file omits the last ones.
