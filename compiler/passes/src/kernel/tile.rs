@@ -4,6 +4,10 @@
 //! the least estimated cycles for one step of the reduction over the whole output, rests included. Only the ranking
 //! counts; the figures are those of a core with two FMA units, two load ports and six micro-operations a cycle.
 
+mod rows;
+#[cfg(test)]
+mod tests;
+
 use super::expr::{Site, loads};
 use super::few;
 use super::lanes::{self, Access};
@@ -11,10 +15,11 @@ use super::pack::{is_const, is_const_copy};
 use super::plan::Nest;
 use super::schedule::weights_bytes;
 use super::window::window_tile;
-use crate::from_kernel::{Machine, equal_parts, graded_tiles, reduction_axes};
+use crate::from_kernel::{Machine, reduction_axes};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Ranges, Sym};
 use onnxc_ir::kernel::{Axis, Cut, Kernel, Lanes, Src};
+pub(super) use rows::{Rows, runs_of_vectors};
 
 /// The most rows of a tile: beyond this the code grows and nothing gets faster.
 const MAX_ROWS: u32 = 28;
@@ -22,10 +27,6 @@ const MAX_ROWS: u32 = 28;
 const MAX_VECTORS: u32 = 8;
 /// An axis of up to so many points may share the rows of a tile with the one outside of it.
 const SHORT: i64 = 16;
-/// Rows where one at a time is usual, but there may be more: tiles of many do well for both.
-const MANY: i64 = 128;
-/// So many numbers of rows stand for all that there may be.
-const SAMPLES: i64 = 16;
 /// Cycles from one fused multiply-add to the next that needs its result.
 const LATENCY: f64 = 4.0;
 /// Cycles from the last step of a tile to the first of the next, where few rows have few tiles.
@@ -201,68 +202,6 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
     (found.1, found.2)
 }
 
-/// How many rows there are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Rows {
-    /// So many, or about so many.
-    pub number: i64,
-    /// That is their number in every run.
-    pub known: bool,
-    /// One is usual.
-    pub one: bool,
-}
-
-impl Rows {
-    const ONE: Rows = Rows { number: 1, known: true, one: true };
-
-    /// The points of an axis.
-    pub fn of(kernel: &Kernel, a: &Axis) -> Rows {
-        match (a.extent.as_int(), kernel.ranges.estimate(&a.extent)) {
-            (Some(number), _) => Rows { number, known: true, one: number == 1 },
-            (None, ..=1) => Rows { number: MANY, known: false, one: true },
-            (None, number) => Rows { number, known: false, one: false },
-        }
-    }
-
-    /// Sizes and how many of each, in tiles of at most so many. A known number is cut equally. Another one as well if there
-    /// are enough tiles, else tiles of one less overlap, and fewer than such a tile's are done one by one (see `from_kernel`);
-    /// that is the mean over numbers from the estimate to twice as many. Where one is usual few count as much as many, each by
-    /// its share of the time, in tiles of several sizes.
-    pub fn runs(self, most: i64) -> Vec<(u32, f64)> {
-        if self.known {
-            let parts = equal_parts(self.number, most).into_iter();
-            return parts.map(|(a, b, size)| (size as u32, ((b - a) / size) as f64)).collect();
-        }
-        if self.one {
-            let share = |n: i64| self.number as f64 / (n * (SAMPLES + 1)) as f64;
-            let of =
-                |n: i64| graded_tiles(n, most as u32).into_iter().map(move |(size, k)| (size, k as f64 * share(n)));
-            return (1..=SAMPLES).chain([self.number]).flat_map(of).collect();
-        }
-        let (samples, mut counts) = (SAMPLES.min(self.number), [0; 3]);
-        for n in (0..samples).map(|k| self.number + k * self.number / samples) {
-            let tiles = (n + most - 1) / most;
-            let large = n - tiles * (most - 1);
-            let [a, b, c] = match large {
-                0.. => [large, tiles - large, 0],
-                _ if n >= most - 1 => [0, tiles, 0],
-                _ => [0, 0, n],
-            };
-            counts = [counts[0] + a, counts[1] + b, counts[2] + c];
-        }
-        let mean = |n: i64| n as f64 / samples as f64;
-        let sizes = [most as u32, (most - 1) as u32, 1];
-        sizes.into_iter().zip(counts.map(mean)).filter(|r| r.0 > 0 && r.1 > 0.0).collect()
-    }
-}
-
-/// Sizes and how many of each: whole blocks of `nv` vectors, and the rest.
-pub(super) fn runs_of_vectors(n: i64, lanes: i64, nv: u32) -> Vec<(u32, f64)> {
-    let vectors = (n + lanes - 1) / lanes;
-    let (whole, rest) = (vectors / i64::from(nv), (vectors % i64::from(nv)) as u32);
-    [(nv, whole as f64), (rest, 1.0)].into_iter().filter(|(v, c)| *v > 0 && *c > 0.0).collect()
-}
-
 /// Cycles of one step of the reduction for a tile. `far`: its vectors come from the second-level cache, where there is more
 /// than one row in all; a single one uses each once, however many there are.
 pub(super) fn step(mr: u32, nv: u32, shared: bool, far: bool) -> f64 {
@@ -296,116 +235,4 @@ pub fn may_unroll(kernel: &Kernel, nest: &Nest, rows: &[(Symbol, u32)], over: &S
         i.as_ref().is_some_and(|s| rows.iter().any(|r| s.contains(&r.0)) && s.contains(over) && !beyond(s))
     };
     !loads(kernel.defs[r].value()).iter().any(|s| s.index.iter().any(both))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tiles_fit_the_registers_and_the_output() {
-        let best = |registers, lanes, m: [i64; 2], n| {
-            let rows = m.map(|number| Rows { number, known: true, one: number == 1 });
-            let output = Output {
-                rows,
-                n,
-                shared: true,
-                broadcast: true,
-                in_turn: true,
-                near: i64::MAX,
-                copied: false,
-                steps: 64,
-                far: false,
-            };
-            let ([ro, ri], nv) = best(registers, lanes, &output);
-            (ro * ri, nv)
-        };
-        assert_eq!(best(32, 16, [1, 1], 768), (1, 8), "one row: many vectors hide the latency");
-        let (mr, nv) = best(32, 16, [1, 128], 768);
-        assert!(mr * nv + nv < 32 && mr * nv >= 24, "{mr}x{nv}");
-        let (mr, nv) = best(16, 8, [1, 128], 768);
-        assert!(mr * nv + nv < 16 && mr * nv >= 10, "{mr}x{nv}");
-        assert_eq!(best(32, 16, [1, 7], 512).0, 7);
-        assert_eq!(best(32, 16, [1, 3], 16), (3, 1));
-        assert_eq!(best(16, 8, [2, 2], 256).0, 4, "short axes share a tile");
-    }
-
-    #[test]
-    fn panels_made_by_a_run_leave_no_rest() {
-        const MANY: Rows = Rows { number: 1500, known: true, one: false };
-        let vectors = |copied| {
-            let rows = [Rows::ONE, MANY];
-            best(
-                16,
-                8,
-                &Output {
-                    rows,
-                    n: 64,
-                    shared: true,
-                    broadcast: true,
-                    in_turn: true,
-                    near: i64::MAX,
-                    copied,
-                    steps: 64,
-                    far: false,
-                },
-            )
-            .1
-        };
-        assert_eq!((vectors(true), 8 % vectors(true)), (2, 0));
-        assert_eq!(vectors(false), 3, "constants are filled up once for all");
-    }
-
-    #[test]
-    fn numbers_that_are_not_known_are_many() {
-        let runs = |number, most| Rows { number, known: false, one: false }.runs(most);
-        assert_eq!(runs(4, 4), [(4, 0.5), (3, 1.25)], "4; 3 and 3, which overlap; 3 and 3; 4 and 3");
-        assert_eq!(runs(2, 4), [(3, 0.5), (1, 1.0)], "2 one by one, or 3");
-        assert_eq!(runs(1, 1), [(1, 1.0)]);
-    }
-
-    #[test]
-    fn vectors_from_the_second_level_are_used_by_more_rows() {
-        const FOURTEEN: Rows = Rows { number: 14, known: true, one: false };
-        let tile = |near| {
-            best(
-                16,
-                8,
-                &Output {
-                    rows: [FOURTEEN; 2],
-                    n: 512,
-                    shared: true,
-                    broadcast: true,
-                    in_turn: true,
-                    near,
-                    copied: false,
-                    steps: 64,
-                    far: false,
-                },
-            )
-        };
-        let rows = |([ro, ri], _): ([u32; 2], u32)| ro * ri;
-        assert!(rows(tile(0)) >= 4 && rows(tile(0)) >= rows(tile(i64::MAX)), "{:?}", tile(0));
-        assert_eq!(near(4 * 1024, 512, Machine::USUAL), 4, "a panel at a time");
-        assert_eq!(near(4 * 64, 256, Machine::USUAL), 0, "all of them");
-        assert_eq!(near(4 * 16, 64, Machine::USUAL), 256);
-    }
-    /// Products in a transformed domain of a 7x7 image.
-    #[test]
-    fn vectors_from_memory_are_used_by_more_rows_where_there_are_few() {
-        const FOUR: Rows = Rows { number: 4, known: true, one: false };
-        let usual = Output {
-            rows: [FOUR; 2],
-            n: 512,
-            shared: true,
-            broadcast: true,
-            in_turn: true,
-            near: 0,
-            copied: false,
-            steps: 512,
-            far: false,
-        };
-        assert_eq!(best(32, 16, &usual), ([1, 4], 6));
-        assert_eq!(best(32, 16, &Output { far: true, ..usual }), ([2, 4], 3));
-    }
 }
