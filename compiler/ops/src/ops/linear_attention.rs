@@ -2,7 +2,8 @@
 //!
 //! Since 27. At each step the state decays (gated), is corrected by what it says of the key (delta), and takes up the
 //! outer product of key and value; the output is scale * query * state. Inputs are [batch, steps, heads * size]; groups of
-//! queries' heads share a state. Computed in f32, step by step: `chunk_size` is a hint for other ways.
+//! queries' heads share a state. Computed in f32. Does NOT take steps in
+//! chunks, for which `chunk_size` is a hint.
 //! <https://arxiv.org/abs/2412.06464>
 
 use super::elementwise::*;
@@ -149,30 +150,13 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
     let (samples, steps) = (f.sym(&q.shape[0]), f.sym(&q.shape[1]));
     let c = Cx { state, update, sum, k: f.sym(&s.k), v: f.sym(&s.v) };
     let size = f.sym(&product(&[s.k.clone(), s.v.clone()]));
-    let scale = if scale == 0.0 {
-        let k = f.cast(c.k, D);
-        let (root, one) = (f.unary(UnOp::Sqrt, k), f.scalar(Scalar::f32(1.0)));
-        f.binary(BinOp::Div, one, root)
-    } else {
-        f.scalar(Scalar::f32(scale))
-    };
+    let scale = scale_of(f, &c, scale);
     let (kv, group) = (f.int(s.kv_heads), s.heads / s.kv_heads);
     nest(f, &[samples, kv], &mut |f, i| {
         let whole = f.mul(i[0], kv);
         let whole = f.add(whole, i[1]);
         let whole = f.mul(whole, size);
-        let zero = f.scalar(Scalar::f32(0.0));
-        nest(f, &[size], &mut |f, e| {
-            let v = match &past {
-                Some(p) => {
-                    let at = f.add(whole, e[0]);
-                    let v = f.load(p.buf, at, 1, None);
-                    f.cast(v, D)
-                }
-                None => zero,
-            };
-            f.store(c.state, e[0], v, None);
-        });
+        begin(f, &c, past.as_ref(), whole, size);
         nest(f, &[steps], &mut |f, t| {
             let row = f.mul(i[0], steps);
             let row = f.add(row, t[0]);
@@ -193,26 +177,62 @@ fn lower(cx: &mut RoutineCx) -> Result<()> {
                 let head = f.add(head, g);
                 let (q_at, y_at) = (at(f, s.heads, head, c.k), at(f, s.heads, head, c.v));
                 times_state(f, &c, &q, q_at);
-                lanes(f, c.v, &mut |f, m, n| {
-                    let v = f.load(c.sum, m, n, None);
-                    let by = f.splat(scale, n);
-                    let v = f.mul(v, by);
-                    let v = f.cast(v, y.dtype);
-                    let at = f.add(y_at, m);
-                    f.store(y.buf, at, v, None);
-                });
+                answer(f, &c, &y, y_at, scale);
             }
         });
         if let Some(p) = &present {
-            nest(f, &[size], &mut |f, e| {
-                let v = f.load(c.state, e[0], 1, None);
-                let v = f.cast(v, p.dtype);
-                let at = f.add(whole, e[0]);
-                f.store(p.buf, at, v, None);
-            });
+            keep(f, &c, p, whole, size);
         }
     });
     Ok(())
+}
+
+/// What answers are multiplied by: 1 / sqrt(k) where the attribute says nothing.
+fn scale_of(f: &mut FuncBuilder, c: &Cx, scale: f32) -> Value {
+    if scale != 0.0 {
+        return f.scalar(Scalar::f32(scale));
+    }
+    let k = f.cast(c.k, D);
+    let (root, one) = (f.unary(UnOp::Sqrt, k), f.scalar(Scalar::f32(1.0)));
+    f.binary(BinOp::Div, one, root)
+}
+
+/// The state before the first step: `size` elements of the past one from `whole` on, or zeros.
+fn begin(f: &mut FuncBuilder, c: &Cx, past: Option<&TensorBuf>, whole: Value, size: Value) {
+    let zero = f.scalar(Scalar::f32(0.0));
+    nest(f, &[size], &mut |f, e| {
+        let v = match past {
+            Some(p) => {
+                let at = f.add(whole, e[0]);
+                let v = f.load(p.buf, at, 1, None);
+                f.cast(v, D)
+            }
+            None => zero,
+        };
+        f.store(c.state, e[0], v, None);
+    });
+}
+
+/// Stores the state after the last step.
+fn keep(f: &mut FuncBuilder, c: &Cx, present: &TensorBuf, whole: Value, size: Value) {
+    nest(f, &[size], &mut |f, e| {
+        let v = f.load(c.state, e[0], 1, None);
+        let v = f.cast(v, present.dtype);
+        let at = f.add(whole, e[0]);
+        f.store(present.buf, at, v, None);
+    });
+}
+
+/// Stores what a query finds in the state, scaled.
+fn answer(f: &mut FuncBuilder, c: &Cx, y: &TensorBuf, y_at: Value, scale: Value) {
+    lanes(f, c.v, &mut |f, m, n| {
+        let v = f.load(c.sum, m, n, None);
+        let by = f.splat(scale, n);
+        let v = f.mul(v, by);
+        let v = f.cast(v, y.dtype);
+        let at = f.add(y_at, m);
+        f.store(y.buf, at, v, None);
+    });
 }
 
 /// Runs `body` for vectors of elements, then for the rest one by one: position and lanes.

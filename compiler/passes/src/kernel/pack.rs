@@ -122,23 +122,10 @@ fn panels(
     }
     let (extent, panel) = panel_width(kernel, ranges, machine, nest, blocks)?;
     let (at, group) = lane_dim(kernel, of, site, lane, &extent)?;
-    let over = reduction_axes(&kernel.defs[of]);
-    let (mut outer, mut inner) = (vec![], vec![]);
-    for (d, i) in site.index.iter().enumerate().filter(|(d, _)| *d != at) {
-        let i = i.as_ref()?;
-        let Some(v) = i.as_symbol() else {
-            i.as_int()?;
-            continue;
-        };
-        match over.iter().position(|a| a.var == *v) {
-            Some(position) => inner.push((position, d, v.clone())),
-            None => outer.push((0, d, v.clone())),
-        }
-    }
-    inner.sort();
+    let [outer, inner] = other_dims(site, at, reduction_axes(&kernel.defs[of]))?;
     let shape = kernel.src_shape(site.src);
     let grouped = group.as_ref().map(|(v, _)| v);
-    let used: Vec<&Symbol> = outer.iter().chain(&inner).map(|x| &x.2).chain(grouped).collect();
+    let used: Vec<&Symbol> = outer.iter().chain(&inner).map(|x| &x.1).chain(grouped).collect();
     if used.iter().enumerate().any(|(i, v)| used[..i].contains(v) || *v == lane) {
         return None;
     }
@@ -149,7 +136,7 @@ fn panels(
         index.push(at);
         Sym::var(Symbol::new(&name))
     };
-    for (_, d, v) in &outer {
+    for (d, v) in &outer {
         source[*d] = axis(format!("p{n}_{d}"), shape[*d].clone(), Sym::var(v.clone()));
     }
     let lane_at = Sym::var(lane.clone());
@@ -161,7 +148,7 @@ fn panels(
         None => (Sym::int(0), shape[at].clone()),
     };
     let number = axis(format!("p{n}_panel"), width.ceildiv(&Sym::int(panel)), lane_at.floordiv(&Sym::int(panel)));
-    for (_, d, v) in &inner {
+    for (d, v) in &inner {
         source[*d] = axis(format!("p{n}_{d}"), shape[*d].clone(), Sym::var(v.clone()));
     }
     let element = axis(format!("p{n}_element"), Sym::int(panel), lane_at.modulo(&Sym::int(panel)));
@@ -171,6 +158,25 @@ fn panels(
     let load = ExprKind::Load { src: site.src, index: source.into_iter().map(int).collect(), pad: Some(pad) };
     let def = Def { name: format!("panels{n}"), dtype, axes, body: Body::Map(Expr::new(load)) };
     Some(Plan { of, site: site.clone(), def, index })
+}
+
+/// The dims of a load but `at`, each with its variable: those that aren't of the reduction, and those that are, in its order.
+/// None if an index is neither a variable nor a number.
+fn other_dims(site: &Site, at: usize, over: &[Axis]) -> Option<[Vec<(usize, Symbol)>; 2]> {
+    let (mut outer, mut inner) = (vec![], vec![]);
+    for (d, i) in site.index.iter().enumerate().filter(|(d, _)| *d != at) {
+        let i = i.as_ref()?;
+        let Some(v) = i.as_symbol() else {
+            i.as_int()?;
+            continue;
+        };
+        match over.iter().position(|a| a.var == *v) {
+            Some(position) => inner.push((position, d, v.clone())),
+            None => outer.push((d, v.clone())),
+        }
+    }
+    inner.sort();
+    Some([outer, inner.into_iter().map(|(_, d, v)| (d, v)).collect()])
 }
 
 /// The dim of a constant that the lanes run along, and where it holds groups of an axis of their own, that axis and how many

@@ -114,30 +114,7 @@ fn stage_of(
 ) -> Stage {
     let shared = outer.len();
     let over: Vec<Axis> = nest.reduction(kernel).map(|r| reduction_axes(&kernel.defs[r]).to_vec()).unwrap_or_default();
-    let lane = lanes::choose(kernel, ranges, nest).filter(|(s, along)| *along || own.iter().any(|a| a.var == *s));
-    let mut tile = TileShape::default();
-    let mut vector = None;
-    if let Some((axis, along)) = lane {
-        let extent = own.iter().chain(&over).find(|a| a.var == axis).map(|a| a.extent.clone()).unwrap_or(Sym::int(1));
-        let lanes = lanes::lane_count(kernel, nest, machine, &extent);
-        if lanes > 1 {
-            vector = Some(Lanes { axis: axis.clone(), lanes });
-            if along {
-                tile.vectors = ROW_VECTORS.min(fit(&extent, lanes)).max(1);
-                tile.rows = along::tile(kernel, machine, nest, own);
-                if !tile.rows.is_empty() {
-                    tile.vectors = along::vectors(&tile.rows, tile.vectors);
-                }
-            } else if let Some(l) = vector.as_ref().filter(|_| nest.reduction(kernel).is_some()) {
-                tile = register_tile(kernel, ranges, machine, nest, own, l);
-            } else if let Some((rows, most)) = transpose::rows(kernel, ranges, nest, own, &axis) {
-                // As many lanes as rows, so that they swap places.
-                let lanes = lanes.min(most);
-                vector = Some(Lanes { axis: axis.clone(), lanes });
-                tile = TileShape { rows: vec![(rows, u32::from(lanes))], cut: Cut::Aligned, ..tile };
-            }
-        }
-    }
+    let (vector, tile) = lanes_and_tile(kernel, ranges, machine, nest, [own, &over]);
     let rows_of = |a: &Symbol| tile.rows.iter().find(|r| r.0 == *a).map(|r| r.1);
     let block = |a: &Axis| match (&vector, rows_of(&a.var)) {
         (Some(l), _) if l.axis == a.var => {
@@ -167,18 +144,8 @@ fn stage_of(
     if at.is_none() && shared == 0 {
         columns::block(kernel, machine, nest, &mut loops);
     }
-    let along = |a: &Axis| vector.as_ref().is_some_and(|l| l.axis == a.var);
-    let written = written_out(kernel, machine, nest, &tile, &over).filter(|i| !along(&over[*i]));
-    let steps = over.iter().enumerate().map(|(i, a)| match a {
-        a if along(a) => block(a),
-        a if tile.taps.as_ref() == Some(&a.var) => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
-        a if written == Some(i) => Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll))),
-        a => Loop::new(&a.var, 1),
-    });
-    let mut over: Vec<Loop> = steps.collect();
-    if let Some(i) = written {
-        over[i..].rotate_left(1);
-    }
+    let along = |a: &Axis| vector.as_ref().filter(|l| l.axis == a.var).map(|_| block(a));
+    let over = steps(kernel, machine, nest, &tile, &over, &along);
     let ahead = ahead(kernel, machine, nest, &tile, vector.as_ref());
     Stage {
         def: nest.def,
@@ -193,6 +160,61 @@ fn stage_of(
         fused: false,
         dots: None,
     }
+}
+
+/// What of a nest is computed at once: lanes, and the tile of them in registers. `over`: the axes of its reduction.
+fn lanes_and_tile(
+    kernel: &Kernel,
+    ranges: &Ranges,
+    machine: Machine,
+    nest: &Nest,
+    [own, over]: [&[Axis]; 2],
+) -> (Option<Lanes>, TileShape) {
+    let mut tile = TileShape::default();
+    let lane = lanes::choose(kernel, ranges, nest).filter(|(s, along)| *along || own.iter().any(|a| a.var == *s));
+    let Some((axis, along)) = lane else { return (None, tile) };
+    let extent = own.iter().chain(over).find(|a| a.var == axis).map(|a| a.extent.clone()).unwrap_or(Sym::int(1));
+    let lanes = lanes::lane_count(kernel, nest, machine, &extent);
+    if lanes <= 1 {
+        return (None, tile);
+    }
+    let mut vector = Lanes { axis, lanes };
+    if along {
+        tile.vectors = ROW_VECTORS.min(fit(&extent, lanes)).max(1);
+        tile.rows = along::tile(kernel, machine, nest, own);
+        if !tile.rows.is_empty() {
+            tile.vectors = along::vectors(&tile.rows, tile.vectors);
+        }
+    } else if nest.reduction(kernel).is_some() {
+        tile = register_tile(kernel, ranges, machine, nest, own, &vector);
+    } else if let Some((rows, most)) = transpose::rows(kernel, ranges, nest, own, &vector.axis) {
+        // As many lanes as rows, so that they swap places.
+        vector.lanes = lanes.min(most);
+        tile = TileShape { rows: vec![(rows, u32::from(vector.lanes))], cut: Cut::Aligned, ..tile };
+    }
+    (Some(vector), tile)
+}
+
+/// The loops over a reduction's axes; `along` gives that of the axis that goes across lanes.
+fn steps(
+    kernel: &Kernel,
+    machine: Machine,
+    nest: &Nest,
+    tile: &TileShape,
+    over: &[Axis],
+    along: &dyn Fn(&Axis) -> Option<Loop>,
+) -> Vec<Loop> {
+    let written = written_out(kernel, machine, nest, tile, over).filter(|i| along(&over[*i]).is_none());
+    let step = |(i, a): (usize, &Axis)| match a {
+        a if tile.taps.as_ref() == Some(&a.var) => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
+        a if written == Some(i) => Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll))),
+        a => Loop::new(&a.var, 1),
+    };
+    let mut loops: Vec<Loop> = over.iter().enumerate().map(|x| along(x.1).unwrap_or_else(|| step(x))).collect();
+    if let Some(i) = written {
+        loops[i..].rotate_left(1);
+    }
+    loops
 }
 
 /// Which reduction axis is written out, as the innermost: the last one, or where writing that out keeps too many values

@@ -148,34 +148,7 @@ impl Lives<'_> {
         self.clock += 1;
         let now = self.clock;
         match s {
-            Stmt::Alloc { buf, space: Space::Workspace, bound, .. } => {
-                let def = &self.f.bufs[*buf];
-                let bound = bound.as_ref().ok_or_else(|| {
-                    Diagnostic::error("E4102", "a workspace allocation has no bound").tensor(def.name.clone())
-                })?;
-                let bytes = rounded(&(bound * def.dtype.size() as i64), self.align, self.ranges);
-                if bytes.is_overflow() {
-                    return Err(Diagnostic::error(
-                        "E4108",
-                        "the bytes of a tensor are beyond 64 bits, or take too long to say",
-                    )
-                    .tensor(def.name.clone())
-                    .help("fix dims that it depends on (--dim NAME=EXTENT)"));
-                }
-                self.root[*buf] = Some(self.placed.len());
-                self.last.push(BTreeMap::new());
-                self.placed.push(Placed {
-                    buf: *buf,
-                    name: def.name.clone(),
-                    from: now,
-                    to: now,
-                    ends: vec![],
-                    bytes,
-                    offset: Sym::int(0),
-                    size: None,
-                    above: vec![],
-                });
-            }
+            Stmt::Alloc { buf, space: Space::Workspace, bound, .. } => self.alloc(*buf, bound.as_ref())?,
             Stmt::View { buf, base, byte_offset, count } => {
                 self.root[*buf] = self.root[*base];
                 self.reach[*buf] = self.reach_of_view(*buf, *base, *byte_offset, count.as_ref());
@@ -208,6 +181,35 @@ impl Lives<'_> {
                 last.values_mut().filter(|l| **l >= now).for_each(|l| *l = end);
             }
         }
+        Ok(())
+    }
+
+    /// A buffer begins to live.
+    fn alloc(&mut self, buf: Buf, bound: Option<&Sym>) -> Result<(), Diagnostic> {
+        let (def, now) = (&self.f.bufs[buf], self.clock);
+        let bound = bound.ok_or_else(|| {
+            Diagnostic::error("E4102", "a workspace allocation has no bound").tensor(def.name.clone())
+        })?;
+        let bytes = rounded(&(bound * def.dtype.size() as i64), self.align, self.ranges);
+        if bytes.is_overflow() {
+            let found = "the bytes of a tensor are beyond 64 bits, or take too long to say";
+            return Err(Diagnostic::error("E4108", found)
+                .tensor(def.name.clone())
+                .help("fix dims that it depends on (--dim NAME=EXTENT)"));
+        }
+        self.root[buf] = Some(self.placed.len());
+        self.last.push(BTreeMap::new());
+        self.placed.push(Placed {
+            buf,
+            name: def.name.clone(),
+            from: now,
+            to: now,
+            ends: vec![],
+            bytes,
+            offset: Sym::int(0),
+            size: None,
+            above: vec![],
+        });
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 //! The cache with the new keys in place (`GroupCache`), the new positions (`GroupPositions`) and who sees what
 //! (`GroupMask`) are operators of their own; the rest is ONNX's Attention and RotaryEmbedding.
 //! With `query_seqlens` a sample has fewer new keys than there are rows, and its others may hold anything.
-//! Caches may hold integers (`cache_bytes`). Not supported: windowed caches.
+//! Caches may hold integers (`cache_bytes`). Does NOT support windowed caches.
 
 use super::super::attention::{Inside, Parts, Sink};
 use super::super::elementwise::{Class, map_from, tensor, tensor_of, wide};
@@ -105,21 +105,10 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
         k = super::position::turn(n, k, tables, positions, shared, interleaved)?;
     }
     let attrs = [("heads", Attr::Int(shared)), chunked.clone()];
-    let (past_k, past_v) = (opt(n, 3), opt(n, 4));
-    let mut caches = vec![];
-    for (new, past, kind, scale) in [(k, past_k, "k_quant_type", 12), (v, past_v, "v_quant_type", 13)] {
-        let stored = Stored::read(n, kind, scale, shared)?;
-        let (new, past) = match &stored {
-            Some(s) => (s.rounded(n, new)?, past.map(|p| s.unpacked(n, p)).transpose()?),
-            None => (new, past),
-        };
-        let held = n.emit(inner("GroupCache"), &attrs, &[Some(new), past, Some(lengths), Some(total)], 1)?[0];
-        caches.push(match &stored {
-            Some(s) => (s.numbers(n, held, q)?, s.packed(n, held)?),
-            None => (held, held),
-        });
-    }
-    let [(k, present_k), (v, present_v)] = caches[..] else { return Err(n.error("E2001", "there is no cache")) };
+    let stored = Stored::read(n, "k_quant_type", 12, shared)?;
+    let (k, present_k) = cached(n, q, [Some(k), opt(n, 3), Some(lengths), Some(total)], &attrs, stored)?;
+    let stored = Stored::read(n, "v_quant_type", 13, shared)?;
+    let (v, present_v) = cached(n, q, [Some(v), opt(n, 4), Some(lengths), Some(total)], &attrs, stored)?;
     let (window, causal) = (n.int("local_window_size", -1)?, n.int("causal", 1)?);
     let attrs = [("window", Attr::Int(window)), ("causal", Attr::Int(causal)), chunked];
     let mask = n.emit(inner("GroupMask"), &attrs, &[Some(q), Some(k), Some(lengths), Some(total), opt(n, 10)], 1)?[0];
@@ -143,6 +132,24 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
     };
     let made = parts.emit(n)?;
     n.become_values([made.y, present_k, present_v].into_iter().chain(made.inside).collect())
+}
+
+/// Keys or values with those of the past, as `q`'s numbers and as they are given back. `inputs`: of GroupCache.
+fn cached(
+    n: &mut NodeReader,
+    q: ValueId,
+    [new, past, lengths, total]: [Option<ValueId>; 4],
+    attrs: &[(&str, Attr)],
+    stored: Option<Stored>,
+) -> Result<(ValueId, ValueId)> {
+    let held = |n: &mut NodeReader, new, past| {
+        n.emit(inner("GroupCache"), attrs, &[new, past, lengths, total], 1).map(|made| made[0])
+    };
+    let Some(s) = stored else { return held(n, new, past).map(|held| (held, held)) };
+    let new = new.map(|new| s.rounded(n, new)).transpose()?;
+    let past = past.map(|p| s.unpacked(n, p)).transpose()?;
+    let held = held(n, new, past)?;
+    Ok((s.numbers(n, held, q)?, s.packed(n, held)?))
 }
 
 /// Lengths as if all rows of a chunk were new keys, of which only `real` ones are: so the first one is where it is.
