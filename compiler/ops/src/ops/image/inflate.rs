@@ -1,5 +1,6 @@
-//! DEFLATE in a zlib stream (RFC 1951, RFC 1950): what PNG and TIFF compress with. The checksum at its end is not looked at.
+//! DEFLATE in a zlib stream (RFC 1951, RFC 1950): what PNG and TIFF compress with. Does NOT look at the checksum at its end.
 
+use super::low_bits::LowBits;
 use super::prefix::Prefix;
 use super::stream::broken_if;
 use crate::code::{Code, Int, Memory, Variable, Whole};
@@ -18,20 +19,18 @@ pub(super) struct Inflate<'a, 'c> {
     pub out: Memory<'c>,
     /// At least 700 numbers.
     pub tables: Memory<'c>,
-    bits: Variable<'c>,
-    count: Variable<'c>,
+    bits: LowBits<'c>,
 }
 
 impl<'a, 'c> Inflate<'a, 'c> {
     pub fn new(c: &'c Code, next: &'a dyn Fn() -> Int<'c>, out: Memory<'c>, tables: Memory<'c>) -> Self {
-        Inflate { c, next, out, tables, bits: c.var("bits", 0), count: c.var("count", 0) }
+        Inflate { c, next, out, tables, bits: LowBits::new(c) }
     }
 
     /// Decodes to `out[start .. end]`; what there is more is left out. Gives the end of what was written.
     pub fn run(&self, start: Int<'c>, end: Int<'c>) -> Variable<'c> {
         let c = self.c;
-        self.bits.set(0);
-        self.count.set(0);
+        self.bits.clear();
         let (method, flags) = ((self.next)(), (self.next)());
         let dictionary = (flags & 32).ne(0);
         broken_if(c, (method & 15).ne(8) | dictionary);
@@ -55,25 +54,13 @@ impl<'a, 'c> Inflate<'a, 'c> {
 
     /// The next bits as a number, the first one lowest; at most 16.
     fn take(&self, n: impl Whole<'c>) -> Int<'c> {
-        let n = self.c.int(0) + n;
-        self.c.while_true(
-            || self.count.lt(n),
-            || {
-                self.bits.set(self.bits | ((self.next)() << self.count));
-                self.count.add(8);
-            },
-        );
-        let v = self.bits & ((self.c.int(1) << n) - 1);
-        self.bits.set(self.bits >> n);
-        self.count.set(self.count - n);
-        v
+        self.bits.take(n, self.next)
     }
 
     fn stored(&self, at: Variable<'c>, end: Int<'c>) {
         let c = self.c;
         // Whole bytes that were taken too early there are none: never more than one is.
-        self.bits.set(0);
-        self.count.set(0);
+        self.bits.clear();
         let (size, inverse) = (self.take(16), self.take(16));
         broken_if(c, (size ^ inverse).ne(0xffff));
         let size = size.min(end - at);

@@ -6,7 +6,8 @@
 //!
 //! - `bmp`, `pnm`, `png`, `tiff`, `jpeg`, `webp`, `jpeg2000`: each says what of its format is decoded.
 //! - `stream`: bytes, and the header's facts.
-//! - `inflate`: what PNG and TIFF share; `prefix`: the codes of it and of lossless WebP.
+//! - `inflate`: what PNG and TIFF share; `low_bits`, `prefix`: bits and codes of it and of lossless WebP.
+//! - `estimate`: what arithmetic JPEG and JPEG 2000 learn.
 //! - `convert`: numbers of other kinds to bytes.
 //! - `pixels`: colours to the output.
 //!
@@ -15,12 +16,16 @@
 //! bounds. Results are those of Pillow's `open` and `convert("RGB")` or `convert("L")`, so of libjpeg-turbo (its default
 //! transform and upsampling), libwebp and OpenJPEG: an alpha channel is left out; of colours of 16 bits the upper 8 are taken,
 //! but grey of 16 bits is white above 255.
+//!
+//! Does NOT decode GIF.
 
 mod bmp;
 mod convert;
+mod estimate;
 mod inflate;
 mod jpeg;
 mod jpeg2000;
+mod low_bits;
 mod pixels;
 mod png;
 mod pnm;

@@ -1,7 +1,10 @@
 //! The coefficients of a scan that is coded arithmetically (T.81, annexes D, F.1.4 and G.1.3): decisions, each of which has a
 //! bin, whose estimate is learnt.
+//!
+//! Does NOT go through units and restarts (see `entropy`), and knows no Huffman code.
 
 use super::super::Work;
+use super::super::estimate::{self, Estimate, State};
 use super::super::stream::broken_if;
 use super::segments::Told;
 use super::{BINS, Component, LIMITS, ORDER};
@@ -16,10 +19,9 @@ pub(super) const ALL_BINS: i64 = 4 * (DC_BINS + AC_BINS) + 1;
 /// The state of that bin.
 const HALF: i64 = 113;
 
-/// Estimates (table D.3): the less probable symbol's part, the states after a more and a less probable one, and whether the
-/// symbols change places.
+/// Estimates (table D.3).
 #[rustfmt::skip]
-const STATES: [(i16, u8, u8, u8); 114] = [
+const STATES: [State; 114] = [
     (0x5a1d, 1, 1, 1), (0x2586, 2, 14, 0), (0x1114, 3, 16, 0), (0x080b, 4, 18, 0), (0x03d8, 5, 20, 0), (0x01da, 6, 23, 0),
     (0x00e5, 7, 25, 0), (0x006f, 8, 28, 0), (0x0036, 9, 30, 0), (0x001a, 10, 33, 0), (0x000d, 11, 35, 0),
     (0x0006, 12, 9, 0), (0x0003, 13, 10, 0), (0x0001, 13, 12, 0), (0x5a7f, 15, 15, 1), (0x3f25, 16, 36, 0),
@@ -46,9 +48,9 @@ const STATES: [(i16, u8, u8, u8); 114] = [
     (0x5a1d, 113, 113, 0),
 ];
 
-/// The estimates, 4 numbers each.
+/// The estimates.
 pub(super) fn figures() -> Vec<i16> {
-    STATES.iter().flat_map(|&(part, more, less, change)| [part, more.into(), less.into(), change.into()]).collect()
+    estimate::figures(&STATES)
 }
 
 /// A scan being read.
@@ -109,9 +111,8 @@ impl<'a, 'c> Decoder<'a, 'c> {
                 self.range.set(self.range << 1);
             },
         );
-        let state = t.at(bin);
-        let (at, likely) = ((state >> 1) * 4, state & 1);
-        let part = figures.at(at);
+        let estimate = Estimate::of(t, bin, figures);
+        let part = estimate.part;
         let rest = self.range - part;
         let upper = self.base.ge(rest << self.left);
         self.base.set(self.base - upper.pick(rest << self.left, 0));
@@ -119,11 +120,8 @@ impl<'a, 'c> Decoder<'a, 'c> {
         // The less probable symbol has the larger part sometimes.
         let small = rest.lt(part);
         let less = (upper & !small) | (!upper & rest.lt(0x8000) & small);
-        c.when(upper | rest.lt(0x8000), || {
-            let (next, change) = (figures.at(at + less.pick(2, 1)), figures.at(at + 3));
-            t.put(bin, next * 2 + (likely ^ less.pick(change, 0)));
-        });
-        likely ^ less.int()
+        c.when(upper | rest.lt(0x8000), || estimate.learn(less));
+        estimate.symbol(less)
     }
 
     /// The scan's coefficients of the block whose coefficients begin at `block`.

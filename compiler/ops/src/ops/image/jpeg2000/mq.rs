@@ -1,12 +1,12 @@
 //! The arithmetic decoder (annex C): decisions, each with a context whose state is learnt; and bits as they are.
 
+use super::super::estimate::{self, Estimate, State};
 use super::CONTEXTS;
 use crate::code::{Code, Int, Memory, Variable};
 
-/// Estimates (table C.2): the less probable symbol's part of 0x8000 .. 0x10000, the states after a more and a less probable
-/// one, and whether the symbols change places.
+/// Estimates (table C.2), of an interval of 0x8000 .. 0x10000.
 #[rustfmt::skip]
-const STATES: [(u16, u8, u8, u8); 47] = [
+const STATES: [State; 47] = [
     (0x5601, 1, 1, 1), (0x3401, 2, 6, 0), (0x1801, 3, 9, 0), (0x0ac1, 4, 12, 0), (0x0521, 5, 29, 0), (0x0221, 38, 33, 0),
     (0x5601, 7, 6, 1), (0x5401, 8, 14, 0), (0x4801, 9, 14, 0), (0x3801, 10, 14, 0), (0x3001, 11, 17, 0), (0x2401, 12, 18, 0),
     (0x1c01, 13, 20, 0), (0x1601, 29, 21, 0), (0x5601, 15, 14, 1), (0x5401, 16, 14, 0), (0x5101, 17, 15, 0),
@@ -18,9 +18,9 @@ const STATES: [(u16, u8, u8, u8); 47] = [
     (0x0015, 43, 40, 0), (0x0009, 44, 41, 0), (0x0005, 45, 42, 0), (0x0001, 45, 43, 0), (0x5601, 46, 46, 0),
 ];
 
-/// The estimates, 4 numbers each.
+/// The estimates.
 pub(super) fn figures() -> Vec<i16> {
-    STATES.iter().flat_map(|&(q, more, less, change)| [q as i16, more.into(), less.into(), change.into()]).collect()
+    estimate::figures(&STATES)
 }
 
 /// A segment of a code-block's data being read.
@@ -104,10 +104,8 @@ impl<'c> Decoder<'c> {
     /// The next decision in a context.
     pub fn bit(&self, context: Int<'c>) -> Int<'c> {
         let c = self.c;
-        let place = context + CONTEXTS;
-        let state = self.t.at(place);
-        let (at, likely) = ((state >> 1) * 4, state & 1);
-        let part = self.figures.at(at);
+        let estimate = Estimate::of(self.t, context + CONTEXTS, self.figures);
+        let part = estimate.part;
         let rest = self.range - part;
         let small = rest.lt(part);
         let low = (self.value >> 16).lt(part);
@@ -116,8 +114,7 @@ impl<'c> Decoder<'c> {
         self.value.set(self.value - low.pick(0, part << 16));
         self.range.set(low.pick(part, rest));
         c.when((self.range & 0x8000).eq(0) | low, || {
-            let (next, change) = (self.figures.at(at + less.pick(2, 1)), self.figures.at(at + 3));
-            self.t.put(place, next * 2 + (likely ^ less.pick(change, 0)));
+            estimate.learn(less);
             c.repeat(|| {
                 c.when(self.left.eq(0), || self.more());
                 self.range.set(self.range << 1);
@@ -126,6 +123,6 @@ impl<'c> Decoder<'c> {
                 c.when((self.range & 0x8000).ne(0), || c.stop());
             });
         });
-        likely ^ less.int()
+        estimate.symbol(less)
     }
 }
