@@ -1,6 +1,8 @@
 //! Regular expressions of RE2 to deterministic automata over bytes, at compile time.
 //!
 //! RE2's `\d`, `\s` and `\w` are ASCII where those of the parser used here are Unicode, so they are spelled out first.
+//!
+//! Does NOT run what it makes: the runtime does.
 
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::util::{primitives::StateID, syntax};

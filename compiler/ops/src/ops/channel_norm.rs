@@ -2,8 +2,10 @@
 //! GroupNormalization by those of each sample; LRN by neighbouring channels.
 //!
 //! BatchNormalization: 1, 6, 7 have `spatial`; 0 means one statistic for each element of a sample. Training is
-//! said by `training_mode` (14, 15) or by outputs that only training has; see `batch_training`.
+//! said by `training_mode` (14, 15) or by outputs that only training has: that is `batch_training`.
 //! GroupNormalization: 18 scales by group (attribute `grouped`), 21 by channel.
+//!
+//! Does NOT fold into a convolution: `passes/graph/fold_batch_norm` does that.
 
 use super::axes::Axes;
 use super::batch_training;

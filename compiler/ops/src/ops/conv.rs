@@ -3,6 +3,9 @@
 //!
 //! Since 1, 11, 22: the same attributes; 22 adds bf16.
 //! From here down: `group` is there, `kernel_shape` is only compared with w's extents. f16 and bf16 sum in f32.
+//!
+//! Does NOT choose how it is computed: copies of windows, Winograd's transforms and tiles are passes over these definitions
+//! (`passes/kernel`).
 
 use super::elementwise::{Class, tensor_of, wide};
 use super::window::{Window, import_window, infer_window, spatial_input};

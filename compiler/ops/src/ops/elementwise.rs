@@ -2,6 +2,8 @@
 //! with broadcasting, and the table form of operators of one operand.
 //!
 //! Holds: arithmetic is done in the dtype of [`wide`], so f16 and bf16 are only loaded and stored.
+//!
+//! Does NOT say that operators can be fused: `passes/assemble/cut` lowers a node alone and looks.
 
 use crate::broadcast::Along;
 use crate::infer::MAX_CONTENT;

@@ -2,6 +2,8 @@
 //!
 //! Expand since 8: broadcasting to a shape. Tile since 1: inputs `tiles` and `axis`, both scalars; since 6: `repeats`
 //! for each axis. From here down: Tile has an attribute `single`, 1 for the form of version 1.
+//!
+//! Does NOT copy: both are views, which what comes next reads through.
 
 use super::lengths::{declared_rank, expect_length, from_the_right, open_length};
 use super::movement::*;

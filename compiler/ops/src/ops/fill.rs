@@ -1,7 +1,7 @@
 //! ConstantOfShape, EyeLike, Range: tensors computed from little.
 //!
-//! Versions differ in dtypes; Range since 27 has `stash_type`, the dtype of the arithmetic of narrow floats, which here
-//! is f32 always. Extents follow symbolically from known contents; else `extents` computes them.
+//! Versions differ in dtypes; Range since 27 has `stash_type`, the dtype of the arithmetic of narrow floats. Does NOT
+//! follow it: that is f32 always. Extents follow symbolically from known contents; else `extents` computes them.
 
 use super::elementwise::wide;
 use super::lengths::{declared_rank, expect_length};

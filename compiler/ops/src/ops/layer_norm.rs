@@ -4,6 +4,8 @@
 //! The first two scale (and shift) by tensors that broadcast to x. `stash_type` is the dtype of the outputs Mean and
 //! InvStdDev; the arithmetic is f32, or f64 for f64.
 //! MeanVarianceNormalization adds 1e-9 to the deviation, as ONNX's definition of it does.
+//!
+//! Does NOT recognise what exporters write in their place (see `passes/graph/fuse_layer_norm`).
 
 use super::axes::Axes;
 use super::elementwise::*;

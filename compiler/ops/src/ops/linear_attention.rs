@@ -2,8 +2,8 @@
 //!
 //! Since 27. At each step the state decays (gated), is corrected by what it says of the key (delta), and takes up the
 //! outer product of key and value; the output is scale * query * state. Inputs are [batch, steps, heads * size]; groups of
-//! queries' heads share a state. Computed in f32. Does NOT take steps in
-//! chunks, for which `chunk_size` is a hint.
+//! queries' heads share a state. Computed in f32. Does NOT take steps in chunks, for which
+//! `chunk_size` is a hint.
 //! <https://arxiv.org/abs/2412.06464>
 
 use super::elementwise::*;

@@ -1,6 +1,6 @@
 //! What operators share that move elements or compute shapes: axes, contents, values read before a node runs.
 //!
-//! Not here: anything that computes with the elements.
+//! Does NOT compute with elements.
 
 use super::elementwise::{Class, tensor};
 use crate::infer::MAX_CONTENT;

@@ -3,6 +3,8 @@
 //! Since 1. Inputs: learning rate, number of the step, then n tensors, their n gradients and n (Adam: 2n) states;
 //! outputs: the n new tensors, then their new states. To each gradient `norm_coefficient` times the tensor is added.
 //! The learning rate is converted to the tensors' dtype.
+//!
+//! Does NOT derive: gradients are inputs.
 
 use super::elementwise::*;
 use crate::prelude::*;

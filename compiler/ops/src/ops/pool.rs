@@ -7,6 +7,8 @@
 //!
 //! A mean divides by the number of taps within the input, or, with `count_include_pad`, within the padded input: a window
 //! that sticks out by `ceil_mode` has less.
+//!
+//! Does NOT take the greatest element of a window (see `max_pool`).
 
 use super::conv::set_narrowed;
 use super::elementwise::{Class, wide};

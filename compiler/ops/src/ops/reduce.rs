@@ -6,6 +6,8 @@
 //! Narrow floats are summed in f32. Integers wrap; where a root or logarithm is taken they go through f64. A
 //! reduction of nothing gives the operation's identity: 0, 1, or the least or greatest value. The greatest and least of
 //! what holds a NaN is NaN.
+//!
+//! Does NOT say in which order or by how many threads a sum is taken: the schedule does (`passes/kernel`).
 
 use super::axes::Axes;
 use super::elementwise::*;

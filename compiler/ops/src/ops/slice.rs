@@ -4,6 +4,8 @@
 //! ends count from the end if negative and are clamped to the extent, whatever their size.
 //! From here down: inputs 1 to 4. What is known as symbols is sliced symbolically; else `extents` computes first, step
 //! and length of each axis.
+//!
+//! Does NOT copy: it is a view, which what comes next reads through.
 
 use super::lengths::{self, Beside, expect_length, known_length, open_length};
 use super::movement::*;

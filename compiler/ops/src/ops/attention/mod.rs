@@ -6,6 +6,8 @@
 //! FlexAttention (`flex`), and other domains' attentions, are put together from the same parts by [`Parts`].
 //!
 //! Tensors are [batch, heads, sequence, size] or [batch, sequence, heads * size]; the parts read both without a copy.
+//!
+//! Does NOT make one kernel of the three nodes (see `passes/assemble/attention`).
 
 mod cache;
 mod flex;

@@ -3,6 +3,8 @@
 //! Inputs: q, k, mask, real lengths, past keys (for their number alone). A masked score is -inf, whatever the product is.
 //! Query i stands at position i + offset: after the past, or at the end of the real keys, or, with neither, at i. It sees
 //! the keys up to its own position (`causal`), at most `left` before and `right` after it.
+//!
+//! Does NOT put past keys in front of the new ones (see `cache`), nor take the softmax.
 
 use super::{Heads, INNER, passed_on};
 use crate::broadcast::{Along, index_of};

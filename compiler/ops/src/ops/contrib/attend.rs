@@ -3,7 +3,7 @@
 //!
 //! They differ in where q, k and v come from: given, packed into one tensor, or a product of the input and weights.
 //! What they have in common is [`Call`]. A cache that is longer than what it holds (`past_present_share_buffer`) stays as
-//! long as it is: new keys and values are written behind those it holds. Beams aren't supported.
+//! long as it is: new keys and values are written behind those it holds. Does NOT support beams.
 
 use super::super::attention::{Inside, Parts, inner as attention_part};
 use super::{DOMAIN, emit, inner, ints, last_extent, need, opt, plus, rank, reshape, slice};

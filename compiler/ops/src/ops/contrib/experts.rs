@@ -7,7 +7,7 @@
 //! bits first along the last axis, with a scale (and zero point, 2^(bits - 1) if absent) for each row, or each block of
 //! `block_size` of it.
 //! A third matrix multiplies what the first gives, activated, elementwise; ONNX Runtime's CPU kernels don't have it, nor
-//! `swiglu_fusion` 2. Not supported: sparse mixers, weights of floats of 4 or 8 bits, layouts of CUDA's kernels.
+//! `swiglu_fusion` 2. Does NOT support sparse mixers, weights of floats of 4 or 8 bits, layouts of CUDA's kernels.
 
 use super::nbits::field;
 use super::{DOMAIN, emit, inner, ints, need, opt, reshape};

@@ -4,7 +4,7 @@
 //! row n. Inputs: a; q packed as u8 [N, blocks, block_size * bits / 8], low bits first; scales; zero points, packed the
 //! same way along the blocks of a row or of a's dtype, 2^(bits - 1) if absent; g_idx, which says to which block each k
 //! belongs (k / block_size if absent); bias.
-//! `accuracy_level` and `weight_prepacked` say how to compute it, and are ignored.
+//! Does NOT follow `accuracy_level` and `weight_prepacked`, which say how to compute it.
 
 use super::DOMAIN;
 use crate::ops::elementwise::{Class, tensor, wide};

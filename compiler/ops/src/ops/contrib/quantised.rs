@@ -5,6 +5,8 @@
 //! QEmbedLayerNormalization is EmbedLayerNormalization of dequantised tables.
 //!
 //! A zero point that is left out is 0 of the first quantised input's dtype.
+//!
+//! Does NOT choose how integers are computed with: `passes/graph/quantised_integers` finds these forms as it finds others.
 
 use super::DOMAIN;
 use super::channels_last::{to_first, to_last};

@@ -7,7 +7,9 @@
 //! Reverse mode, on import: the nodes between `xs`, `zs` and `y` are visited backwards and each hands its inputs their
 //! share (`rules`; `windows` has operators of their own; `decomposed` has those that others put together).
 //! Where the inputs aren't the named tensors themselves, the nodes between are first repeated upon them.
-//! `branches` goes through If, `loops` through Loop and Scan, `sequences` through sequences. Operators without a rule are refused (`E2029`).
+//! `branches` goes through If, `loops` through Loop and Scan, `sequences` through sequences.
+//!
+//! Does NOT take what has no rule for constant: it is refused (`E2029`).
 
 mod arithmetic;
 mod branches;

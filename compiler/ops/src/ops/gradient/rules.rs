@@ -3,6 +3,8 @@
 //! Ranks and extents needn't be known where these nodes are made (`NodeReader::known` has those that are): shapes are taken
 //! from the tensors (`Shape`), and what a broadcast repeated is summed by `SumTo`. What a rule emits has rules itself, so
 //! derivatives have derivatives.
+//!
+//! Does NOT go into regions (see `branches`, `loops`).
 
 use super::constant::is_like;
 use super::{arithmetic, decomposed, elementary, linear, moved, picks, products, reduced, scatters, sequences, slides};

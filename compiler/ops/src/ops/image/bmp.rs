@@ -1,5 +1,5 @@
 //! BMP: rows of 1, 4 or 8 bits with a palette, of 16, 24 or 32 bits, with or without masks, and runs of 4 and 8 bits
-//! (BITMAPCOREHEADER, BITMAPINFOHEADER and its successors, OS/2's). JPEG and PNG inside aren't decoded.
+//! (BITMAPCOREHEADER, BITMAPINFOHEADER and its successors, OS/2's). Does NOT decode JPEG and PNG inside.
 
 use super::stream::{Info, Stream, broken_if};
 use super::{Format, Work};

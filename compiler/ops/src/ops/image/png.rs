@@ -1,5 +1,5 @@
-//! PNG (ISO/IEC 15948): every colour type and depth, interlaced or not. Checksums of chunks are checked; transparency and
-//! gamma are left out. A colour that the palette doesn't have is black.
+//! PNG (ISO/IEC 15948): every colour type and depth, interlaced or not. Checksums of chunks are checked. Does NOT
+//! apply transparency and gamma. A colour that the palette doesn't have is black.
 
 use super::inflate::Inflate;
 use super::stream::{Info, Stream, broken_if};

@@ -1,7 +1,7 @@
 //! PNM: bitmaps, graymaps and pixmaps, as text (P1, P2, P3) and as bytes (P4, P5, P6), of up to 16 bits; graymaps of floats (Pf).
 //!
-//! Values are rounded to 8 bits as Pillow does, and so graymaps of more than 8 bits are white from 256 of 65536 on. PAM (P7) and
-//! pixmaps of floats (PF) are nothing that Pillow reads.
+//! Values are rounded to 8 bits as Pillow does, and so graymaps of more than 8 bits are white from 256 of 65536 on. Does NOT
+//! read PAM (P7) and pixmaps of floats (PF), as Pillow doesn't.
 
 use super::stream::{Info, Stream, broken_if};
 use super::{Format, Work, convert};

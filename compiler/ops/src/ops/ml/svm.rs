@@ -4,6 +4,8 @@
 //! pairs], and a vote each. With `prob_a` and `prob_b` the pairs' probabilities become the classes' (`svm_probability`).
 //! Of two classes in a linear model, the second is chosen by its best score, as in ONNX Runtime: from 0.5 on if no
 //! coefficient is negative, else above 0.
+//!
+//! Does NOT compute kernels and probabilities itself: they are nodes (see `svm_parts`).
 
 use super::post::{self, Second};
 use super::{DOMAIN, FLOAT, INT64, affine, emit, floats, inner, labels, must_have, rows};

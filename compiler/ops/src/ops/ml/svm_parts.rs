@@ -1,5 +1,5 @@
 //! The parts of support vector machines that ONNX has no operators for: radial basis functions, and probabilities of
-//! classes from those of pairs. Only imports make them.
+//! classes from those of pairs. Does NOT occur in files: only imports make them.
 
 use super::super::elementwise::{Class, tensor, tensor_of};
 use super::super::heap::stop_if;

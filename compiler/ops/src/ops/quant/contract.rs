@@ -3,6 +3,8 @@
 //!
 //! Since 10; QLinearMatMul also since 21: more dtypes of scales, and 8-bit floats, whose products are summed in f32.
 //! From here down: inputs and attributes as the newest version has them.
+//!
+//! Does NOT choose instructions that sum products of bytes (see `passes/kernel/dot`).
 
 use super::super::conv::{self, infer_bias};
 use super::super::lengths::expect_one;

@@ -9,6 +9,9 @@
 //!
 //! The scale's extents say what it belongs to: one element to the tensor, a list to the positions along `axis`, the data's
 //! rank to blocks along `axis`. Arithmetic is done in f32; a quotient of 16 bits' precision is rounded to it.
+//!
+//! Does NOT compute with what is quantised: `passes/graph/quantised_integers` makes arithmetic of integers of nodes between
+//! two of these.
 
 use super::super::cast::converted;
 use super::super::elementwise::{Class, tensor};

@@ -2,7 +2,8 @@
 //!
 //! The numbers are a function of a key and of the element's position alone (see `generator`), so a module gives the same
 //! ones at each run, on every machine and for any number of threads. The key is made of the attribute `seed`, or of the
-//! node's name where there is none: nodes of equal seeds give equal numbers. They aren't those of any other runtime.
+//! node's name where there is none: nodes of equal seeds give equal numbers. Does NOT give the numbers of
+//! any other runtime.
 //! From here down: the -Like forms have their dtype in `dtype`, if it isn't the input's.
 
 mod dropout;

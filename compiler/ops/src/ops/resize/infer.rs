@@ -1,4 +1,6 @@
 //! The extents of Resize: from constant scales in closed form where one exists, else computed before the node runs.
+//!
+//! Does NOT say where elements are read (see `coords`, `lower`).
 
 use super::plan::{Factor, Known, Plan, axes};
 use crate::ops::complex::part_of;

@@ -1,5 +1,7 @@
 //! Resize as definitions: for each resized axis small tables (positions; indices and weights of the taps), then one sum
 //! over the taps per axis, so that the inner loops run along the innermost axis.
+//!
+//! Does NOT find extents (see `infer`).
 
 use super::coords::{Coords, f32, scale};
 use super::plan::{Factor, Known, Plan};

@@ -3,6 +3,8 @@
 //! Few gates are summed in parts, of every other row of weights, so that enough sums are under way to hide how long one
 //! addition takes. Where a step reads each weight once and they don't stay in the second-level cache, some rows are fetched
 //! ahead; the last ones of a block fetch the first of the next, so that its weights come while the cell is computed.
+//!
+//! Does NOT make a state of the sums (see `cell`).
 
 use super::layer::{Block, Layer, load, mul_add};
 use super::{BLOCK, Kind};

@@ -1,6 +1,8 @@
 //! What a recurrent layer's loops share: its tensors, where their elements are, and the gates of a block.
 //!
 //! Holds: the hidden state has two places, of even and of odd steps; both, and the cell state, hold whole blocks.
+//!
+//! Does NOT go over time (see `steps`).
 
 use super::activation::Activation;
 use super::blocks::{Units, shares};

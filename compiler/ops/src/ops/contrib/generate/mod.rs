@@ -3,7 +3,7 @@
 //! They become graphs of other operators on import, around a Loop in whose body the decoder is; so all that holds for those
 //! holds for these. Tokens are 32-bit integers, numbers of tokens are computed with as 32-bit floats.
 //!
-//! Not supported: decoders for CUDA's kernels, which share buffers of past and present; Whisper's rules for timestamps, its
+//! Does NOT support decoders for CUDA's kernels, which share buffers of past and present; Whisper's rules for timestamps, its
 //! results about attention and silence.
 
 mod beams;

@@ -1,4 +1,6 @@
 //! Recurrent layers: their parts by products, and the steps of each direction as a Scan.
+//!
+//! Does NOT derive layers of integers (`quantised`).
 
 use super::{Extent, cast_like, number_list, reshaped, shape, shaped_as, slice};
 use crate::infer::unknown_type;

@@ -1,5 +1,7 @@
 //! The coefficients of a scan (T.81, annexes F and G): Huffman codes, first values and refinements. A baseline scan is one of
 //! first values of all coefficients. What is coded arithmetically goes through the same units and restarts.
+//!
+//! Does NOT read arithmetic decisions (see `arithmetic`), nor make samples (see `transform`).
 
 use super::super::Work;
 use super::super::stream::broken_if;

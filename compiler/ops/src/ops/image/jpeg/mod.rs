@@ -1,6 +1,6 @@
 //! JPEG (ITU-T T.81): baseline, extended and progressive streams of 8 bits, Huffman-coded or arithmetic, grey, of three
-//! components or of four (CMYK and Adobe's YCCK), with what restarts and sampling factors there are. 12 bits, lossless and
-//! hierarchical streams, two components, and sampling factors that don't divide the greatest ones aren't decoded: Pillow
+//! components or of four (CMYK and Adobe's YCCK), with what restarts and sampling factors there are. Does NOT decode 12 bits,
+//! lossless and hierarchical streams, two components, and sampling factors that don't divide the greatest ones: Pillow
 //! doesn't open them.
 //!
 //! All scans fill one array of coefficients; `entropy` and `arithmetic` read them, `transform` makes samples of them, `color`

@@ -1,4 +1,6 @@
 //! The coefficients of a code-block (annex D): bit planes, each in three passes over stripes of four rows.
+//!
+//! Does NOT make samples of coefficients (see `wavelet`, `samples`).
 
 use super::super::Work;
 use super::super::stream::broken_if;

@@ -1,4 +1,6 @@
 //! The headers of a codestream (annex A): the image, what each component of a tile is coded with, and tile-parts.
+//!
+//! Does NOT read the boxes around a codestream (see `boxes`), nor packets.
 
 use super::super::stream::{Info, Stream};
 use super::boxes::Boxes;

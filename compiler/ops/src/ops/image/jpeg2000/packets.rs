@@ -1,6 +1,6 @@
 //! Packets (annex B): which code-blocks of a precinct a layer has data for, and where those are.
 //!
-//! Nothing is decoded here: each code-block gets a list of parts of its data, of one or more coding passes each.
+//! Does NOT decode: each code-block gets a list of parts of its data, of one or more coding passes each.
 
 use super::super::Work;
 use super::super::stream::{Stream, broken_if};

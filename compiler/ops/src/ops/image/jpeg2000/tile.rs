@@ -3,6 +3,8 @@
 //! Everything follows from the tile's place on the grid of reference and the coding of its components. A subband's
 //! code-blocks lie on a grid of their own; those of a precinct follow each other in memory, so that they are found by the
 //! first one's number.
+//!
+//! Does NOT read what is coded: see `packets`, `blocks`.
 
 use super::super::stream::Stream;
 use super::header::{Coding, Main};

@@ -1,6 +1,6 @@
 //! CCITT's facsimile: T.4 in one and two dimensions, T.6, and TIFF's modified Huffman code (TIFF 6.0, sections 10 and 11).
 //!
-//! A row is told by where its colour changes, and may refer to the row above. Extensions of no compression aren't decoded.
+//! A row is told by where its colour changes, and may refer to the row above. Does NOT decode extensions of no compression.
 
 use super::super::Work;
 use super::super::stream::broken_if;

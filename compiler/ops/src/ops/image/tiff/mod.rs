@@ -4,7 +4,7 @@
 //! Grey of 1, 2, 4, 8, 12, 16 and 32 bits, signed and floats; palettes; red, green and blue, and CMYK, of 8 or 16 bits; YCbCr,
 //! also with shared chroma. Uncompressed, PackBits, LZW, DEFLATE (each with differences, of bytes of floats too), CCITT's
 //! facsimile, and JPEG of grey, RGB and YCbCr. Grey of more than 8 bits is what Pillow makes of it: all above 255 is white.
-//! CIELab, JPEG of other colours or of TIFF's first kind, LZMA, Zstandard and WebP inside aren't decoded.
+//! Does NOT decode CIELab, JPEG of other colours or of TIFF's first kind, LZMA, Zstandard and WebP inside.
 //!
 //! Where Pillow mistakes the order of bytes or bits (packed numbers of 32 bits, or with signs, that are highest byte first;
 //! uncompressed planes of 16 bits or of reversed bits), numbers are what the stream says.

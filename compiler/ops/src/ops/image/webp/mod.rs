@@ -1,5 +1,5 @@
 //! WebP: a key frame of VP8 (RFC 6386), or a lossless image, in a RIFF container. Of an animation it is the first frame, on a
-//! black canvas. An alpha channel is left out.
+//! black canvas. Does NOT blend: an alpha channel is left out.
 //!
 //! `container` finds the frame. A lossy one is decoded to planes (`frame`: headers, `tokens`: coefficients, `predict`: macroblocks), then filtered
 //! (`filter`), then made pixels (`color`): libwebp's results, bit for bit. `bits` is the arithmetic decoder, `tables` has

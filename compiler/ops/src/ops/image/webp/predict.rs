@@ -1,6 +1,8 @@
 //! The pixels of a macroblock: predictions (RFC 6386, section 12) and what the coefficients add to them (14.4).
 //!
 //! Above the frame all is 127, to the left of it 129.
+//!
+//! Does NOT filter what it has made (see `filter`).
 
 use super::*;
 

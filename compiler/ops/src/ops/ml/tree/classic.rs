@@ -3,6 +3,8 @@
 //! Since 1; 3: the floats may be tensors of f64; 5: deprecated, read all the same.
 //! A class is chosen by the scores before they are transformed. Of two classes whose weights all belong to one, the score
 //! is a threshold's matter: above 0.5 if no weight is negative, else above 0, as in ONNX Runtime.
+//!
+//! Does NOT walk down trees (see `routine`).
 
 use super::super::post::{self, Second};
 use super::super::{DOMAIN, emit, input, labels, must_have};

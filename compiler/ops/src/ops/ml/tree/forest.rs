@@ -2,6 +2,8 @@
 //!
 //! Holds for the tables: nodes are numbered as a walk from each root meets them; every child and leaf is there; no walk
 //! goes in a circle.
+//!
+//! Does NOT read attributes (see `classic`, `flat`).
 
 use super::super::inner;
 use crate::prelude::*;

@@ -6,6 +6,8 @@
 //! never is. A place below 0 is leaf `-1 - place`.
 //! Output 0: a number for each row and target; one without any weight counts as 0. Output 1: was there any weight?
 //! It is computed in f64 if anything is f64, else in f32.
+//!
+//! Does NOT transform scores or choose labels: nodes behind it do.
 
 use super::super::super::elementwise::{Class, tensor, wide};
 use super::super::super::heap::stop_if;

@@ -7,6 +7,8 @@
 //!   again where they are needed.
 //! - `image`: pixels by their codes.
 //! - `transform`: back to colours.
+//!
+//! Does NOT find the stream in its container (see `container`).
 
 mod bits;
 mod groups;
