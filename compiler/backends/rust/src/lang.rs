@@ -206,13 +206,7 @@ impl Language for Rust<'_> {
         };
         let value =
             if d == DType::Bool { Expr::new(format!("{} != 0", element.text), Prec::Compare, d) } else { element };
-        match mask {
-            None => value,
-            Some(m) => {
-                let zero = self.literal(Scalar { dtype: d, bits: 0 }, d);
-                self.select(m, value, zero)
-            }
-        }
+        self.masked(value, mask)
     }
 
     fn is_null(&mut self, _f: &Func, _buf: Buf) -> Expr {

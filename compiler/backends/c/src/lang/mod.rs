@@ -215,13 +215,7 @@ impl Language for C<'_> {
     fn load(&mut self, f: &Func, buf: Buf, offset: Expr, mask: Option<Expr>) -> Expr {
         let d = f.bufs[buf].dtype;
         let element = Expr::primary(format!("{}[{}]", self.bufs[buf], self.subscript(offset)), d);
-        match mask {
-            None => element,
-            Some(m) => {
-                let zero = self.literal(Scalar { dtype: d, bits: 0 }, d);
-                self.select(m, element, zero)
-            }
-        }
+        self.masked(element, mask)
     }
 
     fn is_null(&mut self, _f: &Func, buf: Buf) -> Expr {

@@ -1,11 +1,11 @@
 //! Statements, and what has to be written before them.
 
 use super::ops::Deps;
-use super::{Arg, BufKind, Flow, Header, Language, Op, Passed, Pending, Space, Stmt, Value, may_overlap};
+use super::{Flow, Header, Language, Passed, Pending, may_overlap};
 use crate::expr::{Expr, Prec};
 use onnxc_base::DType;
 use onnxc_ir::loops::walk::blocks;
-use onnxc_ir::loops::{Block, Callee, LoopKind, Place};
+use onnxc_ir::loops::{Arg, Block, BufKind, Callee, LoopKind, Op, Place, Space, Stmt, Value};
 
 impl<L: Language> Flow<'_, L> {
     pub(super) fn block(&mut self, b: &Block) {
