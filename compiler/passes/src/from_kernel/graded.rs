@@ -117,7 +117,7 @@ impl<'k> Cx<'k> {
     }
 
     /// One or the other.
-    fn either(
+    pub(super) fn either(
         &mut self,
         cond: Value,
         then: impl FnOnce(&mut Self) -> Result<(), Diagnostic>,

@@ -8,7 +8,7 @@ use super::{Cx, reduction_axes};
 use onnxc_base::sym::{Range, Symbol};
 use onnxc_base::{Diagnostic, Sym};
 use onnxc_ir::kernel::{Axis, Cut, Loop, Stage};
-use onnxc_ir::loops::{LoopKind, Value};
+use onnxc_ir::loops::{CmpOp, LoopKind, Value};
 
 impl<'k> Cx<'k> {
     /// Lowers a stage for the points of a domain.
@@ -184,15 +184,45 @@ impl<'k> Cx<'k> {
         let kind = if parallel && !self.threaded { LoopKind::Parallel } else { LoopKind::Serial };
         let outside = self.threaded;
         self.threaded |= kind == LoopKind::Parallel;
-        let (zero, count) = (self.f.int(0), self.f.sym(&part.count));
-        let k = self.fresh(axis, &part.count);
-        let index = self.f.open_loop(k.as_str());
-        self.f.bind(k.clone(), index);
-        let lo = self.start(axis, &part.start, k, index);
-        let result = body(self, lo);
-        self.f.close_loop(index, zero, count, 1, kind);
+        let result = match &part.start {
+            Start::Every { first, .. } if self.ranges.prove_le(&part.count, &Sym::int(1)) == Some(true) => {
+                self.at_most_once(&part.count, |cx| body(cx, first.clone()))
+            }
+            start => self.again_and_again(axis, &part.count, start, kind, body),
+        };
         self.threaded = outside;
         result
+    }
+
+    /// A loop over so many blocks.
+    fn again_and_again(
+        &mut self,
+        axis: &Symbol,
+        count: &Sym,
+        start: &Start,
+        kind: LoopKind,
+        body: impl FnOnce(&mut Self, Sym) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        let (zero, hi) = (self.f.int(0), self.f.sym(count));
+        let k = self.fresh(axis, count);
+        let index = self.f.open_loop(k.as_str());
+        self.f.bind(k.clone(), index);
+        let lo = self.start(axis, start, k, index);
+        let result = body(self, lo);
+        self.f.close_loop(index, zero, hi, 1, kind);
+        result
+    }
+
+    /// Runs the body if there is a block. No loop: of one, a backend would compute what the block needs in front of it,
+    /// also what is behind tests that few blocks pass.
+    fn at_most_once(
+        &mut self,
+        count: &Sym,
+        body: impl FnOnce(&mut Self) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        let (count, zero) = (self.f.sym(count), self.f.int(0));
+        let cond = self.f.compare(CmpOp::Gt, count, zero);
+        self.either(cond, body, |_| Ok(()))
     }
 
     /// A name for the index of a loop.
