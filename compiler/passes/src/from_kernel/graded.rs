@@ -2,8 +2,9 @@
 //!
 //! About equal tiles need many rows: 7 rows in tiles of up to 6 are two of 5, and 4 are done one by one. So rows that don't
 //! fill about equal tiles of a size go in smaller ones: 7 are 4 and 3. Which size it is, is asked once, and first of all
-//! whether there are one or two, so few rows don't pay for the loops of many. Where several threads share blocks out, these
-//! have numbers: there the loops of all sizes follow each other, and those of all sizes but one are empty.
+//! whether there are one or two, which are one tile and no loop: few rows don't pay for the loops of many. Where several
+//! threads share blocks out, these have numbers: there the loops of all sizes follow each other, and those of all sizes but
+//! one are empty.
 //!
 //! Does NOT say for which loops the code of more tiles is worth it (`kernel::few`).
 
@@ -89,8 +90,27 @@ impl<'k> Cx<'k> {
         let cond = self.f.compare(CmpOp::Le, n, most);
         self.either(
             cond,
-            |cx| cx.loop_over(stage, at, domain, &cut(len, few, FEW), parallel),
+            |cx| cx.fewest(stage, at, domain, (n, few), parallel),
             |cx| cx.filled(stage, at, domain, (len, size), parallel),
+        )
+    }
+
+    /// The one tile of at most so many rows: no loop.
+    fn fewest(
+        &mut self,
+        stage: &'k Stage,
+        at: usize,
+        domain: &Domain,
+        (n, rows): (Value, u32),
+        parallel: bool,
+    ) -> Result<(), Diagnostic> {
+        let size = self.f.int(i64::from(rows));
+        let cond = self.f.compare(CmpOp::Ge, n, size);
+        let tile = cut(&Sym::int(i64::from(rows)), rows, FEW);
+        self.either(
+            cond,
+            |cx| cx.loop_over(stage, at, domain, &tile, parallel),
+            |cx| if rows > 1 { cx.fewest(stage, at, domain, (n, rows - 1), parallel) } else { Ok(()) },
         )
     }
 

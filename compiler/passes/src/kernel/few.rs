@@ -138,6 +138,16 @@ mod tests {
         }
     }
 
+    /// A row or two pay for no loop over rows, nor for what one needs: the first loop there is goes over the reduction.
+    #[test]
+    fn few_rows_are_in_no_loop_over_rows() {
+        let mut k = product(64, 24);
+        optimise(&mut k, Machine::USUAL).expect("constants evaluate");
+        let text = from_kernel(&k, "k", Machine::USUAL).expect("it can be lowered").func.to_string();
+        let first = text.split("for %").nth(1).expect("a loop");
+        assert!(first.starts_with("r2"), "{text}");
+    }
+
     #[test]
     fn few_rows_have_enough_sums() {
         assert_eq!(several(16, (512, 8), 1, 3), 4, "12 vectors");
