@@ -1,8 +1,8 @@
 //! inline: definitions that are cheap, or used once, become part of what loads them.
 //!
 //! Stays apart: outputs, reductions, what is loaded at a computed index, and what is loaded with padding unless its
-//! index is provably in range. An expensive definition stays if it is loaded in more than one place, or for more
-//! points than it has.
+//! index is provably in range. An expensive definition stays if it is loaded at more than one point, or for more
+//! points than it has: what one definition loads again and again at its own point is computed once there.
 
 use super::expr::{Site, live, loads, map_parts, parts, rewrite, substitute, walk};
 use crate::from_kernel::all_ranges;
@@ -11,6 +11,8 @@ use onnxc_ir::kernel::{Axis, BinOp, Body, DefId, Expr, ExprKind, Kernel, Src};
 
 /// An expression of up to this many nodes is cheap, unless it holds a math function, a division or a root.
 const CHEAP_NODES: usize = 12;
+/// What is written down once for each of its loads at a point may have so many nodes in all.
+const MOST_NODES: usize = 512;
 
 /// Inlines where that never costs more than it saves.
 pub fn inline(kernel: &mut Kernel) {
@@ -54,7 +56,22 @@ fn inlinable(kernel: &Kernel, id: DefId, ranges: &Ranges) -> bool {
     if !direct || in_checks || users.iter().any(|u| summed_again(kernel, u.0, id)) {
         return false;
     }
-    cheap(e) || (users.len() == 1 && users[0].1 == 1 && !reused(kernel, users[0].0, id))
+    let [(user, count)] = users[..] else { return cheap(e) };
+    cheap(e)
+        || !reused(kernel, user, id) && (count == 1 || at_one_point(kernel, user, id) && nodes(e) * count <= MOST_NODES)
+}
+
+/// True if a map loads a definition at one of its points only, however often.
+fn at_one_point(kernel: &Kernel, user: DefId, id: DefId) -> bool {
+    let Body::Map(e) = &kernel.defs[user].body else { return false };
+    let sites: Vec<Site> = loads(e).into_iter().filter(|s| s.src == Src::Def(id)).collect();
+    sites.windows(2).all(|w| w[0].index == w[1].index)
+}
+
+fn nodes(e: &Expr) -> usize {
+    let mut nodes = 0;
+    walk(e, &mut |_| nodes += 1);
+    nodes
 }
 
 /// What a reduction's result becomes (its bias, its activation) is computed once where another one sums over it again

@@ -100,3 +100,31 @@ fn rows_that_fill_an_operation_overlap() {
     let over: Vec<u32> = k.schedule.stages[0].over.iter().map(|l| l.block).collect();
     assert_eq!(over, [1, 32], "{k}");
 }
+
+/// What an activation mentions again and again is computed at its point, in the product's own tile.
+#[test]
+fn a_long_sum_before_an_activation_stays_in_the_tile() {
+    let addends = 9;
+    let mut b = KernelBuilder::new("sums", dims(&[]));
+    let x = b.param("x", DType::F32, syms(&["20", "12"]), None);
+    let w = b.param("w", DType::F32, syms(&["12", "32"]), Some(numbers(&[12, 32])));
+    let others: Vec<_> =
+        (0..addends).map(|i| b.param(&format!("a{i}"), DType::F32, syms(&["20", "32"]), None)).collect();
+    let to = syms(&["20", "32"]);
+    let c = b.reduce("c", DType::F32, &to, ReduceOp::Add, &syms(&["12"]), None, |_, i, r| {
+        load(x, &[i[0].clone(), r[0].clone()]) * load(w, &[r[0].clone(), i[1].clone()])
+    });
+    let sum = b.map("sum", DType::F32, &to, |_, i| others.iter().fold(load(c, i), |s, a| s + load(*a, i)));
+    let y = b.map("y", DType::F32, &to, |_, i| {
+        let zero = number(DType::F32, 0.0);
+        let below = build::compare(CmpOp::Lt, load(sum, i), zero);
+        select(below, load(sum, i) * number(DType::F32, 0.25), load(sum, i))
+    });
+    b.output(y);
+    let mut k = b.kernel.clone();
+    optimise(&mut k, MACHINES[0]).expect("constants evaluate");
+    let [stage] = &k.schedule.stages[..] else { panic!("one nest: {k}") };
+    assert!(stage.loops.iter().any(|l| l.axis == k.defs[stage.def].axes[0].var && l.block > 1), "{k}");
+    let inputs: Vec<Tensor> = [numbers(&[20, 12])].into_iter().chain(vec![numbers(&[20, 32]); addends]).collect();
+    agree(b.kernel, &[], &inputs);
+}
