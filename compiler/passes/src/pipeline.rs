@@ -29,6 +29,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::dead_code::PASS,
     g::common_subexpressions::PASS,
     g::fold_batch_norm::PASS,
+    g::sum_convolutions::PASS,
     g::sub_pixels::PASS,
     g::dead_taps::PASS,
     g::live_taps::PASS,

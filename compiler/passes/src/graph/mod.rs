@@ -24,5 +24,6 @@ pub mod scale_weights;
 pub mod scan_axes;
 pub mod simplify;
 pub mod sub_pixels;
+pub mod sum_convolutions;
 #[cfg(test)]
 mod tests;

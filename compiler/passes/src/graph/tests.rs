@@ -12,19 +12,19 @@ use onnxc_ops::eval::Evaluator;
 use onnxc_ops::infer::infer_graph;
 
 /// Adds a node of ONNX's own; types come from inference.
-fn node(b: &mut GraphBuilder, op: &str, attrs: Attrs, inputs: &[ValueId]) -> ValueId {
+pub(super) fn node(b: &mut GraphBuilder, op: &str, attrs: Attrs, inputs: &[ValueId]) -> ValueId {
     let inputs: Vec<Option<ValueId>> = inputs.iter().map(|&v| Some(v)).collect();
     b.node(OpName::onnx(op), attrs, &inputs, vec![onnxc_ir::graph::Type::unknown()])[0]
 }
 
-fn numbers(shape: &[usize]) -> Tensor {
+pub(super) fn numbers(shape: &[usize]) -> Tensor {
     let n: usize = shape.iter().product();
     let v: Vec<f32> = (0..n).map(|i| ((i * 31 + 7) % 23) as f32 / 8.0 + 0.25).collect();
     Tensor::from_slice(shape, &v)
 }
 
 /// Runs passes; the outputs must stay the same numbers. Gives the operators that are left.
-fn check(graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<String> {
+pub(super) fn check(graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<String> {
     check_on(Machine::USUAL, graph, passes, inputs)
 }
 
