@@ -239,7 +239,10 @@ impl<'c, 'k> Eval<'c, 'k> {
             if let Some(&v) = self.memo.loads.get(&key) {
                 return Ok(v);
             }
-            let v = self.load_offset(storage.buf, &offset, &[]);
+            let v = match self.near(&storage, &offset) {
+                Some(v) => v,
+                None => self.load_offset(storage.buf, &offset, &[]),
+            };
             self.memo.loads.insert(key, v);
             return Ok(v);
         }

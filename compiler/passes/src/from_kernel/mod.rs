@@ -17,6 +17,7 @@ mod fused;
 mod graded;
 mod inherit;
 mod machine;
+mod near;
 mod planes;
 mod roll;
 mod rows;

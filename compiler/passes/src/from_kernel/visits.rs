@@ -2,7 +2,8 @@
 //!
 //! Mostly step by step, all points at each, row by row, or vector by vector where a tile has several blocks of them. But where a load moves with the points *and* with the steps, as windows do
 //! that overlap, what loads the same element comes one after the other: then each is loaded once and needed for a short
-//! time only. Each point still sees its steps in order, so sums don't change.
+//! time only. What lanes and steps move along (a group's channels) goes outside of that: fewer weights are needed at a
+//! time. Each point still sees its steps in order, so sums don't change.
 
 use super::eval::Eval;
 use super::tile::Tile;
@@ -24,7 +25,12 @@ impl Cx<'_> {
             visits.sort_by_key(|(s, (row, vector))| (*s, *vector, *row));
         }
         if steps.len() > 1 && tile.rows.len() > 1 {
-            if let Some(index) = self.sliding(tile, env, &steps[0], value) {
+            if let Some(mut index) = self.sliding(tile, env, &steps[0], value) {
+                let across = |i: &Sym| {
+                    let lane = tile.lane.as_ref().is_some_and(|l| i.contains(&l.axis));
+                    lane && steps[0].iter().any(|(t, _)| i.contains(t))
+                };
+                index.sort_by_key(|i| !across(i));
                 let mut e = Eval::new(self, tile.lane.clone(), env.clone());
                 visits.sort_by_cached_key(|(step, point)| {
                     e.at(tile, *point, &steps[*step]);

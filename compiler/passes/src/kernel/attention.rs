@@ -44,7 +44,7 @@ const SHARED_ROWS: i64 = 64;
 pub fn applies(kernel: &Kernel, machine: Machine) -> Result<bool, Diagnostic> {
     let mut k = kernel.clone();
     inline::inline(&mut k);
-    split::split(&mut k);
+    split::split(&mut k, machine);
     Ok(attention(&k, machine)?.is_some())
 }
 

@@ -1,7 +1,8 @@
 //! Which axis of a nest goes across lanes, and how many lanes there are.
 //!
 //! A load is *unit* along an axis if neighbouring lanes read neighbouring elements, *uniform* if all read the same
-//! one; anything else is a gather, which costs unless the data can be packed. The choice is the cheapest axis.
+//! one, *near* if they read elements of one vector (the channels of small groups); anything else is a gather, which costs
+//! unless the data can be packed. The choice is the cheapest axis.
 
 use super::expr::{Site, def_loads, loads, offset};
 use super::plan::Nest;
@@ -13,6 +14,8 @@ use onnxc_ir::kernel::{Axis, Body, DefId, Kernel, Lanes, Src};
 
 /// Groups in a line of the cache that are many.
 const MANY: i64 = 4;
+/// Lanes of the widest vectors, of 4 bytes each.
+const MOST_LANES: u16 = 16;
 /// Bytes of a line of the usual cache.
 const LINE: i64 = 64;
 /// A vector of half the width must save so much of the time: one part in so many.
@@ -25,6 +28,8 @@ pub enum Access {
     Uniform,
     /// Element by element.
     Unit,
+    /// Elements of as few as there are lanes, several of them by several lanes.
+    Near,
     /// Anything else.
     Gather,
 }
@@ -37,8 +42,32 @@ pub fn access(kernel: &Kernel, ranges: &Ranges, site: &Site, axis: &Symbol) -> A
     }
     match offset.split_linear(axis) {
         Some((c, _)) if c.is_one() => Access::Unit,
+        None if distances(ranges, &offset, axis, MOST_LANES).is_some_and(|d| is_near(&d)) => Access::Near,
         _ => Access::Gather,
     }
+}
+
+/// How far from the first lane's each of so many lanes reads, wherever vectors begin that are whole.
+pub fn distances(ranges: &Ranges, offset: &Sym, axis: &Symbol, lanes: u16) -> Option<Vec<i64>> {
+    let start = Sym::var(Symbol::new("near.vector")) * i64::from(lanes);
+    let at = |k: i64| ranges.simplify(&offset.subst(&|v| (v == axis).then(|| &start + k)));
+    let first = at(0);
+    (0..i64::from(lanes)).map(|k| ranges.simplify(&(at(k) - &first)).as_int()).collect()
+}
+
+/// True if so many lanes read what is in a vector of as many elements.
+pub fn is_near(distances: &[i64]) -> bool {
+    distances.iter().all(|d| (0..distances.len() as i64).contains(d))
+}
+
+/// How many steps a short reduction axis has, if each takes other lanes of the same vectors, which only steps that are
+/// written out can say.
+pub fn shuffles(kernel: &Kernel, ranges: &Ranges, nest: &Nest, lane: &Symbol, over: &Axis) -> Option<u32> {
+    let lane = own_axis(kernel, nest, lane)?;
+    let sites = loads(kernel.defs[nest.reduction(kernel)?].value());
+    let both = |s: &Site| s.index.iter().flatten().any(|i| i.contains(&lane) && i.contains(&over.var));
+    let any = sites.iter().any(|s| both(s) && access(kernel, ranges, s, &lane) == Access::Near);
+    over.extent.as_int().filter(|n| any && *n < i64::from(MOST_LANES)).map(|n| n as u32)
 }
 
 /// The lane axis of a nest, and whether it is a reduction axis; `None` for a nest without axes.

@@ -75,7 +75,7 @@ pub fn optimise_with_copy(kernel: &mut Kernel, machine: Machine, copied: ParamId
 fn optimise_reading(kernel: &mut Kernel, machine: Machine, copied: Option<ParamId>) -> Result<(), Diagnostic> {
     let machine = candidates::machine_for(kernel.hints, machine);
     inline::inline(kernel);
-    split::split(kernel);
+    split::split(kernel, machine);
     if !machine.strict {
         quotients::quotients(kernel);
     }

@@ -51,7 +51,7 @@ fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, fresh: u32) -> Option<
         given
             && s.pad.is_none()
             && match lanes::access(kernel, &ranges, s, &lane) {
-                Access::Uniform => false,
+                Access::Uniform | Access::Near => false,
                 Access::Unit => often(s),
                 Access::Gather => lanes::reuse(kernel, nest, s),
             }

@@ -144,8 +144,12 @@ fn stage_of(
     if at.is_none() && shared == 0 {
         columns::block(kernel, machine, nest, &mut loops);
     }
-    let along = |a: &Axis| vector.as_ref().filter(|l| l.axis == a.var).map(|_| block(a));
-    let over = steps(kernel, machine, nest, &tile, &over, &along);
+    // Steps that take other lanes of the same vectors are written out.
+    let given = |a: &Axis| match vector.as_ref()? {
+        l if l.axis == a.var => Some(block(a)),
+        l => lanes::shuffles(kernel, ranges, nest, &l.axis, a).map(|n| Loop::new(&a.var, n)),
+    };
+    let over = steps(kernel, machine, nest, &tile, &over, &given);
     let ahead = ahead(kernel, machine, nest, &tile, vector.as_ref());
     Stage {
         def: nest.def,
@@ -195,22 +199,22 @@ fn lanes_and_tile(
     (Some(vector), tile)
 }
 
-/// The loops over a reduction's axes; `along` gives that of the axis that goes across lanes.
+/// The loops over a reduction's axes; `given` are those of axes that lanes have to do with.
 fn steps(
     kernel: &Kernel,
     machine: Machine,
     nest: &Nest,
     tile: &TileShape,
     over: &[Axis],
-    along: &dyn Fn(&Axis) -> Option<Loop>,
+    given: &dyn Fn(&Axis) -> Option<Loop>,
 ) -> Vec<Loop> {
-    let written = written_out(kernel, machine, nest, tile, over).filter(|i| along(&over[*i]).is_none());
-    let step = |(i, a): (usize, &Axis)| match a {
-        a if tile.taps.as_ref() == Some(&a.var) => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
-        a if written == Some(i) => Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll))),
-        a => Loop::new(&a.var, 1),
+    let written = written_out(kernel, machine, nest, tile, over).filter(|i| given(&over[*i]).is_none());
+    let step = |(i, a): (usize, &Axis)| match (a, &tile.taps) {
+        (a, Some(taps)) if *taps == a.var => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
+        (a, _) if written == Some(i) => Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll))),
+        (a, _) => Loop::new(&a.var, 1),
     };
-    let mut loops: Vec<Loop> = over.iter().enumerate().map(|x| along(x.1).unwrap_or_else(|| step(x))).collect();
+    let mut loops: Vec<Loop> = over.iter().enumerate().map(|x| given(x.1).unwrap_or_else(|| step(x))).collect();
     if let Some(i) = written {
         loops[i..].rotate_left(1);
     }

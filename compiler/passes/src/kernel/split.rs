@@ -4,10 +4,13 @@
 //! lies at sums of products of its axes, without a division, and lanes run along the channels of a group. The elements
 //! stay where they are in memory; an output just has one more dim.
 //!
-//! Only reductions, and maps that load such a reduction at their own point, are split.
+//! Only reductions, and maps that load such a reduction at their own point, are split; and not where a group is shorter than
+//! a vector, which then reads all of its groups' channels at once and shuffles them.
 
-use super::expr::{Site, def_loads, map_parts, parts, rewrite, walk};
-use crate::from_kernel::all_ranges;
+use super::expr::{Site, def_loads, loads, map_parts, parts, rewrite, walk};
+use super::lanes::{self, Access};
+use crate::from_kernel::{Machine, all_ranges};
+use onnxc_base::DType;
 use onnxc_base::Sym;
 use onnxc_base::sym::{SymNode, Symbol};
 use onnxc_ir::kernel::build::int;
@@ -18,16 +21,35 @@ use std::collections::BTreeSet;
 const LANES: i64 = 4;
 
 /// Splits where that removes every division of an axis.
-pub fn split(kernel: &mut Kernel) {
+pub fn split(kernel: &mut Kernel, machine: Machine) {
     let ids: Vec<DefId> = kernel.defs.keys().collect();
     for id in ids.iter().copied().filter(|d| matches!(kernel.defs[*d].body, Body::Reduce { .. })).collect::<Vec<_>>() {
         for at in 0..kernel.defs[id].axes.len() {
-            if let Some(k) = divisor(kernel, id, at).filter(|&k| splits(kernel, id, at, k)) {
+            let k = divisor(kernel, id, at).filter(|&k| splits(kernel, id, at, k) && !near(kernel, machine, id, at, k));
+            if let Some(k) = k {
                 apply(kernel, id, at, k);
                 break;
             }
         }
     }
+}
+
+/// True if vectors along an axis hold several of its parts, and nothing is worse for that.
+fn near(kernel: &Kernel, machine: Machine, id: DefId, at: usize, k: i64) -> bool {
+    let (def, ranges) = (&kernel.defs[id], all_ranges(kernel));
+    let lanes = i64::from(machine.vector_bits / 32);
+    let axis = &def.axes[at];
+    let whole = ranges.simplify(&axis.extent.modulo(&Sym::int(lanes))).is_zero();
+    let reads = |s: &Site| lanes::access(kernel, &ranges, s, &axis.var);
+    let constant = |s: &Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
+    let sites = loads(def.value());
+    !machine.memory.scarce
+        && def.dtype == DType::F32
+        && at + 1 == def.axes.len()
+        && k < lanes
+        && whole
+        && sites.iter().any(|s| reads(s) == Access::Near)
+        && sites.iter().all(|s| constant(s) || reads(s) != Access::Gather)
 }
 
 /// The one number that an axis is divided by in the body of its definition.

@@ -5,7 +5,8 @@
 //! the weights of those taps stay in registers for the whole run. (`from_kernel` visits points and taps in the order of
 //! what they load.)
 //!
-//! Does NOT serve convolutions that sum over channels: those are contractions (see [`super::tile`]).
+//! Does NOT serve convolutions that sum over more channels than a vector holds: those are contractions (see
+//! [`super::tile`]).
 
 use super::expr::{Site, def_loads, loads};
 use super::lanes::{self, Access};
@@ -49,7 +50,7 @@ pub fn window_tile(
     let sites = loads(kernel.defs[nest.reduction(kernel)?].value());
     // Constants are packed (`pack`), before or after this is asked.
     let along = |s: &Site| is_constant(kernel, s.src) && s.index.iter().flatten().any(|i| i.contains(&lane));
-    let vector = |s: &Site| along(s) || lanes::access(kernel, ranges, s, &lane) == Access::Unit;
+    let vector = |s: &Site| along(s) || matches!(lanes::access(kernel, ranges, s, &lane), Access::Unit | Access::Near);
     let all_vectors = sites.iter().all(vector);
     let slide = own.iter().rev().filter(|a| a.var != l.axis).find_map(|a| slide(kernel, nest, &sites, a))?;
     if !all_vectors || slide.count > MAX_TAPS {

@@ -86,7 +86,7 @@ fn threads_have_several_blocks_of_rows() {
 
 fn prepared(mut k: Kernel) -> Kernel {
     inline::inline(&mut k);
-    split::split(&mut k);
+    split::split(&mut k, Machine::USUAL);
     k
 }
 

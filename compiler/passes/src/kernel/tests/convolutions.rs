@@ -52,15 +52,20 @@ fn convolutions() {
 
 /// Convolution of `groups` groups of 4 input and `out` output channels, and ReLU.
 fn grouped(groups: i64, out: i64, channels_last: bool, weights: Option<Tensor>) -> Kernel {
+    groups_of(groups, [4, out], channels_last, weights)
+}
+
+/// The same of `each` input channels to a group.
+fn groups_of(groups: i64, [each, out]: [i64; 2], channels_last: bool, weights: Option<Tensor>) -> Kernel {
     let mut b = KernelBuilder::new("grouped", dims(&[]));
     let order = |v: [Sym; 3]| if channels_last { [v[1].clone(), v[2].clone(), v[0].clone()] } else { v };
     let size = |c: i64, n: i64| order([Sym::int(c), Sym::int(n), Sym::int(n)]);
-    let x = b.param("x", DType::F32, size(4 * groups, 9).to_vec(), None);
-    let w = b.param("w", DType::F32, syms(&[&(groups * out).to_string(), "4", "3", "3"]), weights);
-    let over = syms(&["4", "3", "3"]);
+    let x = b.param("x", DType::F32, size(each * groups, 9).to_vec(), None);
+    let w = b.param("w", DType::F32, [groups * out, each, 3, 3].map(Sym::int).to_vec(), weights);
+    let over = [each, 3, 3].map(Sym::int);
     let c = b.reduce("c", DType::F32, &size(groups * out, 7), ReduceOp::Add, &over, None, |_, i, r| {
         let i = if channels_last { [&i[2], &i[0], &i[1]] } else { [&i[0], &i[1], &i[2]] };
-        let channel = i[0].floordiv(&Sym::int(out)) * 4 + &r[0];
+        let channel = i[0].floordiv(&Sym::int(out)) * each + &r[0];
         let at = order([channel, i[1] + &r[1], i[2] + &r[2]]);
         load(x, &at) * load(w, &[i[0].clone(), r[0].clone(), r[1].clone(), r[2].clone()])
     });
@@ -80,9 +85,29 @@ fn groups_become_an_axis() {
         ];
         let kernel = grouped(groups, out, last, None);
         let mut k = kernel.clone();
-        crate::kernel::split::split(&mut k);
+        crate::kernel::split::split(&mut k, Machine::USUAL);
         assert_eq!(!k.to_string().contains("floordiv"), out >= 4, "{k}");
         agree(kernel, &[], &inputs);
+    }
+}
+
+/// Vectors hold the channels of several groups: each is loaded once and shuffled for every tap.
+#[test]
+fn small_groups_share_vectors() {
+    for (groups, each, out) in [(16, 4, 4), (8, 2, 2), (16, 1, 2), (8, 2, 4), (4, 8, 8), (16, 3, 3), (4, 3, 4)] {
+        let weights = numbers(&[(groups * out) as usize, each as usize, 3, 3]);
+        let kernel = groups_of(groups, [each, out], true, Some(weights));
+        let given = numbers(&[9, 9, (each * groups) as usize]);
+        let machine = MACHINES[0];
+        let mut k = kernel.clone();
+        optimise(&mut k, machine).expect("constants evaluate");
+        let lowered = from_kernel(&k, "k", machine).expect("the schedule can be lowered");
+        let mut program = Program { name: "t".into(), ..Program::default() };
+        program.funcs.push(lowered.func);
+        let gathers = program.to_string().contains("gather");
+        // Twelve channels are no whole vector.
+        assert_eq!(gathers, each * groups == 12, "{groups} of {each} to {out}: {k}");
+        agree(kernel, &[], &[given]);
     }
 }
 
@@ -102,7 +127,7 @@ fn weights_of_groups_are_packed_in_panels() {
 /// A line of the data is read for the channels of all groups in it before the next one.
 #[test]
 fn a_tile_of_pixels_meets_all_small_groups() {
-    let mut k = grouped(32, 4, true, Some(numbers(&[128, 4, 3, 3])));
+    let mut k = grouped(32, 8, true, Some(numbers(&[256, 4, 3, 3])));
     optimise(&mut k, Machine::USUAL).expect("constants evaluate");
     let stage = k.schedule.stages.last().expect("a convolution");
     let position = |axis: usize| stage.loops.iter().position(|l| l.axis == k.defs[stage.def].axes[axis].var);
