@@ -210,7 +210,7 @@ fn steps(
 ) -> Vec<Loop> {
     let written = written_out(kernel, machine, nest, tile, over).filter(|i| given(&over[*i]).is_none());
     let step = |(i, a): (usize, &Axis)| match (a, &tile.taps) {
-        (a, Some(taps)) if *taps == a.var => Loop::new(&a.var, a.extent.as_int().map_or(1, |n| n as u32)),
+        (a, Some((taps, n))) if *taps == a.var => Loop::new(&a.var, *n),
         (a, _) if written == Some(i) => Loop::new(&a.var, unroll(a, i64::from(machine.memory.unroll))),
         (a, _) => Loop::new(&a.var, 1),
     };

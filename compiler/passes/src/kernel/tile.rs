@@ -57,8 +57,8 @@ pub struct TileShape {
     pub rows: Vec<(Symbol, u32)>,
     /// How the rows' axes are cut where their number doesn't divide.
     pub cut: Cut,
-    /// The reduction axis along which a window slides with the rows: written out whole.
-    pub taps: Option<Symbol>,
+    /// The reduction axis along which a window slides with the rows, and how many of its taps are written out.
+    pub taps: Option<(Symbol, u32)>,
 }
 
 impl Default for TileShape {

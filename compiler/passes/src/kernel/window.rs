@@ -1,9 +1,9 @@
 //! The register tile of a sliding window whose lanes are channels: depthwise convolutions and pools.
 //!
 //! The windows of neighbouring outputs share most of what they read. A tile is a run of outputs along one axis, with
-//! the window's taps along that axis written out: a vector is loaded once and used for every tap that meets it, and
-//! the weights of those taps stay in registers for the whole run. (`from_kernel` visits points and taps in the order of
-//! what they load.)
+//! the window's taps along that axis (of a large window a part of them) written out: a vector is loaded once and used for
+//! every tap that meets it, and the weights of those taps stay in registers for the whole run. (`from_kernel` visits points
+//! and taps in the order of what they load.)
 //!
 //! Does NOT serve convolutions that sum over more channels than a vector holds: those are contractions (see
 //! [`super::tile`]).
@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 /// The most outputs of a tile: beyond this the code grows and nothing gets faster.
 const MAX_ROWS: u32 = 12;
-/// The most taps that are written out.
+/// The most taps that are written out at once.
 const MAX_TAPS: i64 = 9;
 /// Cycles that each pass over the taps costs besides: its loop, its addresses.
 const PASS: f64 = 2.0;
@@ -31,7 +31,7 @@ struct Slide {
     rows: Axis,
     /// The axis of the taps.
     taps: Symbol,
-    /// How many there are.
+    /// How many of them are written out.
     count: i64,
     /// Elements from output to output, and from tap to tap.
     steps: (i64, i64),
@@ -52,8 +52,11 @@ pub fn window_tile(
     let along = |s: &Site| is_constant(kernel, s.src) && s.index.iter().flatten().any(|i| i.contains(&lane));
     let vector = |s: &Site| along(s) || matches!(lanes::access(kernel, ranges, s, &lane), Access::Unit | Access::Near);
     let all_vectors = sites.iter().all(vector);
-    let slide = own.iter().rev().filter(|a| a.var != l.axis).find_map(|a| slide(kernel, nest, &sites, a))?;
-    if !all_vectors || slide.count > MAX_TAPS {
+    let mut slide = own.iter().rev().filter(|a| a.var != l.axis).find_map(|a| slide(kernel, nest, &sites, a))?;
+    // Of more taps equal parts.
+    let parts = (slide.count + MAX_TAPS - 1) / MAX_TAPS;
+    slide.count = (slide.count + parts - 1) / parts;
+    if !all_vectors {
         return None;
     }
     let row = lanes::own_axis(kernel, nest, &slide.rows.var)?;
@@ -62,7 +65,11 @@ pub fn window_tile(
     if machine.memory.scarce && machine.memory.unroll == 0 {
         rows = rows.div_ceil(2);
     }
-    Some(TileShape { rows: vec![(slide.rows.var, rows)], taps: Some(slide.taps), ..TileShape::default() })
+    Some(TileShape {
+        rows: vec![(slide.rows.var, rows)],
+        taps: Some((slide.taps, slide.count as u32)),
+        ..TileShape::default()
+    })
 }
 
 /// Data that is known at compile time, or a copy of such.

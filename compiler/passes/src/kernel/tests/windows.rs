@@ -56,6 +56,18 @@ fn a_window_loads_each_vector_once() {
     assert_eq!(loads(&program.to_string()), rows as usize + 2, "{program}");
 }
 
+/// Of the taps of a large window a part is written out at a time.
+#[test]
+fn large_windows_slide_in_parts() {
+    let kernel = window(&["12", "20", "16"], 11, 1, Some(numbers(&[16, 11, 11])));
+    agree(kernel.clone(), &[], &[numbers(&[12, 20, 16])]);
+    let mut k = kernel;
+    optimise(&mut k, MACHINES[0]).expect("constants evaluate");
+    let [stage] = &k.schedule.stages[..] else { panic!("one nest: {k}") };
+    assert_eq!(stage.over.last().map(|l| l.block), Some(6), "eleven are six and five: {k}");
+    assert_eq!(stage.loops[1].block, 10, "{k}");
+}
+
 #[test]
 fn rows_of_a_planar_convolution_are_channels() {
     let mut k = conv(&["1", "1", "12", "28"], 6, 5, 0, 1, Some(numbers(&[6, 1, 5, 5])));
