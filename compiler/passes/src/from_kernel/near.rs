@@ -15,7 +15,10 @@ impl Eval<'_, '_> {
     /// where not all lanes are on.
     pub(super) fn near(&mut self, storage: &Storage, offset: &Sym) -> Option<Value> {
         let l = self.lane.clone()?;
-        if !offset.contains(&l.axis) || offset.split_linear(&l.axis).is_some() || self.vector_mask().is_some() {
+        // Small types are moved one by one, and converted.
+        let small = self.cx.f.func.bufs[storage.buf].dtype.is_small();
+        if small || !offset.contains(&l.axis) || offset.split_linear(&l.axis).is_some() || self.vector_mask().is_some()
+        {
             return None;
         }
         let offset = self.shifted(offset);
