@@ -127,7 +127,8 @@ fn results_go_to_every_format() {
     let want = Tensor::from_slice(&[10, 10], &[6.0f32; 100]);
     for file in ["all.npz", "y.npy", "y.pb"] {
         let got = read_tensors(&dir.path().join(file)).expect("it was written");
-        assert_eq!(got.iter().map(|(_, t)| t.clone()).collect::<Vec<_>>(), [want.clone()], "{file}");
+        let got: Vec<Tensor> = got.into_iter().map(|(_, t)| t).collect();
+        assert_eq!(got, std::slice::from_ref(&want), "{file}");
     }
     // What we write we read: a tensor file may be an input.
     let again = onnxc(dir.path(), &["run", &m, "--inputs", "all.npz", "--outputs", "again.npz"]);

@@ -160,10 +160,10 @@ pub fn unary(op: UnOp, a: Expr) -> Expr {
 
 /// Two operands of one dtype. Symbolic integers stay symbolic.
 pub fn binary(op: BinOp, a: Expr, b: Expr) -> Expr {
-    if let (Some(x), Some(y)) = (as_const(&a), as_const(&b)) {
-        if x.dtype == y.dtype {
-            return constant(eval_binary(op, x, y));
-        }
+    if let (Some(x), Some(y)) = (as_const(&a), as_const(&b))
+        && x.dtype == y.dtype
+    {
+        return constant(eval_binary(op, x, y));
     }
     if let (Some(x), Some(y)) = (a.as_sym(), b.as_sym()) {
         let s = match op {

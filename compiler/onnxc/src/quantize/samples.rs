@@ -116,7 +116,7 @@ fn cut(input: &Input, t: &Tensor) -> Result<Vec<Tensor>, Diagnostic> {
     let (count, each) = match shape.len().checked_sub(input.shape.len()) {
         Some(1) => (shape[0], shape[1..].to_vec()),
         Some(0) => match fixed {
-            Some(b) if shape[0] != b && shape[0] % b == 0 => (shape[0] / b, [&[b][..], &shape[1..]].concat()),
+            Some(b) if shape[0] != b && shape[0].is_multiple_of(b) => (shape[0] / b, [&[b][..], &shape[1..]].concat()),
             _ => (1, shape.to_vec()),
         },
         _ => {

@@ -69,7 +69,7 @@ fn formulas_aliases_routines_and_custom_operators_run() {
     let sum = Tensor::from_slice(&[3, 2], &[2.0f32, 0.0, 2.0, 8.0, 12.0, 20.0]);
     assert_eq!(results(&g, &[x]), Ok(vec![y, sum]));
     let none = Tensor::from_slice::<f32>(&[0, 2], &[]);
-    assert_eq!(results(&g, &[none.clone()]), Ok(vec![none.clone(), none]));
+    assert_eq!(results(&g, std::slice::from_ref(&none)), Ok(vec![none.clone(), none]));
     let wrong = results(&g, &[Tensor::from_slice(&[1, 3], &[0.0f32; 3])]);
     assert_eq!(wrong, Err("E3201: axis 1 has extent 3, but its type says 2 = 2".into()));
 }

@@ -158,7 +158,7 @@ fn numbers_become_text_and_back() {
 }
 "#;
     let x = floats(&[3], &[0.1, -2.0, f32::INFINITY]);
-    assert_eq!(results(text, &[x.clone()]), Ok(vec![words(&[3], &["0.1", "-2.0", "inf"]), x]));
+    assert_eq!(results(text, std::slice::from_ref(&x)), Ok(vec![words(&[3], &["0.1", "-2.0", "inf"]), x]));
 }
 
 #[test]

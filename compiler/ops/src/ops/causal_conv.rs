@@ -77,10 +77,11 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
         None => number(d, 0.0),
     };
     let init: &dyn Fn(&mut KernelBuilder, &[Sym]) -> Expr = &init;
-    let sum = cx.k.reduce(&name, d, &shape, ReduceOp::Add, &[taps.clone()], bias.map(|_| init), |_, i, r| {
-        let weight = load(w, &[i[1].clone(), Sym::int(0), r[0].clone()]);
-        cast(dtype, d, element(i, &i[2] + &r[0])) * cast(dtype, d, weight)
-    });
+    let sum =
+        cx.k.reduce(&name, d, &shape, ReduceOp::Add, std::slice::from_ref(&taps), bias.map(|_| init), |_, i, r| {
+            let weight = load(w, &[i[1].clone(), Sym::int(0), r[0].clone()]);
+            cast(dtype, d, element(i, &i[2] + &r[0])) * cast(dtype, d, weight)
+        });
     let silu = cx.attrs().int("silu") == Some(1);
     map_from(cx, d, |i| {
         let v = load(sum, i);

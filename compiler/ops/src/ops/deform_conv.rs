@@ -80,7 +80,7 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
     let read = read(cx, &window, &taps, &out[2..]);
     let (w, bias) = (cx.input(1), cx.opt(3));
     let out_per_group = ws[0].floordiv(&Sym::int(group));
-    let over = [&[per_group.clone()], &taps[..]].concat();
+    let over = [std::slice::from_ref(&per_group), &taps[..]].concat();
     let init = |_: &mut KernelBuilder, i: &[Sym]| match bias {
         Some(b) => cast(dtype, d, load(b, &i[1..2])),
         None => number(d, 0.0),

@@ -111,7 +111,7 @@ impl Inferred {
             let name = s.as_str().to_string();
             program.interface.dims.push(DimInfo { name, lo: i64::MIN, hi: None, source: DimSource::Input });
         }
-        let id = program.funcs.keys().last().expect("it has a function");
+        let id = program.funcs.keys().next_back().expect("it has a function");
         if let Err(found) = verify(&program, Stage::FRESH) {
             panic!("the routine breaks the rules of loops IR:\n{found:?}");
         }

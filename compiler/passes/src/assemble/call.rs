@@ -90,10 +90,11 @@ impl Assembler<'_> {
         let ending = self.ending(&kernel, &inputs, &outputs);
         let mut made = made(self.machine, &kernel, &ending)?;
         let tight = self.ends.is_tight() || self.machine.memory.thrift > 0;
-        if made.taken.is_none() && tight {
-            if let Some((k, m)) = made_with_copy(self.machine, &plain, &ending)? {
-                (kernel, made) = (k, m);
-            }
+        if made.taken.is_none()
+            && tight
+            && let Some((k, m)) = made_with_copy(self.machine, &plain, &ending)?
+        {
+            (kernel, made) = (k, m);
         }
         let (func, args, taken) = self.function(&kernel, made);
         if let Some(p) = taken {
@@ -335,7 +336,7 @@ pub(crate) fn macs(kernel: &Kernel) -> Sym {
         let mut products = 0i64;
         crate::kernel::expr::walk(value, &mut |e| products += i64::from(matches!(e.kind(), Binary(BinOp::Mul, ..))));
         let points = d.axes.iter().chain(axes).fold(Sym::int(1), |n, a| &n * &a.extent);
-        total = total + points * products;
+        total += points * products;
     }
     total
 }
@@ -357,7 +358,7 @@ fn flops(kernel: &Kernel) -> Sym {
             points = axes.iter().fold(points, |n, a| &n * &a.extent);
             ops += 1;
         }
-        total = total + points * ops;
+        total += points * ops;
     }
     total
 }

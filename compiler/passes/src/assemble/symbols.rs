@@ -90,10 +90,10 @@ impl Assembler<'_> {
     pub(super) fn define_extents(&mut self, n: NodeId) -> Result<(), Diagnostic> {
         let mut wanted: Vec<(u32, Symbol)> = Vec::new();
         for (s, info) in &self.graph.symbols {
-            if let SymbolSource::Extent(node, which) = info.source {
-                if node == n {
-                    wanted.push((which, s.clone()));
-                }
+            if let SymbolSource::Extent(node, which) = info.source
+                && node == n
+            {
+                wanted.push((which, s.clone()));
             }
         }
         if wanted.is_empty() {

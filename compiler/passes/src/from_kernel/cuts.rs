@@ -71,10 +71,10 @@ fn every(count: Sym, first: Sym, step: i64, len: Sym) -> Part {
 }
 
 fn fixed(n: i64, block: i64, kind: Kind) -> Vec<Part> {
-    if let Kind::Lanes { lanes, again: true } = kind {
-        if let Some(parts) = overlapping(n, block, i64::from(lanes)) {
-            return parts;
-        }
+    if let Kind::Lanes { lanes, again: true } = kind
+        && let Some(parts) = overlapping(n, block, i64::from(lanes))
+    {
+        return parts;
     }
     let even = matches!(kind, Kind::Points { even: true, .. } | Kind::Blocks { even: true });
     let parts = if even {

@@ -19,7 +19,6 @@ type Step = [(Symbol, i64)];
 
 impl<'k> Cx<'k> {
     /// Which steps are summed together: the first of each group and their number; and the steps that are left.
-    #[allow(clippy::type_complexity, reason = "one call site")]
     pub(super) fn dot_steps<'s>(
         &self,
         stage: &Stage,

@@ -157,11 +157,11 @@ impl<'c, 'k> Eval<'c, 'k> {
     }
 
     fn load(&mut self, src: Src, index: &[Expr], pad: Option<Scalar>) -> Result<Value, Diagnostic> {
-        if let (Src::Def(d), Some(acc)) = (src, &self.acc) {
-            if acc.def == d {
-                let (var, index) = (acc.var, acc.index.clone());
-                return Ok(self.cx.f.get(var, &index));
-            }
+        if let (Src::Def(d), Some(acc)) = (src, &self.acc)
+            && acc.def == d
+        {
+            let (var, index) = (acc.var, acc.index.clone());
+            return Ok(self.cx.f.get(var, &index));
         }
         let Some(pad) = pad else { return self.load_in_range(src, index) };
         let Some(inside) = self.inside(src, index)? else { return self.load_in_range(src, index) };
@@ -255,7 +255,7 @@ impl<'c, 'k> Eval<'c, 'k> {
         let mut offset = storage.base.clone();
         for ((i, stride), lo) in site.index.iter().zip(&storage.strides).zip(&storage.lo) {
             let Some(i) = i else { return };
-            offset = offset + (self.resolve(i) - lo) * stride;
+            offset += (self.resolve(i) - lo) * stride;
         }
         let offset = self.cx.ranges.simplify(&offset);
         let at = self.uniform(&self.lane_zero(&self.shifted(&offset)));
@@ -330,10 +330,10 @@ impl<'c, 'k> Eval<'c, 'k> {
             env.insert(axis.var.clone(), s);
         }
         let key = (d, key, self.tail.is_some());
-        if self.guard.is_none() {
-            if let Some(&v) = self.memo.defs.get(&key) {
-                return Ok(v);
-            }
+        if self.guard.is_none()
+            && let Some(&v) = self.memo.defs.get(&key)
+        {
+            return Ok(v);
         }
         let outer = std::mem::replace(&mut self.env, env);
         let v = self.expr(e);
@@ -359,7 +359,7 @@ impl<'c, 'k> Eval<'c, 'k> {
         let storage = self.cx.defs[d].as_ref().ok_or_else(|| self.cx.error(format!("{} has no memory", def.name)))?;
         let mut offset = storage.base.clone();
         for (dim, axis) in def.axes.iter().enumerate() {
-            offset = offset + storage.distance(dim, self.resolve(&Sym::var(axis.var.clone())));
+            offset += storage.distance(dim, self.resolve(&Sym::var(axis.var.clone())));
         }
         Ok((storage.buf, self.cx.ranges.simplify(&offset)))
     }

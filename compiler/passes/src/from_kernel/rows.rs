@@ -150,9 +150,9 @@ impl<'k> Cx<'k> {
 /// The coordinate of more points outside: then few of the vectors that points share are in use at a time.
 fn in_order(points: &mut [Vec<(Symbol, i64)>]) {
     let Some(last) = points.last() else { return };
-    if let [(_, a), (_, b)] = &last[..] {
-        if b > a {
-            points.sort_by_key(|p| (p[1].1, p[0].1));
-        }
+    if let [(_, a), (_, b)] = &last[..]
+        && b > a
+    {
+        points.sort_by_key(|p| (p[1].1, p[0].1));
     }
 }

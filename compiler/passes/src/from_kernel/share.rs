@@ -145,7 +145,7 @@ impl<'k> Cx<'k> {
             let result = self.shared_block(stage, at, domain, &part, (k, index), &next);
             self.f.close_loop(index, lo, hi, 1, LoopKind::Serial);
             result?;
-            before = before + &part.count;
+            before += &part.count;
         }
         Ok(())
     }

@@ -151,14 +151,14 @@ impl<'k> Cx<'k> {
         self.ranges.set_index(lane.axis.clone(), &Sym::int(n));
         let mut at = lo;
         if lanes > 1 {
-            at = at + Sym::var(lane.axis.clone());
+            at += Sym::var(lane.axis.clone());
         }
         // Of several blocks each is one of the panels that operands may be in: apart, quotients by their width disappear.
         let own = block / u32::from(lanes);
         let before = if tile.vectors > own {
             let b = Symbol::new(&format!("{}.block", axis.var));
             self.ranges.set_index(b.clone(), &Sym::int(i64::from(tile.vectors.div_ceil(own))));
-            at = at + Sym::var(b.clone()) * i64::from(block);
+            at += Sym::var(b.clone()) * i64::from(block);
             tile.blocks = Some((b, own));
             i64::from(block) - n
         } else {
@@ -167,7 +167,7 @@ impl<'k> Cx<'k> {
         if tile.vectors.min(own) > 1 {
             let t = coordinate(&axis.var);
             self.ranges.set(t.clone(), 0, Some(Sym::int(before)));
-            at = at + Sym::var(t.clone());
+            at += Sym::var(t.clone());
             tile.along = Some(t);
         }
         tile.env.insert(axis.var.clone(), at);
@@ -252,7 +252,6 @@ impl<'k> Cx<'k> {
     }
 
     /// Opens the loops of a reduction; the body gets the variables' values and the steps that are written out.
-    #[allow(clippy::type_complexity, reason = "one call site")]
     pub(super) fn reduce(
         &mut self,
         over: &[(Axis, u32)],

@@ -24,19 +24,20 @@ impl Cx<'_> {
             // Many vectors: each is in a register for all rows, and no longer.
             visits.sort_by_key(|(s, (row, vector))| (*s, *vector, *row));
         }
-        if steps.len() > 1 && tile.rows.len() > 1 {
-            if let Some(mut index) = self.sliding(tile, env, &steps[0], value) {
-                let across = |i: &Sym| {
-                    let lane = tile.lane.as_ref().is_some_and(|l| i.contains(&l.axis));
-                    lane && steps[0].iter().any(|(t, _)| i.contains(t))
-                };
-                index.sort_by_key(|i| !across(i));
-                let mut e = Eval::new(self, tile.lane.clone(), env.clone());
-                visits.sort_by_cached_key(|(step, point)| {
-                    e.at(tile, *point, &steps[*step]);
-                    index.iter().map(|i| e.shifted(i).constant_term()).collect::<Vec<i64>>()
-                });
-            }
+        if steps.len() > 1
+            && tile.rows.len() > 1
+            && let Some(mut index) = self.sliding(tile, env, &steps[0], value)
+        {
+            let across = |i: &Sym| {
+                let lane = tile.lane.as_ref().is_some_and(|l| i.contains(&l.axis));
+                lane && steps[0].iter().any(|(t, _)| i.contains(t))
+            };
+            index.sort_by_key(|i| !across(i));
+            let mut e = Eval::new(self, tile.lane.clone(), env.clone());
+            visits.sort_by_cached_key(|(step, point)| {
+                e.at(tile, *point, &steps[*step]);
+                index.iter().map(|i| e.shifted(i).constant_term()).collect::<Vec<i64>>()
+            });
         }
         visits
     }

@@ -300,7 +300,7 @@ impl Converter<'_> {
             let rows = self.add("Rows", Attrs::default().with("first", Attr::Syms(vec![first.clone()])), &[pair]);
             self.graph.nodes[n].inputs[i] = Some(rows);
             let flat = self.flat(pair);
-            first = first + &self.tensor(flat).shape[0];
+            first += &self.tensor(flat).shape[0];
             table.push(flat);
         }
         let axis = Attrs::default().with("axis", Attr::Int(0));

@@ -16,10 +16,10 @@ pub const PASS: GraphPass =
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     for n in graph.body.nodes.clone() {
-        if graph.nodes[n].op == OpName::onnx("Conv") {
-            if let Some(patch) = trimmed(graph, n) {
-                cx.editor.apply(graph, patch);
-            }
+        if graph.nodes[n].op == OpName::onnx("Conv")
+            && let Some(patch) = trimmed(graph, n)
+        {
+            cx.editor.apply(graph, patch);
         }
     }
     remove_dead(graph);

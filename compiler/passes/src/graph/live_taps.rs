@@ -28,12 +28,12 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     }
     let mut todo = graph.body.nodes.clone();
     while let Some(n) = todo.pop() {
-        if graph.nodes[n].op == OpName::onnx("Conv") {
-            if let Some(patch) = cut(graph, n) {
-                let made = patch.nodes().to_vec();
-                if cx.editor.apply(graph, patch) {
-                    todo.extend(made);
-                }
+        if graph.nodes[n].op == OpName::onnx("Conv")
+            && let Some(patch) = cut(graph, n)
+        {
+            let made = patch.nodes().to_vec();
+            if cx.editor.apply(graph, patch) {
+                todo.extend(made);
             }
         }
     }

@@ -29,10 +29,10 @@ const WASTE: f64 = 3.0;
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     for n in graph.body.nodes.clone() {
-        if graph.nodes[n].op == OpName::onnx("ConvTranspose") {
-            if let Some(patch) = Plain::of(graph, n).and_then(|p| p.build(graph, n)) {
-                cx.editor.apply(graph, patch);
-            }
+        if graph.nodes[n].op == OpName::onnx("ConvTranspose")
+            && let Some(patch) = Plain::of(graph, n).and_then(|p| p.build(graph, n))
+        {
+            cx.editor.apply(graph, patch);
         }
     }
     remove_dead(graph);

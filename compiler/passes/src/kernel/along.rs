@@ -36,7 +36,7 @@ pub fn tile(kernel: &Kernel, machine: Machine, nest: &Nest, own: &[Axis]) -> Vec
     let mut best = (f64::INFINITY, 1, 1);
     for px in 1..=nx.min(MOST) {
         for py in 1..=ny.min(MOST) {
-            if px * py + px.min(py) + 1 <= i64::from(machine.registers) {
+            if px * py + px.min(py) < i64::from(machine.registers) {
                 let cost = cost(nx, px, ny, py);
                 if cost < best.0 - 1e-9 {
                     best = (cost, px, py);

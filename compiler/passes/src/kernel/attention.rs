@@ -243,11 +243,11 @@ fn panels_outside(s: &mut Stage) {
     let Some(lane) = s.vector.as_ref().map(|l| l.axis.clone()) else { return };
     let Some(rows) = tile_rows(s, &lane) else { return };
     let at = |s: &Stage, axis: &Symbol| s.loops.iter().position(|l| l.axis == *axis);
-    if let (Some(from), Some(to)) = (at(s, &lane), at(s, &rows)) {
-        if from > to {
-            let panel = s.loops.remove(from);
-            s.loops.insert(to, panel);
-        }
+    if let (Some(from), Some(to)) = (at(s, &lane), at(s, &rows))
+        && from > to
+    {
+        let panel = s.loops.remove(from);
+        s.loops.insert(to, panel);
     }
 }
 

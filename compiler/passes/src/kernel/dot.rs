@@ -210,10 +210,10 @@ fn weights_in_order(kernel: &Kernel, f: &Factors, n: u32) -> Copy {
 /// Puts the weights of the contractions that [`arrange`] has found into panels, and says how they are to run.
 pub fn panels(kernel: &mut Kernel, machine: Machine) -> Vec<Plan> {
     let Some(mut bytes) = machine.bytes else { return vec![] };
-    if let (ByteTile::Points { rows, columns }, true) = (&mut bytes.tile, machine.memory.scarce) {
-        if machine.memory.unroll < tile::LITTLE {
-            (*rows, *columns) = ((*rows).min(2), (*columns).min(2));
-        }
+    if let (ByteTile::Points { rows, columns }, true) = (&mut bytes.tile, machine.memory.scarce)
+        && machine.memory.unroll < tile::LITTLE
+    {
+        (*rows, *columns) = ((*rows).min(2), (*columns).min(2));
     }
     let mut plans: Vec<Plan> = vec![];
     loop {

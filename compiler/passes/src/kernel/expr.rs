@@ -96,7 +96,7 @@ pub fn offset(kernel: &Kernel, site: &Site) -> Sym {
     let mut stride = Sym::int(1);
     for (i, extent) in site.index.iter().zip(kernel.src_shape(site.src)).rev() {
         if let Some(i) = i {
-            offset = offset + i * &stride;
+            offset += i * &stride;
         }
         stride = &stride * &extent;
     }

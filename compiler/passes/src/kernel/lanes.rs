@@ -82,17 +82,17 @@ pub fn choose(kernel: &Kernel, ranges: &Ranges, nest: &Nest) -> Option<(Symbol, 
     if let Some(last) = def.axes.last() {
         offer(output_cost(kernel, ranges, nest, last), &last.var, false);
     }
-    if let Some(r) = nest.reduction(kernel) {
-        if let Body::Reduce { axes, value, .. } = &kernel.defs[r].body {
-            for a in axes {
-                // Constants are packed, as for lanes along the output.
-                let constant = |s: &Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
-                let gather = |s: &Site| !constant(s) && access(kernel, ranges, s, &a.var) == Access::Gather;
-                let gathers = loads(value).iter().filter(|s| gather(s)).count();
-                let units = loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Unit).count();
-                if units > 0 && wide(a, 8) {
-                    offer(2 + 3 * gathers as u32, &a.var, true);
-                }
+    if let Some(r) = nest.reduction(kernel)
+        && let Body::Reduce { axes, value, .. } = &kernel.defs[r].body
+    {
+        for a in axes {
+            // Constants are packed, as for lanes along the output.
+            let constant = |s: &Site| matches!(s.src, Src::Param(p) if kernel.params[p].value.is_some());
+            let gather = |s: &Site| !constant(s) && access(kernel, ranges, s, &a.var) == Access::Gather;
+            let gathers = loads(value).iter().filter(|s| gather(s)).count();
+            let units = loads(value).iter().filter(|s| access(kernel, ranges, s, &a.var) == Access::Unit).count();
+            if units > 0 && wide(a, 8) {
+                offer(2 + 3 * gathers as u32, &a.var, true);
             }
         }
     }

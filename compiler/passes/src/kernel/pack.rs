@@ -53,11 +53,12 @@ fn wanted(kernel: &Kernel, machine: Machine, nest: &Nest, blocks: &[(Symbol, i64
     let Body::Reduce { axes, value, .. } = &kernel.defs[r].body else { return None };
     let vars: Vec<Symbol> = kernel.defs[r].axes.iter().chain(axes).map(|a| a.var.clone()).collect();
     loads(value).into_iter().find_map(|site| {
-        if !along && (is_const(kernel, site.src) || is_far(kernel, &ranges, machine, r, &site, &lane)) {
-            if let Some(plan) = panels(kernel, &ranges, machine, (nest, blocks), &lane, r, &site, *fresh + 1) {
-                *fresh += 1;
-                return Some(plan);
-            }
+        if !along
+            && (is_const(kernel, site.src) || is_far(kernel, &ranges, machine, r, &site, &lane))
+            && let Some(plan) = panels(kernel, &ranges, machine, (nest, blocks), &lane, r, &site, *fresh + 1)
+        {
+            *fresh += 1;
+            return Some(plan);
         }
         if !needs_copy(kernel, &ranges, nest, &site, &lane) {
             return None;

@@ -92,11 +92,12 @@ fn reaching_loads(kernel: &Kernel, d: DefId) -> Vec<(Src, Vec<Option<Sym>>)> {
         for s in def_loads(&kernel.defs[d]) {
             let index = if own { s.index.clone() } else { vec![None; s.index.len()] };
             found.push((s.src, index));
-            if let Src::Def(x) = s.src {
-                if !stored.contains(&x) && !seen.contains(&x) {
-                    seen.push(x);
-                    todo.push((x, false));
-                }
+            if let Src::Def(x) = s.src
+                && !stored.contains(&x)
+                && !seen.contains(&x)
+            {
+                seen.push(x);
+                todo.push((x, false));
             }
         }
     }

@@ -166,7 +166,7 @@ fn within(over: &[Axis], part: &Symbol, size: i64) -> Vec<(Sym, Option<Axis>)> {
     for (i, a) in others.iter().enumerate().rev() {
         let number = part.floordiv(&rest);
         axes.push((if i == 0 { number } else { number.modulo(&a.extent) }, None));
-        rest = rest * &a.extent;
+        rest *= &a.extent;
     }
     axes.reverse();
     axes

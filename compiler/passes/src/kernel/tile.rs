@@ -184,7 +184,7 @@ fn best(registers: u32, lanes: i64, output: &Output) -> ([u32; 2], u32) {
                 let rows = |(a, c): (u32, f64)| short.iter().map(move |(b, d)| (a * b, c * d)).collect::<Vec<_>>();
                 let rows: Vec<(u32, f64)> = outer.runs(i64::from(ro)).into_iter().flat_map(rows).collect();
                 let second = shared && several && i64::from(nv) * lanes > near;
-                let rest = |v: u32| if v % nv == 0 || !copied { 1.0 } else { REST };
+                let rest = |v: u32| if v.is_multiple_of(nv) || !copied { 1.0 } else { REST };
                 let tile = |r: u32, v: u32| rest(v) * (step(r, v, shared, second) + end + line * lines(r, v));
                 let along = |r: u32| {
                     let blocks = if inner.one && r + 1 < ri { few::several(registers, (n, lanes), r, nv) } else { 1 };

@@ -78,14 +78,14 @@ fn block(f: &mut Func, b: &mut Block) {
     for mut s in std::mem::take(&mut b.0) {
         blocks_mut(&mut s).into_iter().for_each(|i| block(f, i));
         twice(f, &mut s, &mut out);
-        if let Stmt::Let(v) = s {
-            if let Some(result) = conversion(f, v, &mut out) {
-                // The value keeps its name and gets the result's definition.
-                f.values[v].op = f.values[result].op.clone();
-                out.pop();
-                out.push(Stmt::Let(v));
-                continue;
-            }
+        if let Stmt::Let(v) = s
+            && let Some(result) = conversion(f, v, &mut out)
+        {
+            // The value keeps its name and gets the result's definition.
+            f.values[v].op = f.values[result].op.clone();
+            out.pop();
+            out.push(Stmt::Let(v));
+            continue;
         }
         out.push(s);
     }

@@ -265,13 +265,13 @@ fn apply(program: &mut Program, run: FuncId, plan: &Plan) -> Result<(), Diagnost
     };
     let workspace =
         buf_of(&f.func, WORKSPACE).ok_or_else(|| Diagnostic::error("E4103", "the entry has no workspace"))?;
-    if plan.placed.iter().any(|p| p.offset.as_int().is_none()) {
-        if let Some(d) = buf_of(&f.func, "dims") {
-            for (i, s) in dims.iter().enumerate().filter(|(_, s)| !s.as_str().is_empty()) {
-                let at = f.int(i as i64);
-                let v = f.load(d, at, 1, None);
-                f.bind(s.clone(), v);
-            }
+    if plan.placed.iter().any(|p| p.offset.as_int().is_none())
+        && let Some(d) = buf_of(&f.func, "dims")
+    {
+        for (i, s) in dims.iter().enumerate().filter(|(_, s)| !s.as_str().is_empty()) {
+            let at = f.int(i as i64);
+            let v = f.load(d, at, 1, None);
+            f.bind(s.clone(), v);
         }
     }
     let mut offsets: SecondaryMap<Buf, Option<Value>> = SecondaryMap::new();
@@ -294,10 +294,10 @@ fn apply(program: &mut Program, run: FuncId, plan: &Plan) -> Result<(), Diagnost
 fn replace(b: &mut Block, workspace: Buf, offsets: &SecondaryMap<Buf, Option<Value>>) {
     for s in &mut b.0 {
         blocks_mut(s).into_iter().for_each(|i| replace(i, workspace, offsets));
-        if let Stmt::Alloc { buf, space: Space::Workspace, .. } = s {
-            if let Some(byte_offset) = offsets[*buf] {
-                *s = Stmt::View { buf: *buf, base: workspace, byte_offset, count: None };
-            }
+        if let Stmt::Alloc { buf, space: Space::Workspace, .. } = s
+            && let Some(byte_offset) = offsets[*buf]
+        {
+            *s = Stmt::View { buf: *buf, base: workspace, byte_offset, count: None };
         }
     }
 }

@@ -102,12 +102,11 @@ fn define(f: &mut Func, old: Value, def: ValueDef, renamed: &mut BTreeMap<Value,
 
 /// Integer arithmetic on constants is a constant.
 fn folded(f: &Func, op: Op) -> Op {
-    if let Op::Binary(b, x, y) = op {
-        if let (Op::Const(x), Op::Const(y)) = (&f.values[x].op, &f.values[y].op) {
-            if x.dtype == DType::I64 {
-                return Op::Const(eval_binary(b, *x, *y));
-            }
-        }
+    if let Op::Binary(b, x, y) = op
+        && let (Op::Const(x), Op::Const(y)) = (&f.values[x].op, &f.values[y].op)
+        && x.dtype == DType::I64
+    {
+        return Op::Const(eval_binary(b, *x, *y));
     }
     op
 }

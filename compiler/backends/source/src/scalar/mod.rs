@@ -213,12 +213,12 @@ fn element_name(def: &VarDef, flat: usize) -> String {
 
 /// Tiles of which some index is not a constant.
 fn dynamic_tiles(func: &Func) -> BTreeSet<Var> {
-    fn walk(func: &Func, block: &Block, note: &mut dyn FnMut(&Place)) {
+    fn walk(block: &Block, note: &mut dyn FnMut(&Place)) {
         for s in &block.0 {
             if let Stmt::Set(place, _) = s {
                 note(place);
             }
-            onnxc_ir::loops::walk::blocks(s).into_iter().for_each(|b| walk(func, b, note));
+            onnxc_ir::loops::walk::blocks(s).into_iter().for_each(|b| walk(b, note));
         }
     }
     let mut out = BTreeSet::new();
@@ -228,7 +228,7 @@ fn dynamic_tiles(func: &Func) -> BTreeSet<Var> {
             out.insert(place.var);
         }
     };
-    walk(func, &func.body, &mut note);
+    walk(&func.body, &mut note);
     for def in func.values.values() {
         if let Op::Get(place) = &def.op {
             note(place);

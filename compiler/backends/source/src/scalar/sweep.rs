@@ -42,10 +42,10 @@ impl Idle<'_> {
     fn stmt(&mut self, s: &mut Stmt) -> bool {
         match s {
             Stmt::Let(v) => {
-                if let Op::Get(place) = &self.f.values[*v].op {
-                    if place.index.is_empty() {
-                        self.read.insert(*v, (place.var, self.version[place.var]));
-                    }
+                if let Op::Get(place) = &self.f.values[*v].op
+                    && place.index.is_empty()
+                {
+                    self.read.insert(*v, (place.var, self.version[place.var]));
                 }
             }
             Stmt::Set(place, v) => {

@@ -172,7 +172,7 @@ impl<'c, 'a> Rules<'c, 'a> {
             let lanes = l.lanes.is_power_of_two() && l.lanes <= MAX_LANES;
             self.require(lanes, |_| format!("{} lanes are no power of two up to {MAX_LANES}", l.lanes));
             let block = s.tile(&l.axis);
-            let whole = lanes && block % u32::from(l.lanes) == 0;
+            let whole = lanes && block.is_multiple_of(u32::from(l.lanes));
             self.require(whole, |_| format!("the last block of '{}' is no multiple of {} lanes", l.axis, l.lanes));
         }
         if !s.few.is_empty() {

@@ -135,7 +135,7 @@ fn run(p: &Program, setup: impl FnOnce(&mut Interp)) -> (Result<Option<Scalar>, 
     let x: Vec<f32> = (0..16).map(|i| i as f32).collect();
     let table = ArgVal::Table(vec![ArgVal::Null, ArgVal::buf(&[77i64])]);
     let mut args = [ArgVal::buf(&x), ArgVal::Scalar(Scalar::i64(5)), table];
-    let f = p.funcs.keys().last().expect("@f is the last one");
+    let f = p.funcs.keys().next_back().expect("@f is the last one");
     let r = interp.call(f, &mut args);
     (r, args[0].elements())
 }
@@ -214,7 +214,7 @@ fn a_race_shows_when_iterations_run_backwards() {
 fn an_interpreter_can_be_used_again_after_a_fault() {
     let p = program("store %x[16] = 1.0", "", "");
     let mut interp = Interp::new(&p);
-    let f = p.funcs.keys().last().expect("@f is the last one");
+    let f = p.funcs.keys().next_back().expect("@f is the last one");
     for _ in 0..2 {
         let mut args = [ArgVal::buf(&[0f32; 4]), ArgVal::Scalar(Scalar::i64(0)), ArgVal::Table(vec![])];
         assert!(matches!(interp.call(f, &mut args), Err(InterpError { fault: Fault::OutOfBounds { .. }, .. })));

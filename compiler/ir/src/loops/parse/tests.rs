@@ -114,7 +114,7 @@ fn outcome(p: &Program) -> (Option<Scalar>, Vec<u8>) {
     let scalars = [ArgVal::Scalar(Scalar::i64(5)), ArgVal::Scalar(Scalar::f64(-2.5))];
     let [n, d] = scalars;
     let mut args = [ArgVal::buf(&x), ArgVal::buf(&vec![0f32; random::SIZE as usize]), n, d];
-    let f = p.funcs.keys().last().expect("there are two functions");
+    let f = p.funcs.keys().next_back().expect("there are two functions");
     let r = interp.call(f, &mut args).unwrap_or_else(|e| panic!("{e}\n{p}"));
     (r, args[1].elements())
 }

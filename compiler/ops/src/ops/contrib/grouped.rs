@@ -98,7 +98,12 @@ fn import(n: &mut NodeReader) -> Result<Attrs> {
     if n.int("do_rotary", 0)? != 0 {
         let positions = match opt(n, 9) {
             Some(p) => p,
-            None => n.emit(inner("GroupPositions"), &[chunked.clone()], &[Some(q), Some(lengths), Some(total)], 1)?[0],
+            None => n.emit(
+                inner("GroupPositions"),
+                std::slice::from_ref(&chunked),
+                &[Some(q), Some(lengths), Some(total)],
+                1,
+            )?[0],
         };
         let tables = [need(n, 7)?, need(n, 8)?];
         q = super::position::turn(n, q, tables, positions, heads, interleaved)?;

@@ -164,12 +164,12 @@ fn import_where(n: &mut NodeReader) -> Result<Attrs> {
 /// The product of two scales: a constant if both are.
 fn product(n: &mut NodeReader, a: Option<ValueId>, b: Option<ValueId>) -> Result<ValueId> {
     let floats = |v: Option<ValueId>| n.graph.constant(v?)?.to_vec::<f32>().map(|f| (v, f));
-    if let (Some((_, x)), Some((_, y))) = (floats(a), floats(b)) {
-        if x.len() == 1 {
-            let all: Vec<f32> = y.iter().map(|v| x[0] * v).collect();
-            let shape = if all.len() == 1 { vec![] } else { vec![all.len()] };
-            return Ok(n.constant("scale", Tensor::from_slice(&shape, &all)));
-        }
+    if let (Some((_, x)), Some((_, y))) = (floats(a), floats(b))
+        && x.len() == 1
+    {
+        let all: Vec<f32> = y.iter().map(|v| x[0] * v).collect();
+        let shape = if all.len() == 1 { vec![] } else { vec![all.len()] };
+        return Ok(n.constant("scale", Tensor::from_slice(&shape, &all)));
     }
     n.emit_one("Mul", &[], &[a, b])
 }

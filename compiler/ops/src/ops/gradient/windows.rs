@@ -98,7 +98,7 @@ fn lower_conv_input(cx: &mut ComputeCx) -> Result<()> {
     let taps = kernel(cx.attrs(), &ws[2..]);
     let window = Window::new(cx.attrs(), &out[2..], taps.clone())?;
     let (channels, outputs) = groups(cx.attrs(), &ws);
-    let over = [&[outputs.clone()], &taps[..]].concat();
+    let over = [std::slice::from_ref(&outputs), &taps[..]].concat();
     let sum = cx.k.reduce("shares", d, &out, ReduceOp::Add, &over, None, |_, i, r| {
         let (at, meets) = from(&window, &i[2..], &r[1..]);
         let o = i[1].floordiv(&channels) * &outputs + &r[0];

@@ -47,13 +47,13 @@ impl Assembler<'_> {
         let mut dims = Vec::new();
         for (axis, d) in ty.shape.iter().enumerate() {
             let source = d.as_symbol().and_then(|s| self.graph.symbols.get(s)).map(|i| i.source);
-            if let (Some(s), Some(SymbolSource::Carried(p, _))) = (d.as_symbol(), source) {
-                if p == param {
-                    let var = self.f.var(Ty::I64, &[], s.as_str());
-                    let v = self.f.sym(&from.shape[axis]);
-                    self.f.set(var, &[], v);
-                    dims.push((s.clone(), var, axis));
-                }
+            if let (Some(s), Some(SymbolSource::Carried(p, _))) = (d.as_symbol(), source)
+                && p == param
+            {
+                let var = self.f.var(Ty::I64, &[], s.as_str());
+                let v = self.f.sym(&from.shape[axis]);
+                self.f.set(var, &[], v);
+                dims.push((s.clone(), var, axis));
             }
         }
         let state = if dims.is_empty() {

@@ -42,7 +42,7 @@ fn count(graph: &Graph, node: &Node) -> Result<i64, String> {
     }
     let pads = node.attrs.ints("pads").is_some_and(|p| p.iter().any(|v| *v != 0));
     let auto = node.attrs.str("auto_pad").is_some_and(|a| a.starts_with("SAME"));
-    let partial = (pads || auto) && node.attrs.int("count_include_pad") != Some(1) || auto;
+    let partial = auto || pads && node.attrs.int("count_include_pad") != Some(1);
     if partial || node.attrs.int("ceil_mode") == Some(1) {
         return Err("windows at the border are of fewer elements".into());
     }

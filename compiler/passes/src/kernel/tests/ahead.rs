@@ -72,7 +72,7 @@ fn every_line_of_every_panel_but_the_first_is_fetched() {
         let lines = fetched(rows, taps);
         let panel = lines.iter().position(|&f| f).expect("something is fetched");
         assert!(
-            panel > 0 && lines.len() % panel == 0 && panel < lines.len(),
+            panel > 0 && lines.len().is_multiple_of(panel) && panel < lines.len(),
             "{rows} rows, {taps} taps: a panel of {panel} lines"
         );
         assert!(lines[panel..].iter().all(|&f| f), "{rows} rows, {taps} taps, panels of {panel} lines: {lines:?}");

@@ -174,8 +174,8 @@ fn channels_go_innermost_where_they_are_contiguous() {
         let given = onnxc_ir::kernel::parse::parse_kernel(&text(at), None, None).unwrap_or_else(|d| panic!("{d}"));
         let mut k = given.clone();
         crate::kernel::order::order(&mut k, Machine::USUAL);
-        let over = k.defs.values().flat_map(crate::from_kernel::reduction_axes).map(|a| a.var.as_str());
-        assert_eq!(over.last(), Some(innermost), "{k}");
+        let mut over = k.defs.values().flat_map(crate::from_kernel::reduction_axes).map(|a| a.var.as_str());
+        assert_eq!(over.next_back(), Some(innermost), "{k}");
         agree(given, &[], &[numbers(&[9, 9, 9]), numbers(&[9, 3, 3, 8])]);
     }
 }

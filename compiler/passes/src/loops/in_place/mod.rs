@@ -43,10 +43,10 @@ fn param_buf(f: &Func, param: u32) -> Option<Buf> {
 fn replace(f: &mut Func, b: &mut Block, from: Buf, to: Buf) {
     for s in &mut b.0 {
         map_bufs(f, s, &mut |b| if b == from { to } else { b });
-        if let Stmt::For { kind, .. } = s {
-            if *kind == LoopKind::Parallel {
-                *kind = LoopKind::Serial;
-            }
+        if let Stmt::For { kind, .. } = s
+            && *kind == LoopKind::Parallel
+        {
+            *kind = LoopKind::Serial;
         }
         blocks_mut(s).into_iter().for_each(|i| replace(f, i, from, to));
     }

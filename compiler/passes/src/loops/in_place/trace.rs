@@ -194,11 +194,11 @@ impl<'f> Trace<'f> {
                         out.push(Step::Access { write: false, offset, lanes: self.f.values[*v].ty.lanes, mask });
                     }
                 }
-                Stmt::Store { buf, offset, value, mask } | Stmt::Scatter { buf, offsets: offset, value, mask } => {
-                    if *buf == self.to {
-                        let lanes = self.f.values[*value].ty.lanes;
-                        out.push(Step::Access { write: true, offset: *offset, lanes, mask: *mask });
-                    }
+                Stmt::Store { buf, offset, value, mask } | Stmt::Scatter { buf, offsets: offset, value, mask }
+                    if *buf == self.to =>
+                {
+                    let lanes = self.f.values[*value].ty.lanes;
+                    out.push(Step::Access { write: true, offset: *offset, lanes, mask: *mask });
                 }
                 Stmt::Set(place, v) if self.vars.contains(&place.var) => {
                     out.push(Step::Set(place.var.index(), place.index.clone(), *v));

@@ -33,7 +33,7 @@ fn joined(kernels: &[String], body: &str) -> (Program, Program) {
     );
     let text = format!("program @t\n{}{entry}", kernels.concat());
     let mut p = parse_program(&text, None).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    p.interface.entries.run = p.funcs.keys().last();
+    p.interface.entries.run = p.funcs.keys().next_back();
     outline(&mut p, 2);
     let before = p.clone();
     join(&mut p);

@@ -97,7 +97,7 @@ impl Emit<'_> {
         self.op(ty, Op::Bitcast(a))
     }
     /// Integers as the bits of floats.
-    pub fn from_bits(&mut self, a: Value) -> Value {
+    pub fn float_of(&mut self, a: Value) -> Value {
         self.op(self.ty, Op::Bitcast(a))
     }
 
@@ -121,7 +121,7 @@ impl Emit<'_> {
         let rest = self.ci(!sign);
         let m = self.bin(BinOp::And, v, rest);
         let r = self.bin(BinOp::Or, m, s);
-        self.from_bits(r)
+        self.float_of(r)
     }
 
     pub fn sign_bit(&self) -> i64 {
@@ -159,7 +159,7 @@ impl Emit<'_> {
     pub fn float(&mut self, i: Value) -> Value {
         let base = self.ci(self.magic_bits());
         let b = self.bin(BinOp::Add, i, base);
-        let t = self.from_bits(b);
+        let t = self.float_of(b);
         let m = self.c(self.magic());
         self.sub(t, m)
     }
@@ -179,6 +179,6 @@ impl Emit<'_> {
         let (bias, width) = (self.ci(self.bias()), self.ci(self.mantissa()));
         let e = self.bin(BinOp::Add, n, bias);
         let e = self.bin(BinOp::Shl, e, width);
-        self.from_bits(e)
+        self.float_of(e)
     }
 }

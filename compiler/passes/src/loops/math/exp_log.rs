@@ -63,7 +63,7 @@ fn exp_f32(e: &mut Emit, x: Value) -> Value {
     let p = e.poly(r, &REST);
     let (bits, width) = (e.bits(t), e.ci(e.mantissa()));
     let power = e.bin(BinOp::Shl, bits, width);
-    let power = e.from_bits(power);
+    let power = e.float_of(power);
     let p = e.mul(p, power);
     e.mul(p, power)
 }
@@ -117,7 +117,7 @@ pub fn log(e: &mut Emit, x: Value) -> Value {
     let m = e.bin(BinOp::And, bits, low);
     let one_bits = e.ci(e.bias() << e.mantissa());
     let m = e.bin(BinOp::Or, m, one_bits);
-    let m = e.from_bits(m);
+    let m = e.float_of(m);
     let k = e.bin(BinOp::Sub, k, bias);
     let (none, lifts) = (e.ci(0), e.ci(i64::from(lift)));
     let less = e.select(sub, lifts, none);

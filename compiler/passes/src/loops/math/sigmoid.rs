@@ -33,7 +33,7 @@ pub fn sigmoid_f32(e: &mut Emit, x: Value) -> Value {
     let p = e.poly(r, &signed);
     let (bits, width) = (e.bits(t), e.ci(e.mantissa()));
     let power = e.bin(BinOp::Shl, bits, width);
-    let power = e.from_bits(power);
+    let power = e.float_of(power);
     let one = e.c(1.0);
     let q = e.mad(p, power, one);
     e.div(one, q)

@@ -71,7 +71,7 @@ fn whole_range() -> Vec<Scalar> {
 fn worst_f32(op: UnOp, fma: bool, range: f64) -> (f64, f64) {
     let xs: Vec<Scalar> = whole_range().into_iter().filter(|s| !(s.to_f64().abs() > range)).collect();
     let xs = xs[xs.len() % LANES as usize..].to_vec();
-    let got = run(DType::F32, &[xs.clone()], fma, &|b, v| b.unary(op, v[0]));
+    let got = run(DType::F32, std::slice::from_ref(&xs), fma, &|b, v| b.unary(op, v[0]));
     let mut worst = (0.0, 0.0);
     for (x, g) in xs.iter().zip(got) {
         let u = ulps(g, eval_unary(op, *x));
@@ -138,7 +138,7 @@ fn a_factor_times_a_sigmoid_over_the_whole_range() {
     let xs: Vec<Scalar> = whole_range().into_iter().filter(|s| !(s.to_f64() < -80.0)).collect();
     let xs = xs[xs.len() % LANES as usize..].to_vec();
     for fma in [true, false] {
-        let got = run(DType::F32, &[xs.clone()], fma, &|b, v| {
+        let got = run(DType::F32, std::slice::from_ref(&xs), fma, &|b, v| {
             let s = b.unary(UnOp::Sigmoid, v[0]);
             b.binary(BinOp::Mul, s, v[0])
         });
@@ -171,7 +171,7 @@ fn f32_functions_over_the_whole_range() {
 fn f64_functions_on_a_grid() {
     for &op in UnOp::ALL.iter().filter(|o| o.is_math()) {
         let xs: Vec<Scalar> = (-2000..2000).map(|i| Scalar::f64(f64::from(i) * 0.010_07)).collect();
-        let got = run(DType::F64, &[xs.clone()], true, &|b, v| b.unary(op, v[0]));
+        let got = run(DType::F64, std::slice::from_ref(&xs), true, &|b, v| b.unary(op, v[0]));
         let limit = if op == UnOp::Tan { 16.0 } else { 8.0 };
         for (x, g) in xs.iter().zip(got) {
             let want = eval_unary(op, *x);

@@ -94,7 +94,7 @@ fn results(p: &Program, args: &[ArgVal], team: i64, backwards: bool) -> Vec<ArgV
     let mut args = args.to_vec();
     let mut interp = Interp::new(p);
     interp.parallel_backwards(backwards);
-    let id = p.funcs.keys().last().unwrap_or(FuncId::new(0));
+    let id = p.funcs.keys().next_back().unwrap_or(FuncId::new(0));
     if p.funcs[id].params.len() > args.len() {
         args.push(ArgVal::Scalar(Scalar::i64(team)));
     }

@@ -127,7 +127,7 @@ fn recurrent_layers() {
     let both = ("direction", word("bidirectional"));
     let reverse = ("direction", word("reverse"));
     layer("RNN", 1, &[], "x w r", 1);
-    layer("RNN", 1, &[both.clone()], "x w r b l h", 2);
+    layer("RNN", 1, std::slice::from_ref(&both), "x w r b l h", 2);
     layer("GRU", 3, &[("linear_before_reset", Attr::Int(1)), reverse.clone()], "x w r b _ h", 1);
     layer("GRU", 3, &[("layout", Attr::Int(1)), reverse], "x w r b", 1);
     layer("LSTM", 4, &[("clip", Attr::Float(5.0))], "x w r b _ h c p", 1);
