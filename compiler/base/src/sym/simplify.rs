@@ -1,7 +1,8 @@
 //! Simplification that uses ranges: what makes the index maps of reshapes, splits and flattens collapse.
 //!
 //! The result has the same value wherever the ranges hold and the original has one, and is never larger except where
-//! nested divisions become one. Not a decision procedure.
+//! nested divisions become one. An expression that divides by 0 has no value: a divisor that isn't negative is at least 1,
+//! also where it is a dim that may be 0. Not a decision procedure.
 
 use super::div::{divide, reduce_const};
 use super::prove::BUDGET;
@@ -48,6 +49,11 @@ impl Simplifier<'_> {
         proved
     }
 
+    /// Is it at least 1 wherever what is divided by it has a value?
+    fn divides(&self, b: &Sym) -> bool {
+        !b.is_zero() && self.nonneg(b)
+    }
+
     fn simplified(&self, sym: &Sym, fuel: u32) -> Sym {
         if sym.as_int().is_some() {
             return sym.clone();
@@ -89,8 +95,8 @@ impl Simplifier<'_> {
     /// One rule at the outermost operation, if any applies.
     fn rewrite(&self, atom: &Atom) -> Option<Sym> {
         match atom {
-            Atom::FloorDiv(x, b) if self.nonneg(&(b - 1)) => self.rewrite_floordiv(x, b),
-            Atom::Mod(x, b) if self.nonneg(&(b - 1)) => self.rewrite_mod(x, b),
+            Atom::FloorDiv(x, b) if self.divides(b) => self.rewrite_floordiv(x, b),
+            Atom::Mod(x, b) if self.divides(b) => self.rewrite_mod(x, b),
             Atom::FloorDiv(x, b) if self.ranges.at_least(&-b, 1) => {
                 Some((-x).floordiv(&-b)).filter(|s| s.as_atom() != Some(atom))
             }
@@ -159,10 +165,10 @@ impl Simplifier<'_> {
         }
         let c = x.constant_term();
         match (x - c).as_atom() {
-            Some(Atom::FloorDiv(y, m)) if self.nonneg(&(m - 1)) => Some((y + m * c).floordiv(&(m * b))),
+            Some(Atom::FloorDiv(y, m)) if self.divides(m) => Some((y + m * c).floordiv(&(m * b))),
             Some(Atom::Mod(y, m)) if c == 0 => {
                 let (k, over) = divide_floor(m, b)?;
-                (over.is_zero() && self.nonneg(&(&k - 1))).then(|| y.floordiv(b).modulo(&k))
+                (over.is_zero() && self.divides(&k)).then(|| y.floordiv(b).modulo(&k))
             }
             _ => {
                 let (q, r) = divide(x, b)?;
@@ -193,7 +199,7 @@ impl Simplifier<'_> {
     }
 
     /// Joins quotients and remainders in a sum: `b*floordiv(x, b) + mod(x, b) = x`, and
-    /// `b*mod(floordiv(x, b), c) + mod(x, b) = mod(x, b*c)` for `c >= 1`.
+    /// `b*mod(floordiv(x, b), c) + mod(x, b) = mod(x, b*c)` for `c >= 0`.
     fn recombine(&self, sym: Sym, fuel: u32) -> Sym {
         let mods: BTreeSet<Atom> =
             sym.terms().iter().flat_map(|t| &t.mono.0).filter(|a| matches!(a, Atom::Mod(..))).cloned().collect();
@@ -206,7 +212,7 @@ impl Simplifier<'_> {
             }
             for upper in &mods {
                 let (Atom::Mod(y, k), Some((d, rest))) = (upper, rest.split_atom(upper)) else { continue };
-                if *y == quotient && d == &c * b && self.nonneg(&(k - 1)) && fuel > 0 {
+                if *y == quotient && d == &c * b && self.divides(k) && fuel > 0 {
                     return self.recombine(rest + c * x.modulo(&(b * k)), fuel - 1);
                 }
             }

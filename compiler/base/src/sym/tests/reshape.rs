@@ -100,6 +100,20 @@ fn radix_is_a_sum() {
     );
 }
 
+/// What divides by an extent has a value only where that isn't 0.
+#[test]
+fn extents_that_may_be_zero() {
+    check(
+        "s: 0..=; h: 0..=; w: 0..=; k: 0..=128*s - 1",
+        &[
+            ("floordiv(mod(k, 32*s), 32)", "mod(floordiv(k, 32), s)"),
+            ("32*s*floordiv(k, 32*s) + 32*floordiv(mod(k, 32*s), 32) + mod(k, 32)", "k"),
+            ("floordiv(floordiv(k, h), w)", "floordiv(k, h*w)"),
+            ("h*w*floordiv(k, h*w) + w*mod(floordiv(k, w), h) + mod(k, w)", "k"),
+        ],
+    );
+}
+
 #[test]
 fn what_is_not_known_stays() {
     for text in [
