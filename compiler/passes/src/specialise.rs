@@ -9,7 +9,7 @@
 
 use crate::assemble::set_workspace_function;
 use onnxc_base::sym::Symbol;
-use onnxc_base::{DType, Diagnostic, PrimaryMap, SecondaryMap, Sym};
+use onnxc_base::{DType, Diagnostic, SecondaryMap, Sym};
 use onnxc_ir::loops::walk::{map_externs, map_funcs};
 use onnxc_ir::loops::{
     Arg, Block, Buf, BufKind, Callee, CmpOp, ConstId, DimSource, ExternId, Func, FuncBuilder, FuncId, Interface,
@@ -253,7 +253,7 @@ impl<'a> Merge<'a> {
 
     /// Takes `run` and everything behind it out.
     fn cut_before(&mut self, run: FuncId) -> Vec<Func> {
-        let all = std::mem::replace(&mut self.into.funcs, PrimaryMap::new());
+        let all = std::mem::take(&mut self.into.funcs);
         let mut after = vec![];
         for (id, f) in all {
             if id < run {

@@ -14,15 +14,20 @@ impl<'c> Emit<'c> {
         if self.abilities.pairs && bytes(x) && bytes(y) && (lanes(a), lanes(c)) == (4, 1) {
             return self.dot_of_pairs((a, x), (b, y), c);
         }
-        if self.abilities.whole_vectors && bytes(x) && bytes(y) && lanes(c) == 1 {
-            if let Some(sum) = self.dot_of_vectors((a, x), (b, y), c)? {
-                return Ok(sum);
-            }
+        if self.abilities.whole_vectors
+            && bytes(x)
+            && bytes(y)
+            && lanes(c) == 1
+            && let Some(sum) = self.dot_of_vectors((a, x), (b, y), c)?
+        {
+            return Ok(sum);
         }
-        if bytes(x) && bytes(y) && lanes(a) == 4 * lanes(c) {
-            if let Some(sum) = self.dot_of_lanes((a, x), (b, y), c)? {
-                return Ok(sum);
-            }
+        if bytes(x)
+            && bytes(y)
+            && lanes(a) == 4 * lanes(c)
+            && let Some(sum) = self.dot_of_lanes((a, x), (b, y), c)?
+        {
+            return Ok(sum);
         }
         let (a, b) = (self.cast(a, x, DType::I32)?, self.cast(b, y, DType::I32)?);
         let (n, all) = (lanes(c), lanes(a));

@@ -219,7 +219,7 @@ impl Taps {
         let groups = self.group.max(1);
         let alike = self.x == other.x && self.strides == other.strides && self.shape[0] == other.shape[0];
         let inputs = |t: &Taps| t.shape[1] * t.group;
-        if !alike || inputs(self) != inputs(other) || other.group % groups != 0 {
+        if !alike || inputs(self) != inputs(other) || !other.group.is_multiple_of(groups) {
             return None;
         }
         // Where each of their taps is along each axis here.

@@ -15,7 +15,7 @@ use super::plan::{Nest, nests};
 use super::{dot, schedule, tile};
 use crate::from_kernel::{Machine, all_ranges, reduction_axes};
 use onnxc_base::sym::Symbol;
-use onnxc_base::{EntityRef, PrimaryMap, Ranges, Sym};
+use onnxc_base::{EntityRef, Ranges, Sym};
 use onnxc_ir::kernel::build::int;
 use onnxc_ir::kernel::{Axis, Body, Def, DefId, Expr, ExprKind, Kernel, Lanes, Src};
 use onnxc_ir::scalar::Scalar;
@@ -360,7 +360,7 @@ pub fn insert_before(kernel: &mut Kernel, before: DefId, def: Def) -> (DefId, De
         }
         _ => None,
     };
-    let old = std::mem::replace(&mut kernel.defs, PrimaryMap::new());
+    let old = std::mem::take(&mut kernel.defs);
     for (id, mut d) in old {
         if id == before {
             kernel.defs.push(def.clone());
