@@ -5,7 +5,6 @@
 //! its word; one that is known only when the model runs may be 0 or -1 and is computed by `extents`.
 //! Squeeze, Unsqueeze since 1: attribute `axes`; since 13: input 1. Flatten since 11: a negative axis.
 //! From here down: the inputs of the newest versions, attribute `allowzero` or `axis`.
-//!
 //! Does NOT move an element: each is an alias of its input.
 
 use super::lengths::{declared_rank, expect_length};
