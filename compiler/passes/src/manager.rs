@@ -5,8 +5,8 @@
 
 use crate::from_kernel::Machine;
 use onnxc_base::{Diagnostic, Diagnostics};
-use onnxc_ir::graph::patch::Editor;
-use onnxc_ir::graph::{self, Graph};
+use onnxc_ir::graph::patch::{Editor, Patch, remove_dead};
+use onnxc_ir::graph::{self, Graph, NodeId};
 use onnxc_ir::kernel::Kernel;
 use onnxc_ir::loops::{Program, verify};
 use onnxc_ops::Registry;
@@ -92,6 +92,23 @@ pub struct GraphCx<'a> {
     pub editor: &'a mut Editor,
     /// What passes want the user to know, for the report.
     pub notes: &'a mut Vec<Note>,
+}
+
+impl GraphCx<'_> {
+    /// Asks of each node of the body, in order, whether a patch takes its place; applies it before the next is asked, and
+    /// in the end removes what nobody uses. Nodes of patches aren't asked.
+    pub fn patch_nodes(
+        &mut self,
+        graph: &mut Graph,
+        mut find: impl FnMut(&mut Graph, &Registry, NodeId) -> Option<Patch>,
+    ) {
+        for n in graph.body.nodes.clone() {
+            if let Some(patch) = find(graph, self.registry, n) {
+                self.editor.apply(graph, patch);
+            }
+        }
+        remove_dead(graph);
+    }
 }
 
 /// Something that a pass has found worth knowing: an optimisation that a node prevents, say.

@@ -7,7 +7,7 @@
 use super::patterns::input;
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{Diagnostics, Sym, Tensor};
-use onnxc_ir::graph::patch::{Patch, remove_dead};
+use onnxc_ir::graph::patch::Patch;
 use onnxc_ir::graph::{Attr, Attrs, Graph, Node, NodeId, OpName, Type, ValueId};
 
 /// The pass.
@@ -15,14 +15,8 @@ pub const PASS: GraphPass =
     GraphPass { name: "dead-taps", about: "take taps that meet only padding off convolutions", level: 1, run };
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
-    for n in graph.body.nodes.clone() {
-        if graph.nodes[n].op == OpName::onnx("Conv")
-            && let Some(patch) = trimmed(graph, n)
-        {
-            cx.editor.apply(graph, patch);
-        }
-    }
-    remove_dead(graph);
+    let name = OpName::onnx("Conv");
+    cx.patch_nodes(graph, |graph, _, n| if graph.nodes[n].op == name { trimmed(graph, n) } else { None });
     Ok(())
 }
 

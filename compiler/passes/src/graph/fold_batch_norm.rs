@@ -8,23 +8,19 @@
 use super::patterns::{floats, input, made_only_for};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{Diagnostics, Tensor};
-use onnxc_ir::graph::patch::{Patch, Uses, remove_dead};
-use onnxc_ir::graph::{Graph, NodeId, ValueId};
+use onnxc_ir::graph::patch::{Patch, Uses};
+use onnxc_ir::graph::{Graph, NodeId, OpName, ValueId};
 
 /// The pass.
 pub const PASS: GraphPass =
     GraphPass { name: "fold-batch-norm", about: "put batch normalisation into the weights before it", level: 1, run };
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
-    for n in graph.body.nodes.clone() {
-        if graph.nodes[n].op.domain.is_empty() && graph.nodes[n].op.name == "BatchNormalization" {
-            let uses = Uses::new(graph);
-            if let Some(patch) = fold(graph, &uses, n) {
-                cx.editor.apply(graph, patch);
-            }
-        }
-    }
-    remove_dead(graph);
+    let name = OpName::onnx("BatchNormalization");
+    cx.patch_nodes(
+        graph,
+        |graph, _, n| if graph.nodes[n].op == name { fold(graph, &Uses::new(graph), n) } else { None },
+    );
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 use super::patterns::{either, float, input, made_by};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{DType, Diagnostics, Tensor};
-use onnxc_ir::graph::patch::{Patch, Uses, remove_dead};
+use onnxc_ir::graph::patch::{Patch, Uses};
 use onnxc_ir::graph::{Attr, Attrs, Graph, Node, NodeId, OpName, ValueId};
 
 /// The pass.
@@ -25,12 +25,7 @@ struct Found {
 }
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
-    for n in graph.body.nodes.clone() {
-        if let Some(patch) = normalised(graph, n).and_then(|f| build(graph, extend(graph, &Uses::new(graph), f))) {
-            cx.editor.apply(graph, patch);
-        }
-    }
-    remove_dead(graph);
+    cx.patch_nodes(graph, |graph, _, n| build(graph, extend(graph, &Uses::new(graph), normalised(graph, n)?)));
     Ok(())
 }
 

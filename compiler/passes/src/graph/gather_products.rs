@@ -10,7 +10,7 @@
 use super::patterns::{input, made_by};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{DType, Diagnostics, Sym, Tensor};
-use onnxc_ir::graph::patch::{Patch, Uses, remove_dead};
+use onnxc_ir::graph::patch::{Patch, Uses};
 use onnxc_ir::graph::{Attr, Attrs, Graph, NodeId, OpName, TensorType, Type, ValueId};
 use onnxc_ops::ops::INNER;
 
@@ -31,12 +31,10 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     if cx.machine.memory.scarce {
         return Ok(());
     }
-    for n in graph.body.nodes.clone() {
-        if let Some(patch) = found(graph, n).and_then(|f| build(graph, n, &f)) {
-            cx.editor.apply(graph, patch);
-        }
-    }
-    remove_dead(graph);
+    cx.patch_nodes(graph, |graph, _, n| {
+        let found = found(graph, n)?;
+        build(graph, n, &found)
+    });
     Ok(())
 }
 

@@ -9,7 +9,7 @@
 use super::patterns::{defines_symbols, input};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{DType, Diagnostics, Sym};
-use onnxc_ir::graph::patch::{Patch, Uses, remove_dead};
+use onnxc_ir::graph::patch::{Patch, Uses};
 use onnxc_ir::graph::{Attr, Attrs, Graph, NodeId, OpName, Type, ValueId};
 use onnxc_ops::{Lower, OpRef, Registry};
 
@@ -18,16 +18,13 @@ pub const PASS: GraphPass =
     GraphPass { name: "gemm-axes", about: "multiply tensors of more axes without reshaping them", level: 1, run };
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
-    for n in graph.body.nodes.clone() {
+    cx.patch_nodes(graph, |graph, registry, n| {
         if graph.nodes[n].op != OpName::onnx("Gemm") {
-            continue;
+            return None;
         }
-        let uses = Uses::new(graph);
-        if let Some(patch) = found(graph, &uses, cx.registry, n).map(|f| build(graph, n, &f)) {
-            cx.editor.apply(graph, patch);
-        }
-    }
-    remove_dead(graph);
+        let found = found(graph, &Uses::new(graph), registry, n)?;
+        Some(build(graph, n, &found))
+    });
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 use super::patterns::{either, input, made_only_for};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{DType, Diagnostics, Sym};
-use onnxc_ir::graph::patch::{Patch, Uses, remove_dead};
+use onnxc_ir::graph::patch::{Patch, Uses};
 use onnxc_ir::graph::{Attrs, Graph, NodeId, OpName, ValueId};
 
 /// The pass.
@@ -19,15 +19,11 @@ pub const PASS: GraphPass = GraphPass {
 };
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
-    for n in graph.body.nodes.clone() {
-        if graph.nodes[n].op.domain.is_empty() && graph.nodes[n].op.name == "Conv" {
-            let uses = Uses::new(graph);
-            if let Some(patch) = scaled(graph, &uses, n) {
-                cx.editor.apply(graph, patch);
-            }
-        }
-    }
-    remove_dead(graph);
+    let name = OpName::onnx("Conv");
+    cx.patch_nodes(
+        graph,
+        |graph, _, n| if graph.nodes[n].op == name { scaled(graph, &Uses::new(graph), n) } else { None },
+    );
     Ok(())
 }
 

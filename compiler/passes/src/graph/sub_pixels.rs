@@ -12,7 +12,7 @@
 use super::patterns::{floats, input};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{DType, Diagnostics, Sym, Tensor};
-use onnxc_ir::graph::patch::{Patch, remove_dead};
+use onnxc_ir::graph::patch::Patch;
 use onnxc_ir::graph::{Attr, Attrs, Graph, NodeId, OpName, TensorType, Type, ValueId};
 use onnxc_ops::ops::conv_transpose::{Axis, axes};
 
@@ -28,14 +28,11 @@ pub const PASS: GraphPass = GraphPass {
 const WASTE: f64 = 3.0;
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
-    for n in graph.body.nodes.clone() {
-        if graph.nodes[n].op == OpName::onnx("ConvTranspose")
-            && let Some(patch) = Plain::of(graph, n).and_then(|p| p.build(graph, n))
-        {
-            cx.editor.apply(graph, patch);
-        }
-    }
-    remove_dead(graph);
+    let name = OpName::onnx("ConvTranspose");
+    cx.patch_nodes(
+        graph,
+        |graph, _, n| if graph.nodes[n].op == name { Plain::of(graph, n)?.build(graph, n) } else { None },
+    );
     Ok(())
 }
 

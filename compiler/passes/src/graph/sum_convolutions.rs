@@ -10,7 +10,7 @@
 use super::patterns::{floats, input};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{DType, Diagnostics, Tensor};
-use onnxc_ir::graph::patch::{Patch, Uses, remove_dead};
+use onnxc_ir::graph::patch::{Patch, Uses};
 use onnxc_ir::graph::{Attr, Attrs, Graph, Node, NodeId, OpName, ValueId};
 
 /// The pass.
@@ -25,15 +25,10 @@ pub const PASS: GraphPass = GraphPass {
 const MOST_TERMS: usize = 16;
 
 fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
-    for n in graph.body.nodes.clone() {
-        if sign_of(&graph.nodes[n]).is_some() {
-            let uses = Uses::new(graph);
-            if let Some(patch) = summed(graph, &uses, n) {
-                cx.editor.apply(graph, patch);
-            }
-        }
-    }
-    remove_dead(graph);
+    cx.patch_nodes(graph, |graph, _, n| {
+        sign_of(&graph.nodes[n])?;
+        summed(graph, &Uses::new(graph), n)
+    });
     Ok(())
 }
 

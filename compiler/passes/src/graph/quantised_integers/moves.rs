@@ -27,11 +27,7 @@ const MOVES: &[&str] = &[
 
 /// Moves what is dequantised before dequantising it.
 pub(super) fn sink(graph: &mut Graph, cx: &mut GraphCx<'_>) {
-    for n in graph.body.nodes.clone() {
-        if let Some(patch) = sunk(graph, n) {
-            cx.editor.apply(graph, patch);
-        }
-    }
+    cx.patch_nodes(graph, |graph, _, n| sunk(graph, n));
 }
 
 fn sunk(graph: &mut Graph, n: NodeId) -> Option<Patch> {
