@@ -49,10 +49,9 @@ impl<'c> Stream<'c> {
         bytes.iter().enumerate().fold(self.c.truth(true), |all, (k, b)| all & self.byte(i + k as i64).eq(i64::from(*b)))
     }
 
-    /// Is it of a known format that has no decoder: GIF, BigTIFF?
+    /// Is it of a known format that has no decoder: GIF?
     pub fn other_format(&self) -> Bool<'c> {
-        let big_tiff = self.has(0, b"II\x2b\0") | self.has(0, b"MM\0\x2b");
-        big_tiff | self.has(0, b"GIF8")
+        self.has(0, b"GIF8")
     }
 }
 
