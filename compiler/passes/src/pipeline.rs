@@ -42,6 +42,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::dead_code::PASS,
     g::order::PASS,
     g::recompute::PASS,
+    g::samples::PASS,
     // Last: the passes before may merge and replace values, which is no longer true of those that have a layout.
     g::channels_last::PASS,
     g::parts::PASS,

@@ -20,6 +20,7 @@ mod patterns;
 pub mod quantised_integers;
 pub mod recompute;
 mod regions;
+pub mod samples;
 pub mod scale_weights;
 pub mod scan_axes;
 pub mod simplify;

@@ -29,7 +29,7 @@ pub(super) fn check(graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> V
 }
 
 /// The same for a machine.
-fn check_on(machine: Machine, mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<String> {
+pub(super) fn check_on(machine: Machine, mut graph: Graph, passes: &[&GraphPass], inputs: &[Tensor]) -> Vec<String> {
     let registry = Registry::new();
     let problems = infer_graph(&mut graph, &registry);
     assert!(!problems.has_errors(), "{problems}");
