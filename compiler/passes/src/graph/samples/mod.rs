@@ -13,6 +13,7 @@ mod independent;
 #[cfg(test)]
 mod tests;
 
+use super::patterns::input;
 use crate::from_kernel::Machine;
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{Diagnostics, Sym, Tensor};
@@ -30,15 +31,21 @@ fn run(graph: &mut Graph, cx: &mut GraphCx<'_>) -> Result<(), Diagnostics> {
     if cx.machine.memory.scarce || cx.machine.memory.thrift >= Machine::JOINING {
         return Ok(());
     }
-    let (nodes, size) = independent::nodes(graph, cx.registry)?;
-    let nodes = cost::best(graph, cx.registry, cx.machine, &nodes, &size)?;
-    let Some(&first) = nodes.first() else { return Ok(()) };
-    let Some(split) = split(graph, cx.registry, nodes) else { return Ok(()) };
-    let name = graph.nodes[first].name.clone();
-    if cx.editor.note(PASS.name, &name) {
-        *graph = split;
+    let (mut nodes, size) = independent::nodes(graph, cx.registry)?;
+    loop {
+        let best = cost::best(graph, cx.registry, cx.machine, &nodes, &size)?;
+        let Some(&first) = best.first() else { return Ok(()) };
+        match split(graph, cx.registry, best, &size) {
+            Ok(split) => {
+                let name = graph.nodes[first].name.clone();
+                if cx.editor.note(PASS.name, &name) {
+                    *graph = split;
+                }
+                return Ok(());
+            }
+            Err(fit) => nodes.truncate(fit),
+        }
     }
-    Ok(())
 }
 
 /// Values of the nodes that others use, in order.
@@ -49,36 +56,40 @@ fn leaving(graph: &Graph, nodes: &[NodeId]) -> Vec<ValueId> {
     outputs.filter(|v| uses.of(**v).iter().any(outside)).copied().collect()
 }
 
-/// The graph with nodes in a Scan over their samples, unless one of them doesn't take a single sample.
-fn split(graph: &Graph, registry: &Registry, nodes: &[NodeId]) -> Option<Graph> {
+/// The graph with nodes in a Scan over their samples; if one of them doesn't take a single sample, how many do before it.
+fn split(graph: &Graph, registry: &Registry, nodes: &[NodeId], size: &Sym) -> Result<Graph, usize> {
     let before = graph;
     let mut graph = graph.clone();
     let leaving = leaving(&graph, nodes);
-    let mut body = Body { graph: &mut graph, patch: Patch::new(PASS.name, nodes[0]), inner: BTreeMap::new() };
+    let patch = Patch::new(PASS.name, nodes[0]);
+    let mut body = Body { graph: &mut graph, patch, size: size.as_int(), inner: BTreeMap::new() };
     let made: BTreeSet<ValueId> = nodes.iter().flat_map(|n| body.graph.nodes[*n].outputs.clone()).collect();
     let given = nodes.iter().flat_map(|n| body.graph.nodes[*n].inputs.iter().flatten());
     let batch = |v: &&ValueId| !made.contains(v) && body.graph.constant(**v).is_none();
-    let mut given: Vec<ValueId> = given.filter(batch).copied().collect();
-    let mut once = BTreeSet::new();
-    given.retain(|v| once.insert(*v));
+    let given: BTreeSet<ValueId> = given.filter(batch).copied().collect();
     let params: Option<Vec<ValueId>> = given.iter().map(|&v| body.param(v)).collect();
-    let mut region = Region { params: params?, nodes: body.patch.nodes().to_vec(), results: vec![] };
-    for &n in nodes {
-        body.take(n, &leaving)?;
+    let mut region = Region { params: params.ok_or(0usize)?, nodes: body.patch.nodes().to_vec(), results: vec![] };
+    for (i, &n) in nodes.iter().enumerate() {
+        body.take(n, &leaving).ok_or(i)?;
         region.nodes.push(n);
     }
     let wrapped = body.patch.nodes().len();
-    region.results = leaving.iter().map(|&v| body.result(v)).collect::<Option<_>>()?;
+    region.results = leaving.iter().map(|&v| body.result(v)).collect::<Option<_>>().ok_or(0usize)?;
     region.nodes.extend(&body.patch.nodes()[wrapped..]);
     scan(&mut graph, nodes, &given, region, &leaving);
-    let fits = !infer_graph(&mut graph, registry).has_errors();
-    let same = |v: &ValueId| graph.tensor_type(*v).is_some_and(|t| Some(t) == before.tensor_type(*v));
-    let single = |v: &ValueId| leaving.contains(v) || graph.tensor_type(*v).is_some_and(|t| t.shape[0].is_one());
-    (fits && leaving.iter().all(same) && made.iter().all(single)).then_some(graph)
+    let wanted = graph.clone();
+    let failed = infer_graph(&mut graph, registry).has_errors();
+    let fits = |n: &NodeId| graph.nodes[*n].outputs.iter().all(|v| graph.tensor_type(*v) == wanted.tensor_type(*v));
+    let same = |v: &ValueId| graph.tensor_type(*v) == before.tensor_type(*v);
+    match nodes.iter().position(|n| !fits(n)) {
+        Some(i) => Err(i),
+        None if !failed && leaving.iter().all(same) => Ok(graph),
+        None => Err(0),
+    }
 }
 
 /// Puts a Scan of a region in the place of the first of the nodes that it has taken.
-fn scan(graph: &mut Graph, nodes: &[NodeId], given: &[ValueId], region: Region, leaving: &[ValueId]) {
+fn scan(graph: &mut Graph, nodes: &[NodeId], given: &BTreeSet<ValueId>, region: Region, leaving: &[ValueId]) {
     let id = graph.nodes.next_key();
     let attrs = Attrs::default().with("num_scan_inputs", Attr::Int(given.len() as i64));
     let inputs = given.iter().map(|&v| Some(v)).collect();
@@ -97,6 +108,8 @@ fn scan(graph: &mut Graph, nodes: &[NodeId], given: &[ValueId], region: Region, 
 struct Body<'a> {
     graph: &'a mut Graph,
     patch: Patch,
+    /// How many samples there are, if that is known.
+    size: Option<i64>,
     /// What values of all samples are of one.
     inner: BTreeMap<ValueId, ValueId>,
 }
@@ -150,12 +163,21 @@ impl Body<'_> {
                 self.graph.values[v].content = None;
             }
         }
-        if self.graph.nodes[n].op == OpName::onnx("Reshape") {
-            let shape = &self.graph.tensor_type(self.graph.nodes[n].outputs[0])?.shape;
-            let shape: Vec<i64> = shape.iter().map(Sym::as_int).collect::<Option<_>>()?;
-            let shape = self.patch.constant(self.graph, "shape", Tensor::from_slice(&[shape.len()], &shape));
-            self.graph.nodes[n].inputs[1] = Some(shape);
-        }
+        self.cut_shape(n);
         Some(())
+    }
+
+    /// Of a target shape that begins with the number of samples, the one for a single sample.
+    fn cut_shape(&mut self, n: NodeId) {
+        let place = match (&*self.graph.nodes[n].op.domain, &*self.graph.nodes[n].op.name) {
+            ("", "Reshape" | "Expand") => 1,
+            ("", "Resize") => 3,
+            _ => return,
+        };
+        let shape = input(&self.graph.nodes[n], place).and_then(|v| self.graph.constant(v)?.to_i64());
+        let Some(mut shape) = shape.filter(|s| s.first().copied() == self.size && !s.is_empty()) else { return };
+        shape[0] = 1;
+        let shape = self.patch.constant(self.graph, "shape", Tensor::from_slice(&[shape.len()], &shape));
+        self.graph.nodes[n].inputs[place] = Some(shape);
     }
 }

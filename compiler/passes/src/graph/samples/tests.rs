@@ -6,7 +6,7 @@ use crate::graph::layout_tests::{Net, lowered_for};
 use crate::graph::tests::{check_on, node, numbers};
 use onnxc_base::{DType, Tensor};
 use onnxc_ir::graph::build::GraphBuilder;
-use onnxc_ir::graph::{Attr, Attrs, Graph, ValueId};
+use onnxc_ir::graph::{Attr, Attrs, Graph, OpName, Type, ValueId};
 
 /// Caches so small that one image fits and few don't.
 const SMALL: Machine = Machine { l2_bytes: 300, l3_bytes: 1 << 20, ..Machine::USUAL };
@@ -61,6 +61,14 @@ fn shapes_of_all_samples_are_cut() {
         node(b, "Reshape", Attrs::default().with("allowzero", Attr::Int(0)), &[y, back])
     };
     assert_eq!(left("4", shuffled), ["Scan", "ReduceMean"]);
+    let resized = |b: &mut GraphBuilder, x| {
+        let sizes = Some(ints(b, &[4, 2, 6, 5]));
+        let word = |s: &str| Attr::Str(s.into());
+        let attrs = Attrs::default().with("mode", word("nearest")).with("coords", word("asymmetric"));
+        let attrs = attrs.with("rounding", word("floor")).with("policy", word("stretch"));
+        b.node(OpName::onnx("Resize"), attrs, &[Some(x), None, None, sizes], vec![Type::unknown()])[0]
+    };
+    assert_eq!(left("4", resized), ["Scan", "ReduceMean"]);
 }
 
 #[test]
@@ -82,6 +90,15 @@ fn nodes_that_mix_samples_end_the_run() {
         node(b, "Transpose", none().with("perm", Attr::Ints(vec![1, 0, 2, 3])), &[y])
     };
     assert_eq!(left("4", turned), ["Scan", "Reshape", "Transpose", "Conv", "ReduceMean"]);
+}
+
+#[test]
+fn what_does_not_take_one_sample_ends_the_run() {
+    let cropped = |b: &mut GraphBuilder, x| {
+        let shape = ints(b, &[4, 2, 4, 4]);
+        node(b, "CenterCropPad", Attrs::default(), &[x, shape])
+    };
+    assert_eq!(left("4", cropped), ["Scan", "CenterCropPad", "Conv", "ReduceMean"]);
 }
 
 #[test]
