@@ -74,9 +74,10 @@ fn split(graph: &Graph, registry: &Registry, nodes: &[NodeId], size: &Sym) -> Re
         region.nodes.push(n);
     }
     let wrapped = body.patch.nodes().len();
-    region.results = leaving.iter().map(|&v| body.result(v)).collect::<Option<_>>().ok_or(0usize)?;
+    let images = images(before, nodes, &leaving);
+    region.results = images.iter().map(|&(v, image)| body.result(v, image)).collect::<Option<_>>().ok_or(0usize)?;
     region.nodes.extend(&body.patch.nodes()[wrapped..]);
-    scan(&mut graph, nodes, &given, region, &leaving);
+    scan(&mut graph, nodes, &given, region, &images).ok_or(0usize)?;
     let wanted = graph.clone();
     let failed = infer_graph(&mut graph, registry).has_errors();
     let fits = |n: &NodeId| graph.nodes[*n].outputs.iter().all(|v| graph.tensor_type(*v) == wanted.tensor_type(*v));
@@ -88,20 +89,66 @@ fn split(graph: &Graph, registry: &Registry, nodes: &[NodeId], size: &Sym) -> Re
     }
 }
 
-/// Puts a Scan of a region in the place of the first of the nodes that it has taken.
-fn scan(graph: &mut Graph, nodes: &[NodeId], given: &BTreeSet<ValueId>, region: Region, leaving: &[ValueId]) {
+/// Channels from which on images are stored channels last.
+const CHANNELS: i64 = 16;
+
+/// What leaves nodes, and whether convolutions may read it, which want it channels last: then it leaves like that.
+fn images(graph: &Graph, nodes: &[NodeId], leaving: &[ValueId]) -> Vec<(ValueId, bool)> {
+    let uses = Uses::new(graph);
+    let image = |v: ValueId| {
+        let shape = graph.tensor_type(v).map_or(&[][..], |t| &t.shape);
+        let read = uses.of(v).iter().any(|u| matches!(u, Use::Input(n, _) if !nodes.contains(n)));
+        let wide = shape.get(1).and_then(Sym::as_int).is_some_and(|c| c >= CHANNELS);
+        read && wide && shape[2..].iter().any(|d| !d.is_one())
+    };
+    leaving.iter().map(|&v| (v, image(v))).collect()
+}
+
+/// Which axes a Transpose takes where: channels last, and back.
+fn turns(rank: usize) -> [Vec<i64>; 2] {
+    let last = rank as i64 - 1;
+    [[0].into_iter().chain(2..=last).chain([1]).collect(), [0, last].into_iter().chain(1..last).collect()]
+}
+
+/// Puts a Scan of a region in the place of the first of the nodes that it has taken. What leaves it channels last is turned
+/// back behind it, which moves nothing where it is stored channels last.
+fn scan(
+    graph: &mut Graph,
+    nodes: &[NodeId],
+    given: &BTreeSet<ValueId>,
+    region: Region,
+    leaving: &[(ValueId, bool)],
+) -> Option<()> {
     let id = graph.nodes.next_key();
     let attrs = Attrs::default().with("num_scan_inputs", Attr::Int(given.len() as i64));
     let inputs = given.iter().map(|&v| Some(v)).collect();
     let name = format!("{}/samples", graph.nodes[nodes[0]].name);
-    for (k, &v) in leaving.iter().enumerate() {
-        graph.values[v].def = ValueDef::Node(id, k as u32);
+    graph.nodes.push(Node { name, op: OpName::onnx("Scan"), attrs, inputs, outputs: vec![], regions: vec![region] });
+    let mut behind = Patch::new(PASS.name, id);
+    for (k, &(v, image)) in leaving.iter().enumerate() {
+        let def = ValueDef::Node(id, k as u32);
+        if !image {
+            graph.values[v].def = def;
+            graph.nodes[id].outputs.push(v);
+            continue;
+        }
+        let t = graph.tensor_type(v)?.clone();
+        let [there, back] = turns(t.rank());
+        let shape = there.iter().map(|&a| t.shape[a as usize].clone()).collect();
+        let name = format!("{}/channels_last", graph.values[v].name);
+        let turned = new_value(graph, &name, Type::Tensor(TensorType { shape, ..t }), def);
+        graph.nodes[id].outputs.push(turned);
+        let attrs = Attrs::default().with("perm", Attr::Ints(back));
+        behind.node(graph, OpName::onnx("Transpose"), attrs, &[Some(turned)], vec![]);
+        let turn = *behind.nodes().last()?;
+        graph.nodes[turn].outputs = vec![v];
+        graph.values[v].def = ValueDef::Node(turn, 0);
     }
-    let (op, outputs) = (OpName::onnx("Scan"), leaving.to_vec());
-    graph.nodes.push(Node { name, op, attrs, inputs, outputs, regions: vec![region] });
+    let at = graph.body.nodes.iter().position(|n| *n == nodes[0])?;
+    graph.body.nodes.splice(at..=at, [id].into_iter().chain(behind.nodes().iter().copied()));
     let taken: BTreeSet<&NodeId> = nodes[1..].iter().collect();
     graph.body.nodes.retain(|n| !taken.contains(n));
-    graph.body.nodes.iter_mut().filter(|n| **n == nodes[0]).for_each(|n| *n = id);
+    Some(())
 }
 
 /// The body of the Scan under construction.
@@ -132,10 +179,19 @@ impl Body<'_> {
         Some(param)
     }
 
-    /// What is stacked for a value that others use.
-    fn result(&mut self, v: ValueId) -> Option<ValueId> {
-        let ty = self.single(v, false)?;
-        Some(self.axis("Squeeze", self.inner[&v], ty))
+    /// What is stacked for a value that others use, `image`s channels last.
+    fn result(&mut self, v: ValueId, image: bool) -> Option<ValueId> {
+        let (mut inner, ty) = (self.inner[&v], self.graph.tensor_type(v)?.clone());
+        let mut shape = ty.shape.clone();
+        shape[0] = Sym::int(1);
+        if image {
+            let [there, _] = turns(shape.len());
+            shape = there.iter().map(|&a| shape[a as usize].clone()).collect();
+            let attrs = Attrs::default().with("perm", Attr::Ints(there));
+            let turned = Type::Tensor(TensorType { shape: shape.clone(), ..ty.clone() });
+            inner = self.patch.node(self.graph, OpName::onnx("Transpose"), attrs, &[Some(inner)], vec![turned])[0];
+        }
+        Some(self.axis("Squeeze", inner, Type::Tensor(TensorType { shape: shape.split_off(1), ..ty })))
     }
 
     /// Adds or takes away the first axis.

@@ -92,6 +92,25 @@ fn nodes_that_mix_samples_end_the_run() {
     assert_eq!(left("4", turned), ["Scan", "Reshape", "Transpose", "Conv", "ReduceMean"]);
 }
 
+/// What convolutions behind the Scan read is stored channels last on both sides, so that it is moved once.
+#[test]
+fn what_leaves_for_convolutions_is_channels_last() {
+    let mut net = Net::new(3);
+    let x = net.b.tensor_input("x", DType::F32, &["4", "16", "24", "24"]);
+    let z = [1, 2, 2].into_iter().fold(x, |x, stride| net.conv(x, [16, 16], stride, 1));
+    let graph = net.b.finish(&[z]);
+    // Four images of 24x24 are larger than the cache, of 12x12 they aren't.
+    let machine = Machine { l2_bytes: 38_000, ..SMALL };
+    let x = numbers(&[4, 16, 24, 24]);
+    let (graph, assembled) = lowered_for(machine, &graph, &[x], "cut");
+    let ops: Vec<&str> = graph.body.nodes.iter().map(|&n| &*graph.nodes[n].op.name).collect();
+    assert_eq!(ops, ["Scan", "Transpose", "Conv", "Reorder"]);
+    let steps: Vec<String> = assembled.steps.iter().map(|s| s.ops.join("+")).collect();
+    // The first Transpose is where the convolution writes, the second copies into a border.
+    let expected = ["Scan", "Unsqueeze", "Conv", "Conv+Transpose", "Squeeze", "Transpose", "Conv", "onnxc.Reorder"];
+    assert_eq!(steps, expected, "{graph}");
+}
+
 #[test]
 fn what_does_not_take_one_sample_ends_the_run() {
     let cropped = |b: &mut GraphBuilder, x| {
