@@ -22,7 +22,8 @@
 //!   }
 //! }
 //! ```
-//! A loop is an axis and its block, `~` if blocks are about equal, `?` if whole blocks are guarded; `at y 2` is inside two loops of stage y.
+//! A loop is an axis and its block, `~` if blocks are about equal, `?` if whole blocks are guarded, `!` if blocks of any size are
+//! one loop; `at y 2` is inside two loops of stage y.
 //! `~~` where smaller tiles make up for that; `few [1 96, 2 48]`: so much along the lanes where the tile has one row, or two.
 //! Expressions: `a[i, j]` loads; an index is a symbolic integer as it stands, or any expression. As a value, a symbolic
 //! integer is `int(2*i + 1)`. Literals: `0.5` is an f32, `true` a bool, others carry their type: `4i64`, `0.5f64`.
@@ -183,6 +184,7 @@ fn loops(list: &[Loop]) -> String {
         Cut::Even => format!("{} ~{}", l.axis, l.block),
         Cut::Graded => format!("{} ~~{}", l.axis, l.block),
         Cut::Guarded => format!("{} {}?", l.axis, l.block),
+        Cut::Alike => format!("{} {}!", l.axis, l.block),
     });
     each.collect::<Vec<_>>().join(", ")
 }

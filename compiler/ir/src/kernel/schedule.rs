@@ -12,7 +12,7 @@
 //!
 //! Does NOT say what is computed, and nothing here can change it, but for the order of sums and where they are rounded.
 
-use super::{BinOp, Body, DefId, Expr, ExprKind, Kernel, ReduceOp};
+use super::{Axis, BinOp, Body, DefId, Expr, ExprKind, Kernel, ReduceOp};
 use onnxc_base::DType;
 use onnxc_base::sym::Symbol;
 
@@ -153,6 +153,9 @@ pub enum Cut {
     /// Each block starts at a multiple of its size and is whole. Points beyond the extent are computed in registers
     /// (`acc`) but not stored. Only for the last loop of an axis of a stage with `acc`.
     Guarded,
+    /// Each block starts at a multiple of its size; the rest is a smaller block. Where the number isn't known, every block is as
+    /// long as a run says: there is one loop over all of them. Not for the last loop of an axis.
+    Alike,
 }
 
 /// What a tile of few rows takes along the lanes.
@@ -177,6 +180,12 @@ impl Loop {
     /// A loop whose blocks start at multiples of their size.
     pub fn new(axis: &Symbol, block: u32) -> Loop {
         Loop { axis: axis.clone(), block, cut: Cut::Aligned }
+    }
+
+    /// A loop over blocks of an axis with loops inside: there once, also where only a run knows how many points there are.
+    pub fn blocks(axis: &Axis, block: u32) -> Loop {
+        let alike = axis.extent.as_int().is_none() && block > 1;
+        Loop { axis: axis.var.clone(), block, cut: if alike { Cut::Alike } else { Cut::Aligned } }
     }
 
     /// A loop over blocks of at most this size, as equal as can be.

@@ -15,6 +15,8 @@ pub(super) struct Part {
     pub start: Start,
     /// Points of each.
     pub len: Sym,
+    /// What there is, if the last block may be so much shorter.
+    pub end: Option<Sym>,
 }
 
 /// Where block k begins.
@@ -48,8 +50,9 @@ pub(super) enum Kind {
     /// Points of a tile, or unrolled iterations: a rest is done one by one. `even` blocks may be of unequal size, or
     /// overlap if `again` allows points to be computed twice.
     Points { even: bool, again: bool },
-    /// Blocks with loops inside: the rest is a smaller block.
-    Blocks { even: bool },
+    /// Blocks with loops inside: the rest is a smaller block. Of a length that isn't known there are `alike` blocks, each of a
+    /// length that isn't known.
+    Blocks { even: bool, alike: bool },
     /// Whole blocks, the last of which may reach beyond.
     Whole,
 }
@@ -67,7 +70,7 @@ pub(super) fn cut(len: &Sym, block: u32, kind: Kind) -> Vec<Part> {
 }
 
 fn every(count: Sym, first: Sym, step: i64, len: Sym) -> Part {
-    Part { count, start: Start::Every { first, step }, len }
+    Part { count, start: Start::Every { first, step }, len, end: None }
 }
 
 fn fixed(n: i64, block: i64, kind: Kind) -> Vec<Part> {
@@ -76,7 +79,7 @@ fn fixed(n: i64, block: i64, kind: Kind) -> Vec<Part> {
     {
         return parts;
     }
-    let even = matches!(kind, Kind::Points { even: true, .. } | Kind::Blocks { even: true });
+    let even = matches!(kind, Kind::Points { even: true, .. } | Kind::Blocks { even: true, .. });
     let parts = if even {
         equal_parts(n, block)
     } else {
@@ -118,7 +121,7 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
                 let done = &blocks * (block / lanes);
                 let rest = n.ceildiv(&Sym::int(lanes)) - &done;
                 let start = Start::Clamped { first: whole, step: lanes, last: n - lanes };
-                parts.push(Part { count: rest * &enough, start, len: Sym::int(lanes) });
+                parts.push(Part { count: rest * &enough, start, len: Sym::int(lanes), end: None });
                 parts.push(every(at_most_one(n.clone()) * (1 - &enough), Sym::int(0), lanes, n.clone()));
                 return parts;
             }
@@ -139,6 +142,9 @@ fn symbolic(n: &Sym, block: i64, kind: Kind) -> Vec<Part> {
         Kind::Points { .. } => {
             vec![every(blocks, Sym::int(0), block, b), every(n - &whole, whole, 1, Sym::int(1))]
         }
+        Kind::Blocks { alike: true, .. } => {
+            vec![Part { end: Some(n.clone()), ..every(n.ceildiv(&b), Sym::int(0), block, b) }]
+        }
         Kind::Blocks { .. } | Kind::Whole => {
             let rest = n - &whole;
             vec![every(blocks, Sym::int(0), block, b), every(at_most_one(rest.clone()), whole, block, rest)]
@@ -155,7 +161,7 @@ pub(super) fn even_tiles(n: &Sym, block: i64) -> Vec<Part> {
     let enough = Sym::min(&n.floordiv(&Sym::int(block - 1)), &Sym::int(1));
     let run = |count: Sym, first: Sym, size: i64| {
         let start = Start::Clamped { first, step: size, last: n - size };
-        Part { count, start, len: Sym::int(size) }
+        Part { count, start, len: Sym::int(size), end: None }
     };
     let small = run(enough * (&tiles - &large), &large * block, block - 1);
     vec![run(large, Sym::int(0), block), small]
@@ -197,7 +203,8 @@ mod tests {
                     Start::Every { first, step } => eval(first) + k * step,
                     Start::Clamped { first, step, last } => (eval(first) + k * step).min(eval(last)),
                 };
-                (at..at + eval(&p.len)).for_each(|i| seen[i as usize] += 1);
+                let end = p.end.as_ref().map_or(i64::MAX, eval);
+                (at..(at + eval(&p.len)).min(end)).for_each(|i| seen[i as usize] += 1);
             }
         }
         seen
@@ -209,8 +216,9 @@ mod tests {
             Kind::Lanes { lanes: 4, again: false },
             Kind::Points { even: true, again: false },
             Kind::Points { even: false, again: true },
-            Kind::Blocks { even: false },
-            Kind::Blocks { even: true },
+            Kind::Blocks { even: false, alike: false },
+            Kind::Blocks { even: true, alike: false },
+            Kind::Blocks { even: false, alike: true },
         ];
         for n in 0..40 {
             for len in [Sym::int(n), Sym::var("n")] {

@@ -52,6 +52,7 @@ fn cut_at(part: Part, from: i64, to: i64) -> Vec<Part> {
         count: Sym::int(n),
         start: Start::Every { first: Sym::int(begins(k)), step },
         len: part.len.clone(),
+        end: None,
     };
     runs.into_iter().filter(|r| r.1 > 0).map(run).collect()
 }
@@ -62,7 +63,7 @@ mod tests {
 
     fn runs(count: i64, len: i64, from: i64, to: i64) -> Vec<(Option<i64>, Option<i64>)> {
         let start = Start::Every { first: Sym::int(0), step: len };
-        let part = Part { count: Sym::int(count), start, len: Sym::int(len) };
+        let part = Part { count: Sym::int(count), start, len: Sym::int(len), end: None };
         let first = |p: &Part| match &p.start {
             Start::Every { first, .. } | Start::Clamped { first, .. } => first.as_int(),
         };

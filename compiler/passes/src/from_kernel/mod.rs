@@ -15,6 +15,7 @@ mod eval;
 mod frame;
 mod fused;
 mod graded;
+mod guarded;
 mod inherit;
 mod machine;
 mod near;

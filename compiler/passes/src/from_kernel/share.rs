@@ -84,7 +84,7 @@ impl<'k> Cx<'k> {
             let parts = self.parts(stage, at, &domain, l.block)?;
             counts.push(parts.iter().fold(Sym::int(0), |n, p| n + &p.count));
             match &parts[..] {
-                [only] => domain = self.block_of(&domain, l, Sym::int(0), only),
+                [only] if only.end.is_none() => domain = self.block_of(&domain, l, Sym::int(0), only),
                 _ => unequal.push(&l.axis),
             }
         }
@@ -172,6 +172,7 @@ impl<'k> Cx<'k> {
             count: groups.clone(),
             start: Start::Every { first: first + &(&from * *step), step: step * group },
             len: Sym::int(i64::from(several)),
+            end: None,
         };
         self.part(&l.axis, &wide, false, |cx, lo| {
             let domain = cx.block_of(domain, l, lo, &wide);

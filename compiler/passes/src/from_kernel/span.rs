@@ -8,7 +8,7 @@ use super::{Cx, Env};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{Diagnostic, Ranges, Sym};
 use onnxc_ir::kernel::reach::reached_by;
-use onnxc_ir::kernel::{Body, DefId, Kernel, Src, Stage};
+use onnxc_ir::kernel::{Body, Cut, DefId, Kernel, Src, Stage};
 use std::collections::BTreeMap;
 
 /// `len` points of an axis from `lo` on.
@@ -34,8 +34,9 @@ pub(super) fn typical(kernel: &Kernel, stage: &Stage, depth: usize) -> Domain {
         if let Some(span) = domain.get_mut(&l.axis) {
             let block = i64::from(l.block);
             if span.len.as_int().is_none_or(|n| n > block) {
-                // A loop over points of an empty axis runs for none.
-                let known = block == 1 || span.len.as_int().is_some();
+                // A loop over points of an empty axis runs for none. Blocks whose code is there once are as far apart as
+                // whole ones are: distances that are known cost nothing.
+                let known = block == 1 || span.len.as_int().is_some() || l.cut == Cut::Alike;
                 let len = if known { Sym::int(block) } else { Sym::min(&span.len, &Sym::int(block)) };
                 *span = Span { lo: block * Sym::var(format!("{}.block", l.axis).as_str()), len };
             }

@@ -145,18 +145,33 @@ impl<'k> Cx<'k> {
     }
 
     /// What a block of a loop, from `lo` on, leaves of the domain.
-    pub(super) fn block_of(&self, domain: &Domain, l: &Loop, lo: Sym, part: &Part) -> Domain {
+    pub(super) fn block_of(&mut self, domain: &Domain, l: &Loop, lo: Sym, part: &Part) -> Domain {
         let mut domain = domain.clone();
         if let Some(span) = domain.get_mut(&l.axis) {
-            *span = Span { lo: self.ranges.simplify(&(&span.lo + &lo)), len: part.len.clone() };
+            let len = match &part.end {
+                Some(end) => self.shorter(&l.axis, &part.len, &(end - &lo)),
+                None => part.len.clone(),
+            };
+            *span = Span { lo: self.ranges.simplify(&(&span.lo + &lo)), len };
         }
         domain
+    }
+
+    /// The length of a block of which so much is there: one point at least. Under a name of its own.
+    fn shorter(&mut self, axis: &Symbol, len: &Sym, there: &Sym) -> Sym {
+        let len = Sym::min(len, there);
+        let value = self.f.sym(&len);
+        let name = self.fresh(axis, &(&len + 1));
+        self.f.bind(name.clone(), value);
+        let typical = Some(self.ranges.estimate(&len));
+        self.ranges.insert(name.clone(), Range { lo: Some(1), hi: Some(len), typical });
+        Sym::var(name)
     }
 
     fn kind(&self, stage: &Stage, at: usize, l: &Loop) -> Kind {
         match &stage.vector {
             _ if l.cut == Cut::Guarded => Kind::Whole,
-            _ if !stage.is_tile_loop(at) => Kind::Blocks { even: l.cut == Cut::Even },
+            _ if !stage.is_tile_loop(at) => Kind::Blocks { even: l.cut == Cut::Even, alike: l.cut == Cut::Alike },
             Some(v) if v.axis == l.axis => Kind::Lanes { lanes: v.lanes, again: l.cut == Cut::Even },
             _ => Kind::Points { even: l.cut == Cut::Even, again: true },
         }

@@ -10,8 +10,8 @@ use super::span::Domain;
 use super::{Cx, Env};
 use onnxc_base::sym::Symbol;
 use onnxc_base::{DType, Diagnostic, Sym};
-use onnxc_ir::kernel::{Axis, BinOp, Body, Cut, DefId, Expr, ExprKind, Src, Stage};
-use onnxc_ir::loops::{CmpOp, Op, Stmt, Ty, Value, Var};
+use onnxc_ir::kernel::{Axis, BinOp, Body, DefId, Expr, ExprKind, Src, Stage};
+use onnxc_ir::loops::{CmpOp, Op, Ty, Value, Var};
 
 /// The shape of a tile at one place.
 #[derive(Clone, Debug)]
@@ -48,67 +48,34 @@ impl<'k> Cx<'k> {
     pub(super) fn tile(&mut self, stage: &'k Stage, domain: &Domain) -> Result<(), Diagnostic> {
         let tile = self.tile_of(stage, domain)?;
         let acc = self.accumulate(stage, &tile)?;
-        let guarded = self.guarded(stage, domain);
+        if let Some(guarded) = self.guarded(stage, domain) {
+            return self.store_within(stage, &tile, acc, &guarded);
+        }
         let mut memo = Memo::default();
         if let (Body::Map(value), None) = (&self.kernel.defs[stage.def].body, acc) {
             memo = self.together(&tile, &tile.env, value, memo)?;
         }
+        self.store_tile(stage, &tile, acc, memo)
+    }
+
+    /// Stores every point.
+    pub(super) fn store_tile(
+        &mut self,
+        stage: &Stage,
+        tile: &Tile,
+        acc: Option<(DefId, Var)>,
+        mut memo: Memo,
+    ) -> Result<(), Diagnostic> {
         for point in tile.points() {
-            if !guarded.is_empty() {
-                self.store_guarded(stage, &tile, point, acc, &guarded)?;
-                continue;
-            }
             let mut e = Eval::new(self, tile.lane.clone(), tile.env.clone());
             e.memo = memo;
-            e.at(&tile, point, &[]);
+            e.at(tile, point, &[]);
             e.acc = acc.map(|(def, var)| e.acc_at(def, var, point));
             let value = e.stage_value(stage.def)?;
             e.store(stage.def, value)?;
             memo = e.memo;
         }
         Ok(())
-    }
-
-    /// The axes along which a tile may reach beyond the extent.
-    fn guarded(&self, stage: &Stage, domain: &Domain) -> Vec<Axis> {
-        let axes = self.kernel.defs[stage.def].axes.iter();
-        let guarded = axes.filter(|a| stage.loops.iter().any(|l| l.axis == a.var && l.cut == Cut::Guarded));
-        let beyond = |a: &&Axis| {
-            let span = &domain[&a.var];
-            self.ranges.prove_le(&(&span.lo + &span.len), &a.extent) != Some(true)
-        };
-        guarded.filter(beyond).cloned().collect()
-    }
-
-    /// Stores one point if it is within the extents.
-    fn store_guarded(
-        &mut self,
-        stage: &Stage,
-        tile: &Tile,
-        point: (usize, u32),
-        acc: Option<(DefId, Var)>,
-        guarded: &[Axis],
-    ) -> Result<(), Diagnostic> {
-        let mut e = Eval::new(self, tile.lane.clone(), tile.env.clone());
-        e.at(tile, point, &[]);
-        let mut inside: Option<Value> = None;
-        for a in guarded {
-            let test = e.below(&Sym::var(a.var.clone()), &a.extent);
-            inside = Some(match inside {
-                Some(i) => e.cx.f.binary(BinOp::And, i, test),
-                None => test,
-            });
-        }
-        let Some(cond) = inside else { return Ok(()) };
-        self.f.open_block();
-        let mut e = Eval::new(self, tile.lane.clone(), tile.env.clone());
-        e.at(tile, point, &[]);
-        e.acc = acc.map(|(def, var)| e.acc_at(def, var, point));
-        let stored = e.stage_value(stage.def).and_then(|v| e.store(stage.def, v));
-        let then = self.f.close_block();
-        let (els, ()) = self.f.block(|_| ());
-        self.f.stmt(Stmt::If { cond, then, els });
-        stored
     }
 
     pub(super) fn tile_of(&mut self, stage: &Stage, domain: &Domain) -> Result<Tile, Diagnostic> {

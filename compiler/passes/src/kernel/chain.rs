@@ -59,7 +59,7 @@ pub fn blocked(kernel: &Kernel, mut s: Stage, sizes: [i64; 2]) -> Stage {
     let sizes = &sizes[2 - inner.len()..];
     let (mut first, rest): (Vec<Loop>, Vec<Loop>) =
         s.loops.into_iter().partition(|l| outer.iter().any(|a| a.var == l.axis));
-    first.extend(inner.iter().zip(sizes).map(|(a, size)| Loop::new(&a.var, *size as u32)));
+    first.extend(inner.iter().zip(sizes).map(|(a, size)| Loop::blocks(a, *size as u32)));
     // A block inside is no larger than the one outside.
     let within = |l: Loop| match inner.iter().position(|a| a.var == l.axis) {
         Some(i) => Loop { block: l.block.min(sizes[i] as u32), ..l },

@@ -101,6 +101,7 @@ impl Parser<'_> {
                 true if graded => Cut::Graded,
                 true => Cut::Even,
                 false if self.c.eat("?") => Cut::Guarded,
+                false if self.c.eat("!") => Cut::Alike,
                 false => Cut::Aligned,
             };
             all.push(Loop { axis, block, cut });

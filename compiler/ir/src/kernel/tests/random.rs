@@ -231,7 +231,7 @@ impl Maker {
                     .map(|_| Loop {
                         axis: m.pick(&symbols),
                         block: m.roll(9) as u32,
-                        cut: m.pick(&[Cut::Aligned, Cut::Even, Cut::Graded, Cut::Guarded]),
+                        cut: m.pick(&[Cut::Aligned, Cut::Even, Cut::Graded, Cut::Guarded, Cut::Alike]),
                     })
                     .collect::<Vec<_>>()
             };

@@ -164,6 +164,9 @@ impl<'c, 'a> Rules<'c, 'a> {
         for (i, l) in s.loops.iter().enumerate().filter(|(_, l)| l.cut == Cut::Graded) {
             self.require(s.is_tile_loop(i), |_| format!("loop '{}' can't have tiles of several sizes", l.axis));
         }
+        for (i, l) in s.loops.iter().enumerate().filter(|(_, l)| l.cut == Cut::Alike) {
+            self.require(!s.is_tile_loop(i), |_| format!("loop '{}' is over no blocks with loops inside", l.axis));
+        }
         if let Some(axis) = &s.ahead {
             let known = own.iter().any(|a| a.var == *axis);
             self.require(known, |_| format!("the definition has no axis '{axis}' to fetch ahead along"));

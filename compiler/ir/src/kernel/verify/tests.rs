@@ -109,7 +109,7 @@ fn legal_schedules() {
          stage m at z 2: loops [o3 1, i3 1], over [j3 32], vector j3 8 stage z: loops [o4 1, i4 1, j4 1], parallel",
         "stage t: loops [a 1, b 1] stage y acc c: loops [o2 1, i2 ~~6, j2 4], over [q 1], vector j2 4, few [1 16, 2 8]
          stage m: loops [i3 1, o3 1], over [j3 1] stage z: loops [j4 1, i4 1, o4 1]",
-        "stage t: loops [b 1, a 1] stage c: loops [o 4, j 8, i ~6, j 4, o 1], over [q 3], vector j 4 stage y: loops [i2 1, j2 1, o2 1]
+        "stage t: loops [b 1, a 1] stage c: loops [o 4, j 8!, i ~6, j 4, o 1], over [q 3], vector j 4 stage y: loops [i2 1, j2 1, o2 1]
          stage m: loops [i3 1, o3 1], over [j3 1] stage z: loops [i4 1, j4 1, o4 1]",
         ] {
         let text = format!("kernel @k {{ {CONV} schedule {{ {schedule} }} }}");
@@ -132,7 +132,7 @@ fn broken_schedules() {
          stage m at z 3: loops [o3 1, i3 1], over [j3 1] stage z: loops [o4 1, i4 1, j4 1]",
         "stage t: loops [a 1, b 1], few [1 4] stage y acc c: loops [o2 1, i2 ~~6, i2 2, j2 8], over [q 1], vector j2 8,
          few [2 12, 1 8], ahead o2 stage m at z 3: loops [o3 1, i3 1], over [j3 1]
-         stage z: loops [o4 1, i4 1, j4 4], vector j4 4, few [1 8]",
+         stage z: loops [o4 1, i4 1!, j4 4], vector j4 4, few [1 8]",
     ]
     .map(|s| format!("kernel @k {{ {CONV} schedule {{ {s} }} }}"))
     .to_vec();

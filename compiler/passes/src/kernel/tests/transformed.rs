@@ -318,6 +318,21 @@ fn symbolic_batches_in_the_transformed_domain() {
     }
 }
 
+/// The code of a block is there once, for blocks of any size, and of what is there its products are the tiles.
+#[test]
+fn blocks_of_any_size_are_one_loop() {
+    let (mut k, _) = conv_last(&["1", "h", "w", "16"], 16, 1, true);
+    ["h", "w"].iter().for_each(|d| k.ranges.set_typical(*d, 224));
+    for (h, w) in [(0, 4), (1, 1), (3, 17), (9, 63), (4, 65), (22, 300)] {
+        let at = [("h", h as i64), ("w", w as i64)];
+        agree(k.clone(), &at, &[numbers(&[1, h, w, 16]), numbers(&[16])]);
+    }
+    optimise(&mut k, MACHINES[0]).expect("constants evaluate");
+    assert!(transformed(&k), "{k}");
+    let text = from_kernel(&k, "k", MACHINES[0]).expect("it can be lowered").func.to_string();
+    assert_eq!(text.matches("for %c.m.a").count(), 1, "{text}");
+}
+
 /// The transform reads whole vectors: of columns of tiles, or where a row has few, of channels and columns as one axis.
 #[test]
 fn transforms_of_few_channels_have_lanes() {

@@ -44,7 +44,7 @@ pub fn schedule(kernel: &mut Kernel, w: &Winograd, machine: Machine) -> Option<(
         let inside = outside + usize::from(stored == last && !w.planar);
         stages.push(Stage { at: at(inside), parallel: false, ahead, ..products });
         if stored == last {
-            stages.push(blocked(result, outside, sizes));
+            stages.push(blocked(kernel, result, outside, sizes));
         } else {
             // One panel after the other only pays if what it needs is made for it.
             let loops = without_panels(&result.loops);
@@ -93,10 +93,11 @@ fn result_stage(kernel: &Kernel, w: &Winograd, (sum, stored): (DefId, DefId), la
 }
 
 /// A stage per block of rows and columns; their loops come after those of the axes outside of them.
-fn blocked(mut s: Stage, outside: usize, [rows, columns]: [i64; 2]) -> Stage {
-    let of = |n: usize, s: &Stage| s.loops[outside - 1 + n].axis.clone();
-    let (row, column) = (of(0, &s), of(1, &s));
-    s.loops.splice(outside - 2..outside - 2, [Loop::new(&row, rows as u32), Loop::new(&column, columns as u32)]);
+fn blocked(kernel: &Kernel, mut s: Stage, outside: usize, sizes: [i64; 2]) -> Stage {
+    let axes = &kernel.defs[s.def].axes;
+    let of = |n: usize| axes.iter().find(|a| a.var == s.loops[outside - 1 + n].axis);
+    let blocks: Vec<Loop> = (0..2).filter_map(|n| Some(Loop::blocks(of(n)?, sizes[n] as u32))).collect();
+    s.loops.splice(outside - 2..outside - 2, blocks);
     s
 }
 
