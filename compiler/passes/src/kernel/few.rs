@@ -1,8 +1,10 @@
-//! Few rows of products whose number of rows only a run knows, and usually is one.
+//! Few rows of products whose number of rows only a run knows.
 //!
-//! The register tile of such a product is chosen for many rows. Fewer than a tile's would be done one by one, and so few rows
-//! have few sums: each multiply-add waits for the one before. So tiles of fewer rows are there, too, and those of
-//! the fewest rows take several of the tile's blocks along the lanes at once.
+//! The register tile of such a product is chosen for as many rows as are usual, about equal tiles of which may make up
+//! another number badly: 40 columns of an image are two tiles of 28 that compute 54, and fewer than a tile's are done one by
+//! one, where each multiply-add waits for the one before. So tiles of fewer rows are there, too, unless so many are usual that
+//! about equal tiles make up any number. Where one row is usual, those of the fewest take several of the tile's blocks along
+//! the lanes at once.
 //!
 //! Not where the loop over panels is outside of the rows, as they come from beyond the caches: then memory is what few rows
 //! wait for. Does NOT change the order of any sum: a row's results don't depend on how many others there are.
@@ -14,6 +16,8 @@ use onnxc_ir::kernel::{Axis, Cut, Few, Kernel, Stage};
 
 /// The most vectors of few rows: beyond this nothing gets faster.
 const MAX_VECTORS: u32 = 12;
+/// How many times fewer than usual rows may well be: those of an image that is half as high and wide.
+const SMALLER: i64 = 4;
 
 /// True if the number of an axis' points is known to a run only, and usually is one.
 pub fn usually_one(kernel: &Kernel, extent: &Sym) -> bool {
@@ -36,7 +40,7 @@ pub fn few(kernel: &mut Kernel, machine: Machine) {
     kernel.schedule.stages = stages;
 }
 
-/// Lets there be tiles of fewer rows; gives the number of the loop along the lanes, and of the rows.
+/// Lets there be tiles of fewer rows; gives the number of the loop along the lanes, and of the rows, where one is usual.
 fn rows(kernel: &Kernel, stage: &mut Stage) -> Option<(usize, u32)> {
     let l = stage.vector.as_ref()?;
     let lanes = stage.loops.iter().rposition(|x| x.axis == l.axis)?;
@@ -44,11 +48,19 @@ fn rows(kernel: &Kernel, stage: &mut Stage) -> Option<(usize, u32)> {
     let in_tile: Vec<&Axis> = axes.iter().filter(|a| a.var != l.axis && stage.tile(&a.var) > 1).collect();
     let [axis] = in_tile[..] else { return None };
     let at = stage.loops.iter().rposition(|x| x.axis == axis.var)?;
-    if !usually_one(kernel, &axis.extent) || at > lanes || stage.loops[at].cut != Cut::Even {
+    let block = stage.loops[at].block;
+    if !any_number(kernel, &axis.extent, block) || at > lanes || stage.loops[at].cut != Cut::Even {
         return None;
     }
     stage.loops[at].cut = Cut::Graded;
-    Some((lanes, stage.loops[at].block))
+    usually_one(kernel, &axis.extent).then_some((lanes, block))
+}
+
+/// True if the number of an axis' points is known to a run only, and may well be one that about equal tiles of so many rows
+/// don't make up: from about their square on they do.
+fn any_number(kernel: &Kernel, extent: &Sym, rows: u32) -> bool {
+    let square = i64::from(rows) * i64::from(rows.saturating_sub(1));
+    extent.as_int().is_none() && kernel.ranges.estimate(extent) < SMALLER * square
 }
 
 /// What tiles of few rows take along the lanes, which are loop number `at`.
@@ -83,7 +95,7 @@ mod tests {
     use crate::kernel::tests::{agree, numbers, syms};
     use onnxc_base::{DType, Ranges};
     use onnxc_ir::kernel::build::load;
-    use onnxc_ir::kernel::{Kernel, KernelBuilder, ReduceOp, UnOp, build};
+    use onnxc_ir::kernel::{Cut, Kernel, KernelBuilder, ReduceOp, UnOp, build};
 
     /// A product of `m` rows with constants, and something done to each of its elements.
     fn product(over: i64, columns: i64) -> Kernel {
@@ -146,6 +158,25 @@ mod tests {
         let text = from_kernel(&k, "k", Machine::USUAL).expect("it can be lowered").func.to_string();
         let first = text.split("for %").nth(1).expect("a loop");
         assert!(first.starts_with("r2"), "{text}");
+    }
+
+    #[test]
+    fn rows_that_make_no_equal_tiles_go_in_smaller_ones() {
+        let scheduled = |typical: i64| {
+            let mut k = product(64, 24);
+            k.ranges.set_typical("m", typical);
+            optimise(&mut k, Machine::USUAL).expect("constants evaluate");
+            let stage = k.schedule.stages.last().expect("a product").clone();
+            assert!(stage.few.is_empty());
+            stage.loops.iter().any(|l| l.cut == Cut::Graded)
+        };
+        assert!(scheduled(20));
+        assert!(!scheduled(4000), "of so many rows any number is a sum of about equal tiles");
+        for m in [0, 1, 3, 9, 17, 23] {
+            let mut k = product(33, 24);
+            k.ranges.set_typical("m", 20);
+            agree(k, &[("m", m)], &[numbers(&[m as usize, 33])]);
+        }
     }
 
     #[test]
