@@ -60,6 +60,8 @@ pub enum UnOp {
     Erf,
     /// 1 / (1 + e^-x).
     Sigmoid,
+    /// e^x for x up to 0, and 1 beyond; results below the least normal number may be 0.
+    Decay,
 }
 
 /// Two operands of one type.
@@ -122,7 +124,7 @@ macro_rules! names {
 names!(UnOp: Neg = "neg", Not = "not", Abs = "abs", Sqrt = "sqrt", Floor = "floor", Ceil = "ceil", Trunc = "trunc",
     RoundEven = "round_even", Exp = "exp", Log = "log", Sin = "sin", Cos = "cos", Tan = "tan", Asin = "asin",
     Acos = "acos", Atan = "atan", Sinh = "sinh", Cosh = "cosh", Tanh = "tanh", Asinh = "asinh", Acosh = "acosh",
-    Atanh = "atanh", Erf = "erf", Sigmoid = "sigmoid");
+    Atanh = "atanh", Erf = "erf", Sigmoid = "sigmoid", Decay = "decay");
 names!(BinOp: Add = "add", Sub = "sub", Mul = "mul", Div = "div", Rem = "rem", FloorDiv = "floordiv",
     FloorMod = "floormod", Min = "min", Max = "max", Pow = "pow", And = "and", Or = "or", Xor = "xor", Shl = "shl",
     Shr = "shr");

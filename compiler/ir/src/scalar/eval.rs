@@ -65,6 +65,13 @@ fn float_unary(op: UnOp, v: f64) -> f64 {
         UnOp::Atanh => v.abs().atanh().copysign(v),
         UnOp::Erf => libm::erf(v),
         UnOp::Sigmoid => 1.0 / (1.0 + (-v).exp()),
+        UnOp::Decay => {
+            if v > 0.0 {
+                1.0
+            } else {
+                v.exp()
+            }
+        }
     }
 }
 

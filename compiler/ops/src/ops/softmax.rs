@@ -72,7 +72,7 @@ impl Parts {
     /// exp(x - max) at each element, and its sum over the axes.
     fn exp_and_sum(&self, cx: &mut ComputeCx) -> (Src, Src) {
         let d = self.x.wide();
-        let e = cx.k.map("e", d, &self.shape, |_, i| unary(UnOp::Exp, self.below_max(i)));
+        let e = cx.k.map("e", d, &self.shape, |_, i| unary(UnOp::Decay, self.below_max(i)));
         let sum = cx.k.reduce("sum", d, &self.kept, ReduceOp::Add, &self.reduced, None, |_, i, r| {
             load(e, &self.axes.index(i, r))
         });

@@ -41,7 +41,7 @@ fn lower(cx: &mut ComputeCx) -> Result<()> {
         let none = compare(CmpOp::Eq, load(max, i), number(d, f64::NEG_INFINITY));
         select(none, number(d, 0.0), load(max, i))
     });
-    let e = cx.k.map("e", d, &shape, |_, i| unary(UnOp::Exp, x.at(i) - load(from, &axes.result_index(i))));
+    let e = cx.k.map("e", d, &shape, |_, i| unary(UnOp::Decay, x.at(i) - load(from, &axes.result_index(i))));
     let sum = cx.k.reduce("sum", d, &kept, ReduceOp::Add, &over, None, |_, i, r| load(e, &axes.index(i, r)));
     let (sinks, smooth) = (cx.opt(1).map(|s| (s, cx.dtype(1))), cx.attrs().int("smooth") == Some(1));
     map_from(cx, d, |i| {

@@ -1,9 +1,9 @@
 //! expand-math: math functions become polynomials, so that every backend gives the same bits without a math library.
 //!
-//! exp, log, tanh, erf and sigmoid have forms of their own for f32; the other functions of f32 values are computed in f64 and
-//! rounded. Errors, in units of the last place, as the tests measure them over samples of the whole range:
+//! exp, log, tanh, erf, sigmoid and decay have forms of their own for f32; the other functions of f32 values are computed in
+//! f64 and rounded. Errors, in units of the last place, as the tests measure them over samples of the whole range:
 //! - f32: exp, log at most 3; sigmoid at most 4 for x from -10 on, 7 below (results below the least normal number may be
-//!   0); tanh, erf at most 6 (3.6e-7); all others at most 1 (sin, cos, tan: for |x| up to 1e6).
+//!   0); decay at most 4 (the same); tanh, erf at most 6 (3.6e-7); all others at most 1 (sin, cos, tan: for |x| up to 1e6).
 //! - f64: at most 8, tan at most 16; pow is exact to about 1e-13 for results near the largest number.
 //!
 //! A factor times a sigmoid is one division.
@@ -116,6 +116,7 @@ fn unary(e: &mut Emit, op: UnOp, x: Value) -> Value {
             UnOp::Tanh => return basic::tanh_f32(e, x),
             UnOp::Erf => return basic::erf_f32(e, x),
             UnOp::Sigmoid => return sigmoid::sigmoid_f32(e, x),
+            UnOp::Decay => return sigmoid::decay_f32(e, x),
             _ => {}
         }
     }
@@ -138,6 +139,7 @@ fn unary(e: &mut Emit, op: UnOp, x: Value) -> Value {
             UnOp::Atanh => basic::atanh(e, x),
             UnOp::Erf => basic::erf(e, x),
             UnOp::Sigmoid => sigmoid::sigmoid(e, x),
+            UnOp::Decay => sigmoid::decay(e, x),
             // Not math functions: `is_math` has said so before.
             _ => x,
         }

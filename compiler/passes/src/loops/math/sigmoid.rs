@@ -1,5 +1,6 @@
-//! The logistic function, which networks compute for millions of elements: fewer operations than an exponential and
-//! the formula around it. Mostly it is a factor (x * sigmoid x): then the division is that factor's.
+//! The logistic function, and exponentials of what is at most 0, as softmax sums: networks compute both for millions of
+//! elements. What needn't be exact where results are no normal numbers takes fewer operations than an exponential and the
+//! formula around it. Mostly the logistic function is a factor (x * sigmoid x): then the division is that factor's.
 
 use super::emit::Emit;
 use super::exp_log::{exp, ln2_parts};
@@ -28,7 +29,7 @@ pub fn sigmoid_f32(e: &mut Emit, x: Value) -> Value {
     let t = e.mad(x, scale, magic);
     let n = e.sub(t, magic);
     // -r: the coefficients of odd powers change their signs.
-    let r = rest(e, n, x);
+    let r = rest(e, n, x, 1.0);
     let signed: Vec<f64> = EXP.iter().enumerate().map(|(i, c)| if i % 2 == 1 { -c } else { *c }).collect();
     let p = e.poly(r, &signed);
     let (bits, width) = (e.bits(t), e.ci(e.mantissa()));
@@ -39,17 +40,35 @@ pub fn sigmoid_f32(e: &mut Emit, x: Value) -> Value {
     e.div(one, q)
 }
 
-/// x + n ln 2. A fused multiply-add doesn't round the product, and ln 2 as an f32 is off by 1.9e-9 only: for n up to 126
-/// that is 2.4e-7, four units of the last place of where results are least. Without it, ln 2 is in two parts.
-fn rest(e: &mut Emit, n: Value, x: Value) -> Value {
+/// x + n ln 2, or x - n ln 2 with a sign of -1. A fused multiply-add doesn't round the product, and ln 2 as an f32 is off by
+/// 1.9e-9 only: for n up to 126 that is 2.4e-7, four units of the last place of where results are least. Without it, ln 2 is
+/// in two parts.
+fn rest(e: &mut Emit, n: Value, x: Value, sign: f64) -> Value {
     if e.fma {
-        let ln2 = e.c(LN_2);
+        let ln2 = e.c(sign * LN_2);
         return e.mad(n, ln2, x);
     }
     let (hi, lo) = ln2_parts(e.ty.elem);
-    let (hi, lo) = (e.c(hi), e.c(lo));
+    let (hi, lo) = (e.c(sign * hi), e.c(sign * lo));
     let r = e.mad(n, hi, x);
     e.mad(n, lo, r)
+}
+
+/// e^x for x up to 0, f32: 2^n p(r), in one multiplication. Results below about 2^-126 are 0.
+pub fn decay_f32(e: &mut Emit, x: Value) -> Value {
+    // At -88 the exponent of 2^n is 0, and so is its mantissa.
+    let (least, most) = (e.c(-88.0), e.c(0.0));
+    let x = e.max(x, least);
+    let x = e.min(x, most);
+    let (scale, magic) = (e.c(LOG2_E), e.c(e.magic() + e.bias() as f64));
+    let t = e.mad(x, scale, magic);
+    let n = e.sub(t, magic);
+    let r = rest(e, n, x, -1.0);
+    let p = e.poly(r, &EXP);
+    let (bits, width) = (e.bits(t), e.ci(e.mantissa()));
+    let power = e.bin(BinOp::Shl, bits, width);
+    let power = e.float_of(power);
+    e.mul(p, power)
 }
 
 /// Makes `y * (1 / q)` a division `y / q`, where that reciprocal is a logistic function that nothing else reads, computed
@@ -72,6 +91,13 @@ pub fn divide(
         f.values[product].op = Op::Binary(BinOp::Div, y, q);
         return;
     }
+}
+
+/// e^x for x up to 0, f64.
+pub fn decay(e: &mut Emit, x: Value) -> Value {
+    let zero = e.c(0.0);
+    let x = e.min(x, zero);
+    exp(e, x)
 }
 
 /// 1 / (1 + e^-x), f64.

@@ -92,6 +92,17 @@ fn a_sigmoid_ends_in_0_and_1() {
     assert!(got[7].is_nan());
 }
 
+#[test]
+fn what_decays_begins_in_1_and_ends_in_0() {
+    let xs = [f32::NEG_INFINITY, f32::MIN, -104.0, -88.0, 0.0, 1.0, f32::INFINITY, f32::NAN].map(Scalar::f32).to_vec();
+    for fma in [true, false] {
+        let got = run(DType::F32, std::slice::from_ref(&xs), fma, &|b, v| b.unary(UnOp::Decay, v[0]));
+        let got: Vec<f32> = got.iter().map(|s| s.to_f64() as f32).collect();
+        assert_eq!(&got[..7], &[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        assert!(got[7].is_nan());
+    }
+}
+
 /// How many multiplications and divisions a function of one vector becomes.
 fn products_and_quotients(
     f: impl Fn(&mut FuncBuilder, onnxc_ir::loops::Value) -> onnxc_ir::loops::Value,
@@ -158,6 +169,7 @@ fn f32_functions_over_the_whole_range() {
                 UnOp::Exp | UnOp::Log => (3.0, f64::INFINITY),
                 UnOp::Tanh | UnOp::Erf => (6.0, f64::INFINITY),
                 UnOp::Sigmoid => (if fma { 7.0 } else { 4.0 }, 87.0),
+                UnOp::Decay => (4.0, 87.0),
                 UnOp::Sin | UnOp::Cos | UnOp::Tan => (1.0, 1e6),
                 _ => (1.0, f64::INFINITY),
             };
