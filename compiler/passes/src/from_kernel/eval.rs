@@ -49,7 +49,7 @@ pub(super) struct Eval<'c, 'k> {
     pub shift: Vec<(Symbol, i64)>,
     pub acc: Option<Acc>,
     pub memo: Memo,
-    env: Env,
+    pub(super) env: Env,
     guard: Option<Value>,
 }
 

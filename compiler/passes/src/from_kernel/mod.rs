@@ -19,6 +19,7 @@ mod guarded;
 mod inherit;
 mod machine;
 mod near;
+mod passing;
 mod planes;
 mod roll;
 mod rows;
@@ -135,6 +136,8 @@ struct Cx<'a> {
     threaded: bool,
     /// In a tile whose products are rounded with their sums.
     fused: bool,
+    /// A map that the stage that is lowered computes in passing.
+    passed: Option<DefId>,
     /// The names of lengths.
     names: BTreeMap<Sym, Symbol>,
     /// The names of what of a length goes in tiles of a size, and of the rest.
@@ -253,6 +256,7 @@ impl<'a> Cx<'a> {
             loops: 0,
             threaded: false,
             fused: false,
+            passed: None,
             names: BTreeMap::new(),
             graded: BTreeMap::new(),
             begun: BTreeMap::new(),

@@ -5,6 +5,7 @@
 
 use super::cuts::{Kind, cut};
 use super::eval::{Acc, Eval, Lane, Memo};
+use super::passing::Passing;
 use super::span::Domain;
 use super::tile::{Tile, coordinate};
 use super::{Cx, Env};
@@ -26,6 +27,7 @@ struct Row<'a> {
     vectors: u32,
     /// The coordinates of each point.
     points: Vec<Vec<(Symbol, i64)>>,
+    passing: Option<Passing>,
 }
 
 impl<'k> Cx<'k> {
@@ -36,6 +38,7 @@ impl<'k> Cx<'k> {
         let (Body::Reduce { op, init, value, .. }, Some(lanes)) = (&def.body, &stage.vector) else {
             return Err(self.error("lanes along a reduction axis need a reduction"));
         };
+        let passing = self.passed.and_then(|map| self.passing_in(stage, map));
         let mut own = self.tile_of(stage, domain)?;
         in_order(&mut own.rows);
         let env = self.reduced_env(stage, &own.env)?;
@@ -45,7 +48,7 @@ impl<'k> Cx<'k> {
         let vectors = block / u32::from(lanes.lanes);
         let points = own.rows.clone();
         let var = self.f.var(Ty::vector(def.dtype, lanes.lanes), &[points.len() as u32, vectors], &def.name);
-        let row = Row { reduced, op: *op, value, lanes: lanes.lanes, axis, var, vectors, points };
+        let row = Row { reduced, op: *op, value, lanes: lanes.lanes, axis, var, vectors, points, passing };
         for (p, v) in (0..row.points.len()).flat_map(|p| (0..vectors).map(move |v| (p, v))) {
             let index = [self.f.int(p as i64), self.f.int(i64::from(v))];
             let start = self.f.scalar(op.identity(def.dtype));
@@ -116,6 +119,9 @@ impl<'k> Cx<'k> {
             let mut e = Eval::new(self, tile.lane.clone(), tile.env.clone());
             e.memo = memo;
             e.at(tile, point, &[]);
+            if let Some(passing) = &row.passing {
+                e.pass(passing)?;
+            }
             let index = vec![e.cx.f.int(point.0 as i64), e.cx.f.int(i64::from(point.1))];
             let old = e.cx.f.get(row.var, &index);
             let mut next = e.step(row.var, &index, row.op.binary(), row.value)?;

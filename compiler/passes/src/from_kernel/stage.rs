@@ -34,6 +34,7 @@ impl<'k> Cx<'k> {
         domain: &Domain,
         share: Option<&Share>,
     ) -> Result<(), Diagnostic> {
+        let mut passed = None;
         for inner in self.kernel.schedule.attached(stage.def).filter(|s| s.at.is_some_and(|a| a.depth as usize == at)) {
             let region = self.region(inner.def, stage, domain, true)?;
             match self.framed(inner) {
@@ -41,10 +42,16 @@ impl<'k> Cx<'k> {
                 None => self.place(inner, &region),
             }
             let region = self.what_is_new(inner, region, stage, domain)?;
+            if self.is_passed(inner, &region, stage, domain)? {
+                passed = Some(inner.def);
+                continue;
+            }
+            self.passed = passed.take();
             match self.frames(inner) {
                 Some((of, f)) => self.fill_frame(inner, of, &f, &region),
                 None => self.stage(inner, region)?,
             }
+            self.passed = None;
         }
         let Some(l) = stage.loops.get(at) else {
             self.fused = stage.fused && self.machine.fma;
@@ -178,7 +185,7 @@ impl<'k> Cx<'k> {
     }
 
     /// True if lanes run along a reduction axis.
-    fn along_reduction(&self, stage: &Stage) -> bool {
+    pub(super) fn along_reduction(&self, stage: &Stage) -> bool {
         let own = &self.kernel.defs[stage.def].axes;
         stage.vector.as_ref().is_some_and(|l| !own.iter().any(|a| a.var == l.axis))
     }
