@@ -114,7 +114,7 @@ impl<'k> Cx<'k> {
         if let Some(len) = self.graded_length(stage, at, domain)? {
             return Ok(self.all_graded(&l.axis, len, block));
         }
-        Ok(self.at_edges(stage, &l.axis, &span.lo, cut(&len, block, self.kind(stage, at, l))))
+        Ok(self.at_edges(stage, &l.axis, domain, cut(&len, block, self.kind(stage, at, l))))
     }
 
     /// What a loop takes at once instead of its block: where it is the last one along the lanes of a stage, and the tile has
