@@ -55,25 +55,31 @@ fn pictures() -> (Graph, Vec<Tensor>) {
     (b.finish(&[y]), vec![numbers(&[1, 16, 14, 14])])
 }
 
-/// Steps of an LSTM whose weights are worth several threads, the last block of units not whole.
+/// Steps of an LSTM whose weights are worth several threads, the last block of units not whole, and beside them a product of
+/// what they give.
 fn recurrent() -> (Graph, Vec<Tensor>) {
     let mut b = GraphBuilder::new("recurrent");
-    let x = b.tensor_input("x", DType::F32, &["4", "1", "1", "1064"]);
+    let x = b.tensor_input("x", DType::F32, &["19", "1", "1", "1064"]);
     let px = node(&mut b, "Tanh", Attrs::default(), &[x]);
-    let small: Vec<f32> = numbers(&[1, 17, 266, 4, 16]).to_vec().expect("floats");
-    let small: Vec<f32> = small.iter().map(|w| w / 16.0).collect();
-    let w = b.constant("w", Tensor::from_slice(&[1, 17, 266, 4, 16], &small));
+    let small = |shape: &[usize]| {
+        let v: Vec<f32> = numbers(shape).to_vec().expect("floats");
+        Tensor::from_slice(shape, &v.iter().map(|w| w / 16.0).collect::<Vec<_>>())
+    };
+    let (w, of_product) = (b.constant("w", small(&[1, 17, 266, 4, 16])), b.constant("v", small(&[20, 266, 32])));
     let strings = |v: &[&str]| Attr::Strs(v.iter().map(|s| s.to_string()).collect());
     let attrs = Attrs::default()
         .with("kind", Attr::Str("LSTM".into()))
         .with("direction", Attr::Str("forward".into()))
+        .with("columns", Attr::Int(630))
+        .with("every", Attr::Int(2))
         .with("activations", strings(&["sigmoid", "tanh", "tanh"]))
         .with("alpha", Attr::Floats(vec![0.0; 3]))
         .with("beta", Attr::Floats(vec![0.0; 3]));
     let steps = OpName { domain: "onnxc".into(), name: "RecurrentSteps".into() };
-    let y = b.node(steps, attrs, &[Some(px), Some(w)], vec![Type::unknown()])[0];
-    let y = node(&mut b, "Tanh", Attrs::default(), &[y]);
-    (b.finish(&[y]), vec![numbers(&[4, 1, 1, 1064])])
+    let inputs = [Some(px), Some(w), None, None, None, None, None, Some(of_product)];
+    let made = b.node(steps, attrs, &inputs, vec![Type::unknown(), Type::unknown()]);
+    let y = node(&mut b, "Tanh", Attrs::default(), &[made[0]]);
+    (b.finish(&[y, made[1]]), vec![numbers(&[19, 1, 1, 1064])])
 }
 
 fn source((mut g, inputs): (Graph, Vec<Tensor>)) -> (Source, Vec<Tensor>) {

@@ -357,6 +357,7 @@ pub static OPS: &[&OpDef] = &[
     &ops::ml::post::DEF,
     &ops::ml::svm_parts::RADIAL,
     &ops::rnn::BIAS,
+    &ops::rnn::COLUMNS,
     &ops::rnn::INPUT,
     &ops::rnn::STEPS,
     &ops::rnn::WEIGHTS,

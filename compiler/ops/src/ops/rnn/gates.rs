@@ -4,8 +4,11 @@
 //! addition takes. Where a step reads each weight once and they don't stay in the second-level cache, some rows are fetched
 //! ahead; the last ones of a block fetch the first of the next, so that its weights come while the cell is computed.
 //!
+//! A loop over the weights may take a part of a product along (see `beside`).
+//!
 //! Does NOT make a state of the sums (see `cell`).
 
+use super::beside::{Beside, MOST, Part};
 use super::layer::{Block, Layer, load, mul_add};
 use super::{BLOCK, Kind};
 use crate::prelude::*;
@@ -38,7 +41,7 @@ impl Summing {
     /// and of all of them, where a step reads each weight once.
     pub(super) fn new(v: Cores, vectors: i64, hidden: Option<i64>, once: Option<(i64, i64)>) -> Summing {
         let ahead = |(row, bytes): (i64, i64)| {
-            let rows = AHEAD / row / MAX_PARTS * MAX_PARTS;
+            let rows = AHEAD / row / MOST * MOST;
             (!v.scarce && bytes > i64::from(v.l2_bytes / 2) && hidden? >= 2 * rows).then_some(rows)
         };
         let whole = hidden.is_some_and(|h| h % MAX_PARTS == 0 && h > 0);
@@ -46,7 +49,7 @@ impl Summing {
     }
 
     /// Parts of the sums of so many gates, of all rows of a tile.
-    fn parts(&self, gates: i64) -> i64 {
+    pub(super) fn parts(&self, gates: i64) -> i64 {
         let parts = |vectors: i64| (UNDER_WAY / (gates * vectors).max(1)).clamp(1, MAX_PARTS);
         self.vectors.map_or(1, |v| 1 << parts(v).ilog2())
     }
@@ -79,7 +82,8 @@ impl Layer {
         (state, from): (Buf, fn(&Block) -> Value),
     ) {
         let Some(at) = tile.first() else { return };
-        let parts = self.summing.parts(tile.len() as i64 * (gates.end - gates.start));
+        let most = self.beside.as_ref().map_or(MAX_PARTS, |b| b.every);
+        let parts = self.summing.parts(tile.len() as i64 * (gates.end - gates.start)).min(most);
         for (at, g) in tile.iter().flat_map(|at| gates.clone().map(move |g| (at, g))) {
             let input = self.input_part(f, d, at, g);
             self.set_sum(f, at, g, input);
@@ -89,8 +93,14 @@ impl Layer {
                 self.set_sum(f, at, part * self.kind.gates() + g, none);
             }
         }
-        for rows in self.rows_of_block(f, d, at) {
-            self.products(f, tile, (gates.clone(), parts), (state, from), &rows);
+        let rows = self.rows_of_block(f, d, at);
+        let products = |f: &mut FuncBuilder, beside: Option<(&Beside, &Part)>| {
+            rows.iter().for_each(|r| self.products(f, tile, (gates.clone(), parts), (state, from), r, beside));
+        };
+        if gates.start == 0 && at.mask.is_none() {
+            self.beside_step(f, (at.step, at.number), |f, b| products(f, Some(b)), |f| products(f, None));
+        } else {
+            products(f, None);
         }
         for (at, g) in tile.iter().flat_map(|at| gates.clone().map(move |g| (at, g))) {
             for part in 1..parts {
@@ -126,12 +136,20 @@ impl Layer {
         (gates, parts): (Range<i64>, i64),
         (state, from): (Buf, fn(&Block) -> Value),
         rows: &Rows,
+        beside: Option<(&Beside, &Part)>,
     ) {
-        f.for_loop("k", rows.from, rows.to, parts, LoopKind::Serial, |f, k| {
+        let every = beside.map_or(parts, |(b, _)| b.every);
+        f.for_loop("k", rows.from, rows.to, every, LoopKind::Serial, |f, first| {
             let width = f.int(self.kind.gates() * BLOCK);
-            for part in 0..parts {
-                let ahead = f.int(part);
-                let k = f.add(k, ahead);
+            if let Some((b, part)) = beside {
+                let size = f.int(every);
+                let k = f.binary(BinOp::FloorDiv, first, size);
+                b.add(f, part, k);
+            }
+            for row in 0..every {
+                let part = row % parts;
+                let ahead = f.int(row);
+                let k = f.add(first, ahead);
                 if let Some(fetched) = rows.fetched {
                     let row = mul_add(f, k, width, fetched);
                     self.each_gate(f, row, &gates, |f, _, at| f.prefetch(self.weights.buf, at));

@@ -5,6 +5,7 @@
 //! Does NOT go over time (see `steps`).
 
 use super::activation::Activation;
+use super::beside::Beside;
 use super::blocks::{Units, shares};
 use super::gates::Summing;
 use super::tiles::{Step, tiles};
@@ -57,6 +58,8 @@ pub(super) struct Layer {
     pub(super) summing: Summing,
     /// Threads that share the blocks of a step.
     pub(super) shares: i64,
+    /// A product of Y.
+    pub(super) beside: Option<Beside>,
 }
 
 /// One direction of a layer.
@@ -83,6 +86,8 @@ pub(super) struct Block {
     /// Where the row's gates are in `px`, and its units in `c`, `rh` and `z`.
     px: Value,
     pub(super) row: Value,
+    /// The step.
+    pub(super) step: Value,
     /// Where the row's units are in `h`: before and after this step.
     pub(super) before: Value,
     after: Value,
@@ -126,6 +131,7 @@ impl Layer {
         let once = batch.as_int() == Some(1);
         let summing = Summing::new(cx.cores(), vectors, known_hidden, once.then_some((row, bytes)));
         let sums = cx.f.var(Ty::vector(acc, lanes), &[most, summing.places(kind.gates())], "gates");
+        let beside = Beside::new(cx);
         Layer {
             kind,
             acc,
@@ -133,7 +139,7 @@ impl Layer {
             lengths: cx.opt(3),
             initial: [cx.opt(4), cx.opt(5)],
             peepholes: cx.opt(6),
-            outputs: (0..cx.node().outputs.len()).map(|i| cx.output(i)).collect(),
+            outputs: (0..cx.node().outputs.len() - usize::from(beside.is_some())).map(|i| cx.output(i)).collect(),
             h,
             c,
             rh,
@@ -155,6 +161,7 @@ impl Layer {
             sums,
             summing,
             shares: shares(cx.cores(), bytes),
+            beside,
         }
     }
 
@@ -180,7 +187,7 @@ impl Layer {
         let (before, after) = (mul_add(f, odd, all, row), mul_add(f, even, all, row));
         let y = self.output_offset(f, dir.d, t, b);
         let Units { number, next, within, unit, mask } = *at;
-        Block { unit, mask, number, next, within, tile_row, px, row, before, after, y }
+        Block { unit, mask, number, next, within, tile_row, px, row, step: s, before, after, y }
     }
 
     /// The input's part of a gate.

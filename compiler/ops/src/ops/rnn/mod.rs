@@ -11,11 +11,12 @@
 //! order that steps read; and the steps.
 //!
 //! - `activation`: the functions. - `parts`: what is done before the first step. - `layer`, `blocks`, `gates`, `steps`:
-//!   what all three kinds share. - `cell`: what differs. - `quantised`: an LSTM of 8-bit weights.
+//!   what all three kinds share. - `beside`: a product of what the layer gives. - `cell`: what differs. - `quantised`: an LSTM of 8-bit weights.
 //!
 //! Does NOT run batches or directions in parallel.
 
 mod activation;
+mod beside;
 mod blocks;
 mod cell;
 mod gates;
@@ -25,7 +26,8 @@ mod quantised;
 mod steps;
 mod tiles;
 
-pub use parts::{BIAS, INPUT, WEIGHTS};
+pub use beside::{TILE, rows_beside};
+pub use parts::{BIAS, COLUMNS, INPUT, WEIGHTS};
 pub use quantised::DYNAMIC_LSTM;
 pub use steps::DEF as STEPS;
 

@@ -4,6 +4,7 @@
 //! RecurrentWeights: the recurrent weights in the order in which a step reads them. Of constants both are done at compile
 //! time.
 
+use super::beside::TILE;
 use super::{BLOCK, Class, INNER, ranked, same, tensor};
 use crate::ops::elementwise::wide;
 use crate::prelude::*;
@@ -40,6 +41,17 @@ pub static WEIGHTS: OpDef = OpDef {
     versions: &[(1, |n| super::passed_on(n, &["gates"]))],
     infer: infer_weights,
     lower: Lower::Compute(lower_weights),
+    extents: None,
+};
+
+/// RecurrentColumns(W), which only passes make: [tiles, hidden, TILE]: the weights of a product of a layer's Y, which are
+/// [hidden, columns], or [columns, hidden] if `transposed` is 1. What a last tile lacks is 0.
+pub static COLUMNS: OpDef = OpDef {
+    domain: INNER,
+    name: "RecurrentColumns",
+    versions: &[(1, |n| super::passed_on(n, &["transposed"]))],
+    infer: infer_columns,
+    lower: Lower::Compute(lower_columns),
     extents: None,
 };
 
@@ -132,6 +144,29 @@ fn lower_weights(cx: &mut ComputeCx) -> Result<()> {
     cx.map_output(|_, i| {
         let unit = &i[1] * BLOCK + &i[4];
         load_padded(by_gate, &[i[0].clone(), i[3].clone(), unit, i[2].clone()], Scalar::from_i64(dtype, 0))
+    });
+    Ok(())
+}
+
+fn infer_columns(cx: &mut InferCx) -> Result<()> {
+    let mut w = ranked(cx, 0, DType::F32, 2)?;
+    if cx.attrs().int("transposed") == Some(1) {
+        w.reverse();
+    }
+    let tiles = w[1].ceildiv(&Sym::int(TILE));
+    cx.set_tensor(0, DType::F32, vec![tiles, w[0].clone(), Sym::int(TILE)]);
+    Ok(())
+}
+
+fn lower_columns(cx: &mut ComputeCx) -> Result<()> {
+    let (w, transposed) = (cx.input(0), cx.attrs().int("transposed") == Some(1));
+    cx.map_output(|_, i| {
+        let column = &i[0] * TILE + &i[2];
+        let mut at = [i[1].clone(), column];
+        if transposed {
+            at.reverse();
+        }
+        load_padded(w, &at, Scalar::from_i64(DType::F32, 0))
     });
     Ok(())
 }

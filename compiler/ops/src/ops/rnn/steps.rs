@@ -8,16 +8,18 @@
 //! Where the weights are many, threads share the blocks of a step, each the same blocks at every step: they stay in its cache.
 
 use super::activation::of_direction;
-use super::cell;
 use super::layer::{Block, Direction, Layer, each, load, mul_add};
 use super::tiles::Step;
 use super::{Class, INNER, Kind, ranked, same, tensor};
+use super::{beside, cell};
 use crate::ops::elementwise::{tensor_of, wide};
 use crate::prelude::*;
 use onnxc_ir::loops::{FuncBuilder, LoopKind, Stmt, Value};
 
-/// RecurrentSteps(input parts, weights, B, lengths, initial h, initial c, peepholes), which only imports make; the first
-/// two as RecurrentInput and RecurrentWeights give them. Only the last gate's recurrent half of B is used, of a `linear` GRU.
+/// RecurrentSteps(input parts, weights, B, lengths, initial h, initial c, peepholes, product weights, product bias), which
+/// imports make; the first two as RecurrentInput and RecurrentWeights give them. Only the last gate's recurrent half of B is
+/// used, of a `linear` GRU. The product, which passes add, is the last output: [steps, columns], Y times what
+/// RecurrentColumns gives.
 pub static DEF: OpDef = OpDef {
     domain: INNER,
     name: "RecurrentSteps",
@@ -28,8 +30,20 @@ pub static DEF: OpDef = OpDef {
 };
 
 fn import(n: &mut NodeReader) -> Result<Attrs> {
-    let layer =
-        ["activations", "alpha", "beta", "clip", "direction", "flag", "hidden_size", "kind", "layout", "quantised"];
+    let layer = [
+        "activations",
+        "alpha",
+        "beta",
+        "clip",
+        "columns",
+        "direction",
+        "every",
+        "flag",
+        "hidden_size",
+        "kind",
+        "layout",
+        "quantised",
+    ];
     super::passed_on(n, &layer)
 }
 
@@ -62,12 +76,13 @@ fn infer(cx: &mut InferCx) -> Result<()> {
         let given = if given.rank() == 1 { given.shape } else { ranked(cx, 3, DType::I32, 1)? };
         same(cx, &given, std::slice::from_ref(batch), "sequence_lens")?;
     }
-    let mut all = vec![steps.clone(), directions, batch.clone(), hidden];
+    let mut all = vec![steps.clone(), directions, batch.clone(), hidden.clone()];
     if layout {
         all[..3].rotate_right(1);
     }
     cx.set_tensor(0, dtype, all);
-    for i in 1..cx.output_count() {
+    let product = beside::infer(cx, &px, &hidden)?;
+    for i in 1..cx.output_count() - product {
         cx.set_tensor(i, dtype, state.clone());
     }
     Ok(())
@@ -166,6 +181,7 @@ impl Layer {
                 self.cells(f, dir, tile, cell);
             });
         });
+        self.beside_end(f);
         self.finish(f, dir);
     }
 
