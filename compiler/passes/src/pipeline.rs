@@ -37,6 +37,7 @@ pub static GRAPH: &[GraphPass] = &[
     g::scale_weights::PASS,
     g::gemm_axes::PASS,
     g::gather_products::PASS,
+    g::beside_steps::PASS,
     g::fold_constants::PASS,
     g::simplify::PASS,
     g::dead_code::PASS,

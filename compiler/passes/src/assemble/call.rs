@@ -12,7 +12,7 @@ use onnxc_ir::kernel::{Body, Kernel, ParamId};
 use onnxc_ir::loops::{Arg, BufKind, Callee, ConstData, Extern, Func, FuncId, ParamKind, Ty, Value};
 use onnxc_ir::scalar::{BinOp, ReduceOp, Scalar};
 use onnxc_ops::RoutineCx;
-use onnxc_ops::routine::{Cores, TensorBuf};
+use onnxc_ops::routine::TensorBuf;
 
 /// A kernel as a function, and what to pass.
 pub(super) struct Made {
@@ -243,17 +243,8 @@ impl Assembler<'_> {
             outputs.push(self.allocate(v)?);
         }
         self.f.comment(format!("{} ({})", node.name, node.op));
-        let m = self.machine;
-        let cores = Cores {
-            bits: m.vector_bits,
-            registers: m.registers,
-            fma: m.fma,
-            l2_bytes: m.l2_bytes,
-            scarce: m.memory.scarce,
-            threads: m.threads,
-        };
         let cx = RoutineCx::new(&mut self.f, &mut self.program, self.graph, n, inputs, outputs);
-        let mut cx = cx.with_early(&self.early).on(cores);
+        let mut cx = cx.with_early(&self.early).on(self.machine.cores());
         f(&mut cx)?;
         self.heap |= cx.uses_heap();
         node.outputs.iter().try_for_each(|&v| self.define_elements(v))

@@ -1,6 +1,7 @@
 //! What the scheduler, the lowering and the planner know of the machine. Filled by whoever knows the target; plain data.
 
 use onnxc_ir::kernel::ByteProducts;
+use onnxc_ops::routine::Cores;
 
 /// What lowering must know of the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +74,18 @@ impl Machine {
         strict: false,
         memory: Memory::PLENTY,
     };
+
+    /// What routines may know of it.
+    pub fn cores(&self) -> Cores {
+        Cores {
+            bits: self.vector_bits,
+            registers: self.registers,
+            fma: self.fma,
+            l2_bytes: self.l2_bytes,
+            scarce: self.memory.scarce,
+            threads: self.threads,
+        }
+    }
 }
 
 impl Memory {

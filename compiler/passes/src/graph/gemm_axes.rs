@@ -6,12 +6,12 @@
 //!
 //! Only Gemms of f32 whose factors are 1, whose left operand isn't transposed and whose bias is a row.
 
-use super::patterns::{defines_symbols, input};
+use super::patterns::{input, reshapes};
 use crate::manager::{GraphCx, GraphPass};
 use onnxc_base::{DType, Diagnostics, Sym};
 use onnxc_ir::graph::patch::{Patch, Uses};
 use onnxc_ir::graph::{Attr, Attrs, Graph, NodeId, OpName, Type, ValueId};
-use onnxc_ops::{Lower, OpRef, Registry};
+use onnxc_ops::Registry;
 
 /// The pass.
 pub const PASS: GraphPass =
@@ -68,17 +68,6 @@ fn found(graph: &Graph, uses: &Uses, registry: &Registry, n: NodeId) -> Option<F
     };
     let transposed = gemm.attrs.int("transB") == Some(1);
     (fits && row).then_some(Found { x, y, weights: input(gemm, 1)?, transposed, bias })
-}
-
-/// True if a node gives its input other extents and nothing else.
-fn reshapes(graph: &Graph, registry: &Registry, n: NodeId) -> bool {
-    let node = &graph.nodes[n];
-    let alias = matches!(registry.find(&node.op), Some(OpRef::Builtin(d)) if matches!(d.lower, Lower::Alias));
-    let dtype = |v: Option<ValueId>| v.and_then(|v| graph.tensor_type(v)).map(|t| t.dtype);
-    alias
-        && node.outputs.len() == 1
-        && !defines_symbols(graph, n)
-        && dtype(input(node, 0)) == dtype(Some(node.outputs[0]))
 }
 
 fn build(graph: &mut Graph, n: NodeId, f: &Found) -> Patch {

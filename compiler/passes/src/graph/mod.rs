@@ -1,5 +1,6 @@
 //! Passes over the graph, one file each.
 
+pub mod beside_steps;
 pub mod borders;
 pub mod channels_last;
 pub mod common_subexpressions;

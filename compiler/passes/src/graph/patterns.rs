@@ -2,6 +2,7 @@
 
 use onnxc_ir::graph::patch::Uses;
 use onnxc_ir::graph::{Graph, Node, NodeId, SymbolSource, ValueId};
+use onnxc_ops::{Lower, OpRef, Registry};
 
 /// True if some extent is found by running this node: it must then stay where it is.
 pub fn defines_symbols(graph: &Graph, n: NodeId) -> bool {
@@ -23,6 +24,17 @@ pub fn made_by<'g>(graph: &'g Graph, v: ValueId, op: &str) -> Option<(NodeId, &'
 pub fn made_only_for<'g>(graph: &'g Graph, uses: &Uses, v: ValueId, op: &str) -> Option<(NodeId, &'g Node)> {
     uses.single(v)?;
     made_by(graph, v, op)
+}
+
+/// True if a node gives its input other extents and nothing else.
+pub fn reshapes(graph: &Graph, registry: &Registry, n: NodeId) -> bool {
+    let node = &graph.nodes[n];
+    let alias = matches!(registry.find(&node.op), Some(OpRef::Builtin(d)) if matches!(d.lower, Lower::Alias));
+    let dtype = |v: Option<ValueId>| v.and_then(|v| graph.tensor_type(v)).map(|t| t.dtype);
+    alias
+        && node.outputs.len() == 1
+        && !defines_symbols(graph, n)
+        && dtype(input(node, 0)) == dtype(Some(node.outputs[0]))
 }
 
 /// Input `i` of a node.

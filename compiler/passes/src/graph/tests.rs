@@ -348,3 +348,50 @@ fn dilated_convolutions_go_in_parts() {
     // The two rows in the middle that all taps meet are too few pixels to cut once more.
     assert_eq!((count("Conv"), count("Concat")), (7, 3), "{ops:?}");
 }
+
+/// An LSTM's steps, then `next` of what they give: MatMul and Add, or the input's part of a further layer. `wanted`: the
+/// output is one of the model's, too.
+fn recurrent(steps: usize, next: &str, wanted: bool, machine: Machine) -> Vec<String> {
+    let mut b = GraphBuilder::new("g");
+    let inner = |name: &str| OpName { domain: "onnxc".into(), name: name.into() };
+    let unknown = onnxc_ir::graph::Type::unknown;
+    let small = |shape: &[usize]| {
+        let v: Vec<f32> = numbers(shape).to_vec().expect("floats");
+        Tensor::from_slice(shape, &v.iter().map(|v| v / 64.0 - 0.025).collect::<Vec<_>>())
+    };
+    let px = b.tensor_input("px", DType::F32, &[&steps.to_string(), "1", "1", "512"]);
+    let r = b.constant("r", small(&[1, 8, 128, 4, 16]));
+    let strings = |v: &[&str]| Attr::Strs(v.iter().map(|s| s.to_string()).collect());
+    let attrs = Attrs::default()
+        .with("kind", Attr::Str("LSTM".into()))
+        .with("direction", Attr::Str("forward".into()))
+        .with("activations", strings(&["sigmoid", "tanh", "tanh"]))
+        .with("alpha", Attr::Floats(vec![0.0; 3]))
+        .with("beta", Attr::Floats(vec![0.0; 3]));
+    let y = b.node(inner("RecurrentSteps"), attrs, &[Some(px), Some(r)], vec![unknown(), unknown()]);
+    let axis = b.constant("axis", Tensor::from_slice(&[1], &[1i64]));
+    let x = node(&mut b, "Squeeze", Attrs::default(), &[y[0], axis]);
+    let z = if next == "MatMul" {
+        let x = node(&mut b, "Transpose", Attrs::default().with("perm", Attr::Ints(vec![1, 0, 2])), &[x]);
+        let (w, bias) = (b.constant("w", small(&[128, 40])), b.constant("bias", numbers(&[40])));
+        let z = node(&mut b, "MatMul", Attrs::default(), &[x, w]);
+        node(&mut b, "Add", Attrs::default(), &[bias, z])
+    } else {
+        let w = b.constant("w", small(&[96, 128]));
+        b.node(inner(next), Attrs::default().with("directions", Attr::Int(2)), &[Some(x), Some(w)], vec![unknown()])[0]
+    };
+    let results = if wanted { vec![z, y[1], x] } else { vec![z, y[1]] };
+    check_on(machine, b.finish(&results), &[&super::beside_steps::PASS], &[small(&[steps, 1, 1, 512])])
+}
+
+#[test]
+fn products_of_layers_go_beside_steps() {
+    let wide = Machine { vector_bits: 512, registers: 32, ..Machine::USUAL };
+    let beside = ["onnxc.RecurrentColumns", "onnxc.RecurrentSteps", "Reshape"];
+    assert_eq!(recurrent(24, "MatMul", false, wide), beside);
+    assert_eq!(recurrent(29, "RecurrentInput", false, wide), beside);
+    let alone = ["onnxc.RecurrentSteps", "Squeeze", "onnxc.RecurrentInput"];
+    assert_eq!(recurrent(23, "RecurrentInput", false, wide), alone, "few steps");
+    assert_eq!(recurrent(24, "RecurrentInput", true, wide), alone, "the layer's output is wanted");
+    assert_eq!(recurrent(24, "RecurrentInput", false, Machine::USUAL), alone, "few registers");
+}
