@@ -105,10 +105,12 @@ fn what_can_not_go_beside_steps_is_refused() {
 #[test]
 fn products_go_beside_steps_that_wait() {
     let wide = Cores { bits: 512, registers: 32, fma: true, l2_bytes: 2 << 20, ..Cores::default() };
-    let lstm = |v, hidden, columns| {
-        let attrs = Attrs::default().with("kind", Attr::Str("LSTM".into()));
+    let layer = |kind: &str, v, hidden, columns| {
+        let attrs = Attrs::default().with("kind", Attr::Str(kind.into()));
         rows_beside(&attrs, v, hidden, columns)
     };
+    let lstm = |v, hidden, columns| layer("LSTM", v, hidden, columns);
+    assert_eq!([1, 2].map(|threads| layer("RNN", Cores { threads, ..wide }, 512, 512)), [Some(8), None]);
     assert_eq!(
         [256, 1024, 1025, 2048, 2049].map(|c| lstm(wide, 256, c)),
         [8, 4, 2, 2, 0].map(|r| Some(r).filter(|&r| r > 0))
