@@ -21,6 +21,8 @@ use onnxc_ir::loops::LoopKind;
 const SHARES: i64 = 4;
 /// Loops are enough if threads wait for at most this part of the time because of unequal shares.
 const IDLE: f64 = 0.02;
+/// Nodes of a number that is multiplied as it stands: products of longer ones would soon be too long for an expression.
+const LONG: u32 = 32;
 
 /// What a share has of the loops of a stage.
 pub(super) struct Share {
@@ -39,7 +41,7 @@ impl<'k> Cx<'k> {
         let depth = depth(&counts, self.innermost(stage), i64::from(self.machine.threads));
         let mut blocks = vec![Sym::int(1)];
         for c in counts[..depth].iter().rev() {
-            let all = &blocks[0] * c;
+            let all = &blocks[0] * &self.factor(c);
             blocks.insert(0, all);
         }
         let all = self.ranges.simplify(&blocks[0]);
@@ -100,15 +102,20 @@ impl<'k> Cx<'k> {
 
     /// Gives numbers of blocks names of their own, as they stand in many bounds.
     fn numbers(&mut self, range: [Sym; 2], all: &Sym) -> [Sym; 2] {
-        range.map(|s| {
-            if s.as_int().is_some() {
-                return s;
-            }
-            let v = self.f.sym(&s);
-            let name = self.fresh(&Symbol::new("block"), &(all + 1));
-            self.f.bind(name.clone(), v);
-            Sym::var(name)
-        })
+        range.map(|s| if s.as_int().is_some() { s } else { self.blocks_named(&s, all) })
+    }
+
+    /// A number of blocks that is multiplied with others: under a name if it is the sum of many.
+    fn factor(&mut self, count: &Sym) -> Sym {
+        if count.size() <= LONG { count.clone() } else { self.blocks_named(count, count) }
+    }
+
+    /// A number of at most `most` under a name of its own.
+    fn blocks_named(&mut self, number: &Sym, most: &Sym) -> Sym {
+        let v = self.f.sym(number);
+        let name = self.fresh(&Symbol::new("block"), &(most + 1));
+        self.f.bind(name.clone(), v);
+        Sym::var(name)
     }
 
     /// A loop over the blocks that a share has some of.
