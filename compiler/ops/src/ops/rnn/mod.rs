@@ -11,7 +11,8 @@
 //! order that steps read; and the steps.
 //!
 //! - `activation`: the functions. - `parts`: what is done before the first step. - `layer`, `blocks`, `gates`, `steps`:
-//!   what all three kinds share. - `beside`: a product of what the layer gives. - `cell`: what differs. - `quantised`: an LSTM of 8-bit weights.
+//!   what all three kinds share. - `cell`: what differs. - `beside`: a product of what the layer gives. - `quantised`: an
+//!   LSTM of 8-bit weights.
 //!
 //! Does NOT run batches or directions in parallel.
 
