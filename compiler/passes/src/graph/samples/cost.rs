@@ -38,7 +38,7 @@ pub(super) fn best<'n>(
             let node = &graph.nodes[n];
             let (constants, tensors): (Vec<ValueId>, Vec<ValueId>) =
                 node.inputs.iter().flatten().chain(&node.outputs).partition(|v| graph.constant(**v).is_some());
-            weights += constants.iter().map(|v| bytes(graph, &ranges, *v, 0)).sum::<i64>();
+            weights = constants.iter().map(|v| bytes(graph, &ranges, *v, 0)).fold(weights, i64::saturating_add);
             let one = tensors.iter().map(|v| bytes(graph, &ranges, *v, 1));
             let nearer = one.map(|b| all(b).saturating_mul(cost(machine, all(b)) - cost(machine, b)));
             saved = nearer.fold(saved, i64::saturating_add);
@@ -47,7 +47,7 @@ pub(super) fn best<'n>(
             continue;
         }
         let left = super::leaving(graph, &nodes[..=i]).into_iter().map(|v| all(bytes(graph, &ranges, v, 1)));
-        let copied: i64 = left.map(|b| b.saturating_mul(2 * cost(machine, b))).sum();
+        let copied = left.map(|b| b.saturating_mul(2 * cost(machine, b))).fold(0, i64::saturating_add);
         let again = weights.saturating_mul((samples - 1) * cost(machine, weights));
         let gain = saved.saturating_sub(copied).saturating_sub(again);
         if gain > best.0 {
@@ -60,6 +60,6 @@ pub(super) fn best<'n>(
 /// Bytes of a value without its first axes, about.
 fn bytes(graph: &Graph, ranges: &Ranges, v: ValueId, without: usize) -> i64 {
     let Some(t) = graph.tensor_type(v) else { return 0 };
-    let elements: i64 = t.shape[without.min(t.rank())..].iter().map(|d| ranges.estimate(d)).product();
-    elements.saturating_mul(t.dtype.size() as i64)
+    let extents = t.shape[without.min(t.rank())..].iter().map(|d| ranges.estimate(d));
+    extents.fold(t.dtype.size() as i64, i64::saturating_mul)
 }
